@@ -1,0 +1,267 @@
+//! The vocabulary of a verdict: what the classifier says and what the router, the session and `EXPLAIN ROUTE` read.
+
+use std::fmt;
+
+use bitflags::bitflags;
+
+/// The grammar that the server will apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// MySQL 8.4 and later.
+    MySql,
+    /// MariaDB 10.11 and later.
+    MariaDb,
+}
+
+bitflags! {
+    /// The parts of `sql_mode` that change where a token ends.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct SqlMode: u8 {
+        /// `"` quotes an identifier, and a backslash inside is no escape.
+        const ANSI_QUOTES = 1;
+        /// A backslash in a string is an ordinary character.
+        const NO_BACKSLASH_ESCAPES = 1 << 1;
+        /// Built-in function names may be followed by white space before `(`.
+        const IGNORE_SPACE = 1 << 2;
+        /// `||` concatenates.
+        const PIPES_AS_CONCAT = 1 << 3;
+        /// MariaDB's Oracle mode, or any mode whose effect on the grammar is not known here: nothing is provably a read.
+        const UNKNOWN = 1 << 7;
+    }
+}
+
+/// Whether bytes from 0x80 up may hide an ASCII byte (a quote, a backslash) as the second half of a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Charset {
+    /// Every byte below 0x80 is the ASCII character (utf8mb4, latin1, ...).
+    #[default]
+    AsciiSafe,
+    /// It may be part of another character (gbk, sjis, big5, gb18030, cp932) or the character set is not known.
+    AsciiUnsafe,
+}
+
+/// How the bytes of a statement are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Context<'a> {
+    /// The grammar.
+    pub dialect: Dialect,
+    /// The session's `sql_mode`.
+    pub sql_mode: SqlMode,
+    /// The session's `character_set_client`.
+    pub charset: Charset,
+    /// The session's default schema, in which unqualified names are resolved.
+    pub schema: Option<&'a str>,
+}
+
+bitflags! {
+    /// What a statement may do. Empty means: it only computes.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Effects: u32 {
+        /// Reads tables.
+        const READ_DATA = 1;
+        /// May change data, schema, accounts or server settings.
+        const WRITE_DATA = 1 << 1;
+        /// May take or release locks that outlive the statement.
+        const LOCK = 1 << 2;
+        /// Changes the session (variables, schema, prepared statements, temporary tables ...).
+        const CHANGE_SESSION = 1 << 3;
+        /// Begins or ends a transaction.
+        const TRANSACTION = 1 << 4;
+        /// Reads session state that lives on the primary's connection only (user variables, `LAST_INSERT_ID()` ...).
+        const PRIMARY_SESSION = 1 << 5;
+        /// Reads what the previous statement left on its connection (`FOUND_ROWS()`, `SHOW WARNINGS` ...).
+        const PREVIOUS_STATEMENT = 1 << 6;
+        /// Its answer is about the server that runs it (`@@hostname`, `SHOW PROCESSLIST` ...).
+        const THIS_SERVER = 1 << 7;
+        /// Reads or writes files on the server, or asks the client for one.
+        const FILE = 1 << 8;
+        /// Could not be understood: anything is possible.
+        const UNKNOWN = 1 << 9;
+    }
+}
+
+/// Where a statement may run, as far as the statement alone decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Track {
+    /// A plain read: any server that is fresh enough.
+    Replica,
+    /// Where the session's previous statement ran.
+    Previous,
+    /// A session change that Pointsman repeats on every connection of the session: any server.
+    Session,
+    /// The primary.
+    Primary,
+}
+
+/// The leading keyword(s), for metrics, logs and rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Verb {
+    Select, With, Values, Table, Show, Describe, Explain, Analyze, Do, Call, Handler,
+    Insert, Replace, Update, Delete, Truncate, Load, Import,
+    Create, Alter, Drop, Rename,
+    Begin, Commit, Rollback, Savepoint, ReleaseSavepoint, SetTransaction, Xa,
+    Set, Use, Prepare, Execute, Deallocate,
+    LockTables, UnlockTables, LockInstance, UnlockInstance,
+    Grant, Revoke, Kill, Flush, Reset, Shutdown, Replication, Admin, Diagnostics, Help,
+    /// An empty statement or only comments.
+    Empty,
+    /// Several statements in one packet.
+    Batch,
+    Other,
+}
+
+/// A 128-bit fingerprint of the normalised text: the same for statements that differ only in literals, the length of
+/// `IN` lists, the number of `VALUES` rows, and white space.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Digest(pub u128);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Something that lives on one connection of the session and ends when the item ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Pin {
+    /// `CREATE TEMPORARY TABLE name` until `DROP`. The name as written, lower case, with its schema if it has one.
+    TemporaryTable(Box<str>),
+    /// `GET_LOCK('name', ..)` until `RELEASE_LOCK`; an empty name where it is not a literal.
+    NamedLock(Box<str>),
+    /// `LOCK TABLES`, `FLUSH TABLES ... WITH READ LOCK / FOR EXPORT` until `UNLOCK TABLES`.
+    TableLocks,
+    /// `LOCK INSTANCE FOR BACKUP`, MariaDB's `BACKUP LOCK` and `BACKUP STAGE`.
+    InstanceLock,
+    /// `SET TRANSACTION ...` without a scope: holds for the next transaction.
+    NextTransaction,
+    /// `@name` was assigned. Statements that name user variables run on the primary anyway.
+    UserVariable(Box<str>),
+    /// A session variable was given a value that cannot be repeated on another server.
+    SessionVariable(Box<str>),
+    /// `HANDLER name OPEN` until `CLOSE`.
+    Handler(Box<str>),
+    /// `PREPARE name` until `DEALLOCATE PREPARE`.
+    PreparedStatement(Box<str>),
+    /// An XA transaction between `XA START` and its end.
+    Xa,
+    /// `SET ROLE`, and whatever else changes the connection for good in a way that is not repeated elsewhere.
+    Connection,
+}
+
+/// What a statement does to the session when the server says that it succeeded, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SessionEffect {
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin {
+        /// `START TRANSACTION READ ONLY`.
+        read_only: bool,
+    },
+    /// `COMMIT`, `ROLLBACK` and statements that commit implicitly.
+    End,
+    /// `USE schema`: the name without quotes, in the session's character set.
+    Use(Box<[u8]>),
+    /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server.
+    Set {
+        /// The variable's name, lower case, without scope.
+        name: Box<str>,
+        /// `name = value` as written.
+        sql: Box<[u8]>,
+    },
+    /// `SET NAMES ...` or `SET CHARACTER SET ...`: `SET <sql>` repeats it.
+    SetCharset {
+        /// The text behind `SET`.
+        sql: Box<[u8]>,
+        /// What it makes of `character_set_client`.
+        charset: Charset,
+    },
+    /// `SET autocommit = ...` (also given as [`SessionEffect::Set`]).
+    Autocommit(bool),
+    /// `SET sql_mode = ...` (also given as [`SessionEffect::Set`]).
+    SqlMode(SqlMode),
+    /// The session now has this item.
+    Pin(Pin),
+    /// The session no longer has this item. `NamedLock("")` releases every named lock.
+    Unpin(Pin),
+}
+
+/// Why a statement has its verdict: a metric label, a log field, and a line of `EXPLAIN ROUTE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "label() says it")]
+pub enum Because {
+    PlainRead,
+    OnlyComputes,
+    SessionStatement,
+    TransactionControl,
+    Writes,
+    LockingClause,
+    IntoClause,
+    AssignsUserVariable,
+    ReadsUserVariable,
+    UnknownFunction,
+    WritingFunction,
+    LockFunction,
+    PrimarySessionFunction,
+    PreviousStatement,
+    AboutThisServer,
+    ServerVariable,
+    SystemSchema,
+    Sequence,
+    File,
+    ExecutableComment,
+    UnsafeCharset,
+    UnknownSqlMode,
+    Batch,
+    TooLarge,
+    TooComplex,
+    NotParsed,
+    StagesDisagree,
+    NotKnown,
+}
+
+/// The verdict on one statement (or one batch of statements, which takes the strictest verdict of its parts).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What it starts with.
+    pub verb: Verb,
+    /// What it may do.
+    pub effects: Effects,
+    /// Why.
+    pub because: Because,
+    /// Its fingerprint.
+    pub digest: Digest,
+    /// What it does to the session; empty for nearly all statements.
+    pub session: Vec<SessionEffect>,
+}
+
+impl Statement {
+    /// Where it may run. Only what is proved to read data, or to compute, leaves the primary.
+    pub fn track(&self) -> Track {
+        let is_within = |allowed: Effects| allowed.contains(self.effects);
+        if is_within(Effects::READ_DATA) {
+            Track::Replica
+        } else if is_within(Effects::CHANGE_SESSION) && self.session.iter().all(SessionEffect::is_repeatable) {
+            Track::Session
+        } else if is_within(Effects::PREVIOUS_STATEMENT | Effects::READ_DATA) {
+            Track::Previous
+        } else {
+            Track::Primary
+        }
+    }
+}
+
+impl SessionEffect {
+    /// Whether Pointsman can bring this over to another connection.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Use(_) | Self::Set { .. } | Self::SetCharset { .. } | Self::Autocommit(_) | Self::SqlMode(_) => true,
+            Self::Begin { .. } | Self::End | Self::Pin(_) | Self::Unpin(_) => false,
+        }
+    }
+}
