@@ -1,1 +1,32 @@
-//! To come.
+//! The MySQL client/server protocol: packets, capabilities, login exchanges, and where MySQL and MariaDB differ.
+//!
+//! Everything here is a function of its arguments. The crate opens no socket, reads no clock and draws no random number (a
+//! nonce is an argument), and it knows nothing of what a statement means. Decoding borrows from the caller's buffer and checks
+//! every read: no input panics. Callers are `backend` (as a client of servers) and `frontend` (as a server to clients).
+//!
+//! Not here: TLS, compression, RSA (the login state machines say when the caller has to encrypt or decrypt), result rows.
+//!
+//! Two manuals describe the protocol: "MySQL Server Developer Documentation", pages `page_protocol_*` on dev.mysql.com, and
+//! the MariaDB documentation's "Client/Server Protocol" chapter. Each module names the pages it follows, and where the
+//! servers themselves do something else.
+
+pub mod primitives;
+
+pub mod packet;
+
+pub mod capabilities;
+
+pub mod handshake;
+
+pub mod auth;
+
+pub mod result;
+
+pub mod session_state;
+
+pub mod response;
+
+pub mod command;
+
+pub use capabilities::{Capabilities, StatusFlags};
+pub use primitives::{Malformed, Put, Reader};

@@ -1,0 +1,185 @@
+//! The client's side of a login: this is the password.
+//!
+//! The server chooses the plugin, by its greeting and by one request to switch. The password itself is never sent unless
+//! encrypted, by RSA or by the transport; plugins that want it otherwise are refused.
+
+use zeroize::Zeroizing;
+
+use super::{FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
+use crate::capabilities::{Capabilities, StatusFlags};
+use crate::handshake::{AuthMoreData, AuthSwitch, Greeting, NONCE};
+use crate::primitives::Malformed;
+use crate::result::{EOF_HEADER, ERR_HEADER, ErrOwned, ErrPacket, OK_HEADER, OkPacket};
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientStep {
+    /// Send this payload, then read the server's answer. It may hold the password (over a secure transport only).
+    Send(Vec<u8>),
+    /// Send [`ClientLogin::PUBLIC_KEY_REQUEST`], then read the server's answer.
+    RequestPublicKey,
+    /// Encrypt (RSA, OAEP with SHA-1) with this key, send the result as the payload, then read the server's answer.
+    EncryptPassword {
+        /// The server's key, as PEM (`BEGIN PUBLIC KEY`).
+        public_key_pem: Vec<u8>,
+        /// The password and its NUL, put through XOR with the nonce.
+        cleartext_xored: Vec<u8>,
+    },
+    /// Nothing to send: read the server's next packet.
+    Await,
+    /// Logged in; the state of the new session.
+    Done(StatusFlags),
+    /// The server says no.
+    Failed(ErrOwned),
+    /// The server wants a plugin that is not spoken here, by its name.
+    Unsupported(Vec<u8>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// OK, ERR, a switch, or the plugin's further words.
+    ExpectAnswer,
+    /// The key that was asked for.
+    ExpectPublicKey,
+    /// OK or ERR.
+    ExpectVerdict,
+    Ended,
+}
+
+/// One login, from the server's greeting on.
+#[derive(Debug)]
+pub struct ClientLogin {
+    password: Zeroizing<Vec<u8>>,
+    nonce: [u8; NONCE],
+    plugin: Plugin,
+    has_switched: bool,
+    secure_transport: bool,
+    state: State,
+}
+
+impl ClientLogin {
+    /// The payload that [`ClientStep::RequestPublicKey`] sends.
+    pub const PUBLIC_KEY_REQUEST: &'static [u8] = &[REQUEST_PUBLIC_KEY];
+
+    /// Answers a greeting: the result's [`ClientLogin::plugin`] and [`ClientLogin::first_response`] go into the login.
+    ///
+    /// `secure_transport` says that nobody can listen in (TLS). A plugin that is not spoken here is answered by the native
+    /// one; the server asks for a switch if the account has yet another.
+    pub fn start(password: &[u8], greeting: &Greeting, secure_transport: bool) -> Self {
+        Self {
+            password: Zeroizing::new(password.to_vec()),
+            nonce: greeting.nonce,
+            plugin: Plugin::from_name(&greeting.auth_plugin).unwrap_or(Plugin::Native),
+            has_switched: false,
+            secure_transport,
+            state: State::ExpectAnswer,
+        }
+    }
+
+    /// The plugin in use.
+    pub const fn plugin(&self) -> Plugin {
+        self.plugin
+    }
+
+    /// The proof for the login.
+    pub fn first_response(&self) -> Vec<u8> {
+        self.plugin.response(&self.password, &self.nonce)
+    }
+
+    /// Takes the server's next packet; `capabilities` are those of the connection.
+    pub fn on_packet(
+        &mut self,
+        payload: &[u8],
+        capabilities: Capabilities,
+    ) -> Result<ClientStep, Malformed> {
+        let step = match (self.state, payload.first().copied()) {
+            (State::Ended, _) => Err(Malformed::new("a packet after the end of the login")),
+            (_, Some(ERR_HEADER)) => {
+                ErrPacket::decode(payload).map(|err| ClientStep::Failed(err.to_owned()))
+            }
+            (_, Some(OK_HEADER)) => {
+                OkPacket::decode(payload, capabilities).map(|ok| ClientStep::Done(ok.status))
+            }
+            (State::ExpectAnswer, Some(EOF_HEADER)) => self.on_switch(payload),
+            (State::ExpectAnswer, _) => self.on_more_data(AuthMoreData::decode(payload)?.data),
+            (State::ExpectPublicKey, _) => Ok(self.encrypt(AuthMoreData::decode(payload)?.data)),
+            (State::ExpectVerdict, _) => {
+                Err(Malformed::new("neither OK nor ERR at the end of the login"))
+            }
+        };
+        if !matches!(
+            step,
+            Ok(ClientStep::Send(_)
+                | ClientStep::RequestPublicKey
+                | ClientStep::EncryptPassword { .. }
+                | ClientStep::Await)
+        ) {
+            self.state = State::Ended;
+        }
+        step
+    }
+
+    fn on_switch(&mut self, payload: &[u8]) -> Result<ClientStep, Malformed> {
+        let switch = AuthSwitch::decode(payload)?;
+        if std::mem::replace(&mut self.has_switched, true) {
+            return Err(Malformed::new(
+                "a second switch of the authentication plugin",
+            ));
+        }
+        let Some(plugin) = Plugin::from_name(switch.plugin) else {
+            let name = match switch.plugin {
+                [] => b"mysql_old_password",
+                name => name,
+            };
+            return Ok(ClientStep::Unsupported(name.to_vec()));
+        };
+        self.nonce = switch
+            .nonce
+            .first_chunk()
+            .copied()
+            .ok_or(Malformed::new("a nonce that is too short"))?;
+        self.plugin = plugin;
+        let response = self.first_response();
+        // An empty password is one NUL here, as MySQL's own client has it.
+        Ok(ClientStep::Send(match plugin {
+            Plugin::CachingSha2 if response.is_empty() => vec![0],
+            _ => response,
+        }))
+    }
+
+    fn on_more_data(&mut self, data: &[u8]) -> Result<ClientStep, Malformed> {
+        match (self.plugin, data) {
+            (Plugin::CachingSha2, [FAST_AUTH_OK]) => {
+                self.state = State::ExpectVerdict;
+                Ok(ClientStep::Await)
+            }
+            (Plugin::CachingSha2, [FULL_AUTH]) if self.secure_transport => {
+                self.state = State::ExpectVerdict;
+                Ok(ClientStep::Send(self.password_and_nul()))
+            }
+            (Plugin::CachingSha2, [FULL_AUTH]) => {
+                self.state = State::ExpectPublicKey;
+                Ok(ClientStep::RequestPublicKey)
+            }
+            _ => Err(Malformed::new(
+                "words of an authentication plugin that make no sense",
+            )),
+        }
+    }
+
+    fn encrypt(&mut self, public_key_pem: &[u8]) -> ClientStep {
+        let mut cleartext_xored = self.password_and_nul();
+        xor_with_nonce(&mut cleartext_xored, &self.nonce);
+        self.state = State::ExpectVerdict;
+        ClientStep::EncryptPassword {
+            public_key_pem: public_key_pem.to_vec(),
+            cleartext_xored,
+        }
+    }
+
+    fn password_and_nul(&self) -> Vec<u8> {
+        let mut text = self.password.to_vec();
+        text.push(0);
+        text
+    }
+}

@@ -1,0 +1,193 @@
+//! What a client asks for: commands, and the parameters of a prepared statement.
+//!
+//! Sources: MySQL `page_protocol_command_phase` and its pages, above all `page_protocol_com_stmt_execute`; MariaDB "2 - Text
+//! Protocol" and "3 - Binary Protocol". Written for peers without `QUERY_ATTRIBUTES`, which puts other fields in front of a
+//! query's text and into `COM_STMT_EXECUTE`: do not offer that capability. Statement text and values are not looked into.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::primitives::{Malformed, Reader};
+
+/// The client leaves. No answer.
+pub const COM_QUIT: u8 = 0x01;
+/// Choose the default schema.
+pub const COM_INIT_DB: u8 = 0x02;
+/// Run statements.
+pub const COM_QUERY: u8 = 0x03;
+/// List a table's columns (deprecated).
+pub const COM_FIELD_LIST: u8 = 0x04;
+/// A line of figures.
+pub const COM_STATISTICS: u8 = 0x09;
+/// Are you there?
+pub const COM_PING: u8 = 0x0e;
+/// Log in anew on the same connection.
+pub const COM_CHANGE_USER: u8 = 0x11;
+/// Stream the binary log.
+pub const COM_BINLOG_DUMP: u8 = 0x12;
+/// Prepare a statement.
+pub const COM_STMT_PREPARE: u8 = 0x16;
+/// Run a prepared statement.
+pub const COM_STMT_EXECUTE: u8 = 0x17;
+/// Send a piece of a parameter's value ahead. No answer.
+pub const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
+/// Forget a prepared statement. No answer.
+pub const COM_STMT_CLOSE: u8 = 0x19;
+/// Forget what was sent ahead for a prepared statement, and its cursor.
+pub const COM_STMT_RESET: u8 = 0x1a;
+/// Turn multi-statements on or off.
+pub const COM_SET_OPTION: u8 = 0x1b;
+/// Fetch rows of a cursor.
+pub const COM_STMT_FETCH: u8 = 0x1c;
+/// Stream the binary log from a GTID set.
+pub const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
+/// Back to a fresh session, without a new login.
+pub const COM_RESET_CONNECTION: u8 = 0x1f;
+
+/// A command. It borrows from the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// [`COM_QUIT`]
+    Quit,
+    /// [`COM_INIT_DB`] with the schema's name.
+    InitDb(&'a [u8]),
+    /// [`COM_QUERY`] with its text.
+    Query(&'a [u8]),
+    /// [`COM_PING`]
+    Ping,
+    /// [`COM_STATISTICS`]
+    Statistics,
+    /// [`COM_STMT_PREPARE`] with its text.
+    Prepare(&'a [u8]),
+    /// [`COM_STMT_EXECUTE`]
+    Execute(Execute<'a>),
+    /// [`COM_STMT_SEND_LONG_DATA`]
+    SendLongData {
+        /// The statement.
+        statement_id: u32,
+        /// The parameter, from 0.
+        parameter: u16,
+        /// What to append to its value.
+        data: &'a [u8],
+    },
+    /// [`COM_STMT_CLOSE`] with the statement.
+    CloseStatement(u32),
+    /// [`COM_STMT_RESET`] with the statement.
+    ResetStatement(u32),
+    /// [`COM_RESET_CONNECTION`]
+    ResetConnection,
+    /// Any other command, by its byte.
+    Other(u8),
+}
+
+impl<'a> Command<'a> {
+    /// Reads a payload. Bytes after the last field of a command are ignored, as the servers do.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(payload);
+        let command = reader
+            .u8()
+            .map_err(|_| Malformed::new("an empty packet where a command is due"))?;
+        Ok(match command {
+            COM_QUIT => Self::Quit,
+            COM_INIT_DB => Self::InitDb(reader.rest()),
+            COM_QUERY => Self::Query(reader.rest()),
+            COM_PING => Self::Ping,
+            COM_STATISTICS => Self::Statistics,
+            COM_STMT_PREPARE => Self::Prepare(reader.rest()),
+            COM_STMT_EXECUTE => Self::Execute(Execute {
+                statement_id: reader.u32()?,
+                flags: reader.u8()?,
+                iterations: reader.u32()?,
+                rest: reader.rest(),
+            }),
+            COM_STMT_SEND_LONG_DATA => Self::SendLongData {
+                statement_id: reader.u32()?,
+                parameter: reader.u16()?,
+                data: reader.rest(),
+            },
+            COM_STMT_CLOSE => Self::CloseStatement(reader.u32()?),
+            COM_STMT_RESET => Self::ResetStatement(reader.u32()?),
+            COM_RESET_CONNECTION => Self::ResetConnection,
+            other => Self::Other(other),
+        })
+    }
+}
+
+/// A `COM_STMT_EXECUTE`. How its end is laid out depends on the statement: [`execute_parameters`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execute<'a> {
+    /// The statement. 0xFFFFFFFF means "the one prepared last" to MariaDB.
+    pub statement_id: u32,
+    /// Which kind of cursor to open; 0 for none.
+    pub flags: u8,
+    /// Always 1.
+    pub iterations: u32,
+    /// Parameters.
+    pub rest: &'a [u8],
+}
+
+impl Execute<'_> {
+    /// It asks for a cursor, of whatever kind.
+    pub const fn has_cursor(&self) -> bool {
+        self.flags & 0x07 != 0
+    }
+}
+
+/// The parameters of one execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Parameters<'a> {
+    /// A bit for each parameter that is NULL.
+    pub null_bitmap: &'a [u8],
+    /// Two bytes for each parameter; absent where the client means those of the execution before.
+    pub types: Option<&'a [u8]>,
+    /// The values that are neither NULL nor sent ahead, one after the other.
+    pub values: &'a [u8],
+}
+
+/// Splits [`Execute::rest`] for a statement with `params` parameters. With none, whatever is there is ignored.
+pub fn execute_parameters(rest: &[u8], params: u16) -> Result<Parameters<'_>, Malformed> {
+    if params == 0 {
+        return Ok(Parameters::default());
+    }
+    let params = usize::from(params);
+    let mut reader = Reader::new(rest);
+    let null_bitmap = reader.take(params.div_ceil(8))?;
+    let types = match reader.u8()? {
+        0 => None,
+        _ => Some(reader.take(params.saturating_mul(2))?),
+    };
+    Ok(Parameters {
+        null_bitmap,
+        types,
+        values: reader.rest(),
+    })
+}
+
+/// Appends the payload of a `COM_STMT_EXECUTE` without cursor.
+///
+/// `parameters` is `None` for a statement without any. The types beside it are those to send: needed where this server's
+/// statement was never executed with them; `None` sends those that the client sent now, if it did.
+pub fn put_execute(
+    out: &mut BytesMut,
+    statement_id: u32,
+    parameters: Option<(&Parameters<'_>, Option<&[u8]>)>,
+) {
+    out.put_u8(COM_STMT_EXECUTE);
+    out.put_u32_le(statement_id);
+    out.put_u8(0);
+    out.put_u32_le(1);
+    let Some((parameters, types)) = parameters else {
+        return;
+    };
+    if parameters.null_bitmap.is_empty() {
+        return;
+    }
+    out.put_slice(parameters.null_bitmap);
+    match types.or(parameters.types) {
+        Some(types) => {
+            out.put_u8(1);
+            out.put_slice(types);
+        }
+        None => out.put_u8(0),
+    }
+    out.put_slice(parameters.values);
+}
