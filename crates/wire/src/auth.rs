@@ -137,3 +137,6 @@ pub fn xor_with_nonce(bytes: &mut [u8], nonce: &[u8; NONCE]) {
         *byte ^= mask;
     }
 }
+
+#[cfg(test)]
+mod tests;

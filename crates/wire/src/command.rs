@@ -191,3 +191,6 @@ pub fn put_execute(
     }
     out.put_slice(parameters.values);
 }
+
+#[cfg(test)]
+mod tests;

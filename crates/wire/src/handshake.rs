@@ -367,3 +367,6 @@ impl<'a> AuthMoreData<'a> {
         out.put_slice(self.data);
     }
 }
+
+#[cfg(test)]
+mod tests;

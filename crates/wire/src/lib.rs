@@ -28,5 +28,14 @@ pub mod response;
 
 pub mod command;
 
+pub use auth::client::{ClientLogin, ClientStep};
+pub use auth::server::{Challenge, ServerLogin, ServerStep};
+pub use auth::{Plugin, nonce_from_random};
 pub use capabilities::{Capabilities, StatusFlags};
+pub use command::*;
+pub use handshake::{AuthMoreData, AuthSwitch, Greeted, Greeting, Login, decode_greeting};
+pub use packet::{Frame, HEADER, Header, MAX_PAYLOAD, frame, put_packet, put_packet_with};
 pub use primitives::{Malformed, Put, Reader};
+pub use response::{Expect, PacketKind, ResponseTracker, Step};
+pub use result::{EofPacket, ErrOwned, ErrPacket, OkPacket, PrepareOk};
+pub use session_state::{StateChange, state_changes, without_state_changed};

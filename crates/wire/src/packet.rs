@@ -173,3 +173,6 @@ fn join(buf: &[u8], payload_length: usize) -> Cow<'_, [u8]> {
     }
     Cow::Owned(payload)
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,6 @@ pub trait Put: BufMut {
 }
 
 impl<B: BufMut + ?Sized> Put for B {}
+
+#[cfg(test)]
+mod tests;

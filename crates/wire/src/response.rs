@@ -123,6 +123,8 @@ pub struct ResponseTracker {
     partial: u32,
     /// The physical packet passed on last was full, so the next one continues it.
     continues: bool,
+    /// Of the last packet, shifted.
+    sequence: u8,
 }
 
 /// What the start of a packet that may be passed on unread means.
@@ -142,7 +144,13 @@ impl ResponseTracker {
             phase: Phase::First,
             partial: 0,
             continues: false,
+            sequence: 0,
         }
+    }
+
+    /// The sequence number, as shifted, of the packet given or begun last: a packet inserted behind it has the next one.
+    pub const fn last_sequence(&self) -> u8 {
+        self.sequence
     }
 
     /// The response has ended: its last packet was given.
@@ -206,7 +214,7 @@ impl ResponseTracker {
                     *left = left.saturating_sub(1);
                 }
             }
-            shift_sequence(rest, sequence_shift);
+            self.sequence = shift_sequence(rest, sequence_shift);
             self.continues = header.length as usize == MAX_PAYLOAD;
             self.partial = header.length;
             at += HEADER;
@@ -269,7 +277,7 @@ impl ResponseTracker {
             Some(kind) => Step::Packet { kind, length },
             None => Step::Pass(length),
         };
-        shift_sequence(packet, sequence_shift);
+        self.sequence = shift_sequence(packet, sequence_shift);
         Ok(step)
     }
 
@@ -392,8 +400,13 @@ fn ok_status(payload: &[u8]) -> Result<StatusFlags, Malformed> {
 }
 
 #[inline]
-fn shift_sequence(packet: &mut [u8], shift: u8) {
-    if let [_, _, _, sequence, ..] = packet {
-        *sequence = sequence.wrapping_add(shift);
-    }
+fn shift_sequence(packet: &mut [u8], shift: u8) -> u8 {
+    let [_, _, _, sequence, ..] = packet else {
+        return 0;
+    };
+    *sequence = sequence.wrapping_add(shift);
+    *sequence
 }
+
+#[cfg(test)]
+mod tests;

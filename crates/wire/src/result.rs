@@ -285,3 +285,6 @@ impl PrepareOk {
         out.put_u16_le(self.warnings);
     }
 }
+
+#[cfg(test)]
+mod tests;

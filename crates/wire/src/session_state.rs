@@ -4,7 +4,7 @@
 //! `session_tracker.cc`; MariaDB "`OK_Packet`" (session change types) and `session_tracker.cc`. MySQL writes a system variable
 //! per entry, MariaDB all of them in one. MariaDB never sends GTIDs by their own type: it reports the variable `last_gtid`.
 
-use crate::primitives::{Malformed, Reader};
+use crate::primitives::{Malformed, Put, Reader};
 
 /// One thing that changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,21 @@ pub const fn state_changes(block: &[u8]) -> StateChanges<'_> {
         entries: Reader::new(block),
         variables: Reader::new(&[]),
     }
+}
+
+/// The block without its entries of type 2 ([`StateChange::StateChanged`]); the others stay as they are.
+pub fn without_state_changed(block: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut kept = Vec::with_capacity(block.len());
+    let mut entries = Reader::new(block);
+    while !entries.is_empty() {
+        let kind = entries.u8()?;
+        let data = entries.lenenc_bytes()?;
+        if kind != 2 {
+            kept.push(kind);
+            kept.put_lenenc_bytes(data);
+        }
+    }
+    Ok(kept)
 }
 
 impl<'a> StateChanges<'a> {
@@ -102,3 +117,6 @@ impl<'a> Iterator for StateChanges<'a> {
         item
     }
 }
+
+#[cfg(test)]
+mod tests;
