@@ -91,10 +91,7 @@ pub fn native_response(password: &[u8], nonce: &[u8; NONCE]) -> Vec<u8> {
     }
     let once = Sha1::digest(password);
     let twice = Sha1::digest(once);
-    let mask = Sha1::new()
-        .chain_update(nonce)
-        .chain_update(twice)
-        .finalize();
+    let mask = Sha1::new().chain_update(nonce).chain_update(twice).finalize();
     xor(&once, &mask)
 }
 
@@ -105,18 +102,12 @@ pub fn caching_sha2_response(password: &[u8], nonce: &[u8; NONCE]) -> Vec<u8> {
     }
     let once = Sha256::digest(password);
     let twice = Sha256::digest(once);
-    let mask = Sha256::new()
-        .chain_update(twice)
-        .chain_update(nonce)
-        .finalize();
+    let mask = Sha256::new().chain_update(twice).chain_update(nonce).finalize();
     xor(&once, &mask)
 }
 
 fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| left ^ right)
-        .collect()
+    left.iter().zip(right).map(|(left, right)| left ^ right).collect()
 }
 
 /// The response proves the password. Takes the same time wherever they differ.
@@ -126,9 +117,7 @@ pub fn verify_native(password: &[u8], nonce: &[u8; NONCE], response: &[u8]) -> b
 
 /// The response proves the password. Takes the same time wherever they differ.
 pub fn verify_caching_sha2(password: &[u8], nonce: &[u8; NONCE], response: &[u8]) -> bool {
-    caching_sha2_response(password, nonce)
-        .ct_eq(response)
-        .into()
+    caching_sha2_response(password, nonce).ct_eq(response).into()
 }
 
 /// XORs `bytes` with the nonce, over and over: what full authentication does to the password and its NUL before RSA.

@@ -102,21 +102,14 @@ impl Capabilities {
     }
 
     /// The protocol's 32 bits.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low half is what is wanted"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
     pub const fn protocol_half(self) -> u32 {
         self.bits() as u32
     }
 
     /// MariaDB's extended 32 bits; zero beside [`Capabilities::LONG_PASSWORD`], where they have no place in a packet.
     pub const fn mariadb_half(self) -> u32 {
-        if self.contains(Self::LONG_PASSWORD) {
-            0
-        } else {
-            (self.bits() >> 32) as u32
-        }
+        if self.contains(Self::LONG_PASSWORD) { 0 } else { (self.bits() >> 32) as u32 }
     }
 }
 

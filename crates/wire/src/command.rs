@@ -83,9 +83,7 @@ impl<'a> Command<'a> {
     /// Reads a payload. Bytes after the last field of a command are ignored, as the servers do.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
-        let command = reader
-            .u8()
-            .map_err(|_| Malformed::new("an empty packet where a command is due"))?;
+        let command = reader.u8().map_err(|_| Malformed::new("an empty packet where a command is due"))?;
         Ok(match command {
             COM_QUIT => Self::Quit,
             COM_INIT_DB => Self::InitDb(reader.rest()),
@@ -99,11 +97,9 @@ impl<'a> Command<'a> {
                 iterations: reader.u32()?,
                 rest: reader.rest(),
             }),
-            COM_STMT_SEND_LONG_DATA => Self::SendLongData {
-                statement_id: reader.u32()?,
-                parameter: reader.u16()?,
-                data: reader.rest(),
-            },
+            COM_STMT_SEND_LONG_DATA => {
+                Self::SendLongData { statement_id: reader.u32()?, parameter: reader.u16()?, data: reader.rest() }
+            }
             COM_STMT_CLOSE => Self::CloseStatement(reader.u32()?),
             COM_STMT_RESET => Self::ResetStatement(reader.u32()?),
             COM_RESET_CONNECTION => Self::ResetConnection,
@@ -155,22 +151,14 @@ pub fn execute_parameters(rest: &[u8], params: u16) -> Result<Parameters<'_>, Ma
         0 => None,
         _ => Some(reader.take(params.saturating_mul(2))?),
     };
-    Ok(Parameters {
-        null_bitmap,
-        types,
-        values: reader.rest(),
-    })
+    Ok(Parameters { null_bitmap, types, values: reader.rest() })
 }
 
 /// Appends the payload of a `COM_STMT_EXECUTE` without cursor.
 ///
 /// `parameters` is `None` for a statement without any. The types beside it are those to send: needed where this server's
 /// statement was never executed with them; `None` sends those that the client sent now, if it did.
-pub fn put_execute(
-    out: &mut BytesMut,
-    statement_id: u32,
-    parameters: Option<(&Parameters<'_>, Option<&[u8]>)>,
-) {
+pub fn put_execute(out: &mut BytesMut, statement_id: u32, parameters: Option<(&Parameters<'_>, Option<&[u8]>)>) {
     out.put_u8(COM_STMT_EXECUTE);
     out.put_u32_le(statement_id);
     out.put_u8(0);

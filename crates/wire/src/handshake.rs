@@ -64,9 +64,7 @@ impl Greeting {
     fn decode(payload: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         if reader.u8()? != PROTOCOL_VERSION {
-            return Err(Malformed::new(
-                "a greeting of another protocol version than 10",
-            ));
+            return Err(Malformed::new("a greeting of another protocol version than 10"));
         }
         let server_version = reader.nul_bytes()?.to_vec();
         let connection_id = reader.u32()?;
@@ -83,29 +81,13 @@ impl Greeting {
         if !capabilities.contains(Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION) {
             return Err(Malformed::new("a server from before the 4.1 protocol"));
         }
-        let nonce_back = reader.take(
-            usize::from(nonce_length)
-                .saturating_sub(NONCE_FRONT)
-                .max(13),
-        )?;
+        let nonce_back = reader.take(usize::from(nonce_length).saturating_sub(NONCE_FRONT).max(13))?;
         let mut nonce = [0; NONCE];
         for (to, from) in nonce.iter_mut().zip(nonce_front.iter().chain(nonce_back)) {
             *to = *from;
         }
-        let auth_plugin = if capabilities.contains(Capabilities::PLUGIN_AUTH) {
-            unterminated(reader.rest())
-        } else {
-            &[]
-        };
-        Ok(Self {
-            server_version,
-            connection_id,
-            nonce,
-            capabilities,
-            charset,
-            status,
-            auth_plugin: auth_plugin.to_vec(),
-        })
+        let auth_plugin = if capabilities.contains(Capabilities::PLUGIN_AUTH) { unterminated(reader.rest()) } else { &[] };
+        Ok(Self { server_version, connection_id, nonce, capabilities, charset, status, auth_plugin: auth_plugin.to_vec() })
     }
 
     /// Appends the payload.
@@ -134,9 +116,7 @@ impl Greeting {
 
     /// The version without the prefix that MariaDB puts in front of it (until 11.0).
     pub fn version_text(&self) -> &[u8] {
-        self.server_version
-            .strip_prefix(MARIADB_VERSION_PREFIX)
-            .unwrap_or(&self.server_version)
+        self.server_version.strip_prefix(MARIADB_VERSION_PREFIX).unwrap_or(&self.server_version)
     }
 
     /// It is a MariaDB server.
@@ -172,10 +152,9 @@ impl<'a> Login<'a> {
     /// The payload is the short packet after which a client starts TLS; the login follows inside it.
     pub fn is_ssl_request(payload: &[u8]) -> bool {
         payload.len() == SSL_REQUEST
-            && Reader::new(payload).u32().is_ok_and(|bits| {
-                Capabilities::from_halves(bits, 0)
-                    .contains(Capabilities::SSL | Capabilities::PROTOCOL_41)
-            })
+            && Reader::new(payload)
+                .u32()
+                .is_ok_and(|bits| Capabilities::from_halves(bits, 0).contains(Capabilities::SSL | Capabilities::PROTOCOL_41))
     }
 
     /// Reads a payload. A schema or a plugin name without its NUL, at the very end, is accepted as the servers do.
@@ -203,21 +182,8 @@ impl<'a> Login<'a> {
         let has = |flag| capabilities.contains(flag);
         let schema = has(Capabilities::CONNECT_WITH_DB).then(|| text(&mut reader));
         let auth_plugin = has(Capabilities::PLUGIN_AUTH).then(|| text(&mut reader));
-        let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() {
-            Some(reader.lenenc_bytes()?)
-        } else {
-            None
-        };
-        Ok(Self {
-            capabilities,
-            max_packet,
-            collation,
-            user,
-            auth_response,
-            schema,
-            auth_plugin,
-            attributes,
-        })
+        let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
+        Ok(Self { capabilities, max_packet, collation, user, auth_response, schema, auth_plugin, attributes })
     }
 
     /// Appends the payload. What is `None` is left out together with its capability, so that the packet is always one that
@@ -231,16 +197,11 @@ impl<'a> Login<'a> {
         } else if capabilities.contains(Capabilities::SECURE_CONNECTION) {
             let length = u8::try_from(self.auth_response.len()).unwrap_or(u8::MAX);
             out.put_u8(length);
-            out.put_slice(
-                self.auth_response
-                    .get(..usize::from(length))
-                    .unwrap_or(self.auth_response),
-            );
+            out.put_slice(self.auth_response.get(..usize::from(length)).unwrap_or(self.auth_response));
         } else {
             out.put_nul_bytes(self.auth_response);
         }
-        let optional =
-            |flag, field: Option<&'a [u8]>| field.filter(|_| capabilities.contains(flag));
+        let optional = |flag, field: Option<&'a [u8]>| field.filter(|_| capabilities.contains(flag));
         if let Some(schema) = optional(Capabilities::CONNECT_WITH_DB, self.schema) {
             out.put_nul_bytes(schema);
         }
@@ -285,11 +246,7 @@ fn put_front(out: &mut BytesMut, capabilities: Capabilities, max_packet: u32, co
 /// Capabilities as they came: the extended half is MariaDB's only beside a cleared `LONG_PASSWORD`.
 fn received(protocol: u32, extended: u32) -> Capabilities {
     let capabilities = Capabilities::from_halves(protocol, 0);
-    if capabilities.contains(Capabilities::LONG_PASSWORD) {
-        capabilities
-    } else {
-        Capabilities::from_halves(protocol, extended)
-    }
+    if capabilities.contains(Capabilities::LONG_PASSWORD) { capabilities } else { Capabilities::from_halves(protocol, extended) }
 }
 
 /// A `string<NUL>` that may lack its NUL at the end of the packet.
@@ -322,10 +279,7 @@ impl<'a> AuthSwitch<'a> {
             return Err(Malformed::new("not a request for another plugin"));
         }
         if reader.is_empty() {
-            return Ok(Self {
-                plugin: &[],
-                nonce: &[],
-            });
+            return Ok(Self { plugin: &[], nonce: &[] });
         }
         let plugin = reader.nul_bytes()?;
         let data = reader.rest();

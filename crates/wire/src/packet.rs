@@ -30,10 +30,7 @@ impl Header {
     #[inline]
     pub const fn parse(buf: &[u8]) -> Option<Self> {
         match buf {
-            [b0, b1, b2, sequence, ..] => Some(Self {
-                length: u32::from_le_bytes([*b0, *b1, *b2, 0]),
-                sequence: *sequence,
-            }),
+            [b0, b1, b2, sequence, ..] => Some(Self { length: u32::from_le_bytes([*b0, *b1, *b2, 0]), sequence: *sequence }),
             _ => None,
         }
     }
@@ -127,17 +124,12 @@ pub fn frame(buf: &[u8], first_sequence: u8, max_payload: usize) -> Frame<'_> {
             return Frame::Incomplete { needed: body };
         };
         if header.sequence != expected {
-            return Frame::OutOfOrder {
-                expected,
-                found: header.sequence,
-            };
+            return Frame::OutOfOrder { expected, found: header.sequence };
         }
         let length = header.length as usize;
         payload_length = payload_length.saturating_add(length);
         if payload_length > max_payload {
-            return Frame::TooLarge {
-                length: payload_length,
-            };
+            return Frame::TooLarge { length: payload_length };
         }
         end = body.saturating_add(length);
         if buf.len() < end {
@@ -148,11 +140,7 @@ pub fn frame(buf: &[u8], first_sequence: u8, max_payload: usize) -> Frame<'_> {
         }
         expected = expected.wrapping_add(1);
     }
-    Frame::Whole {
-        payload: join(buf.get(..end).unwrap_or_default(), payload_length),
-        sequence: expected,
-        length: end,
-    }
+    Frame::Whole { payload: join(buf.get(..end).unwrap_or_default(), payload_length), sequence: expected, length: end }
 }
 
 /// The payload of the physical packets in `buf`, which are all there.
@@ -163,10 +151,7 @@ fn join(buf: &[u8], payload_length: usize) -> Cow<'_, [u8]> {
     let mut payload = Vec::with_capacity(payload_length);
     let mut reader = Reader::new(buf);
     while let Ok(length) = reader.u24() {
-        let Ok(body) = reader
-            .u8()
-            .and_then(|_sequence| reader.take(length as usize))
-        else {
+        let Ok(body) = reader.u8().and_then(|_sequence| reader.take(length as usize)) else {
             break;
         };
         payload.extend_from_slice(body);

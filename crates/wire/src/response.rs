@@ -15,9 +15,7 @@
 use crate::capabilities::{Capabilities, StatusFlags};
 use crate::packet::{HEADER, Header, MAX_PAYLOAD};
 use crate::primitives::{Malformed, Reader};
-use crate::result::{
-    EOF_HEADER, ERR_HEADER, EofPacket, ErrPacket, LOCAL_INFILE_HEADER, OK_HEADER, PrepareOk,
-};
+use crate::result::{EOF_HEADER, ERR_HEADER, EofPacket, ErrPacket, LOCAL_INFILE_HEADER, OK_HEADER, PrepareOk};
 
 /// The longest payload of a packet that has to be read. The longest that servers send are OK packets with session state: a
 /// GTID set, or the values of tracked variables.
@@ -104,10 +102,7 @@ impl Then {
     const fn phase(self) -> Phase {
         match self {
             Self::Rows => Phase::Rows,
-            Self::Columns(left) => Phase::Definitions {
-                left,
-                then: Self::Nothing,
-            },
+            Self::Columns(left) => Phase::Definitions { left, then: Self::Nothing },
             Self::Nothing => Phase::Done,
         }
     }
@@ -230,9 +225,7 @@ impl ResponseTracker {
             _ if length == 0 => Err(Malformed::new("an empty packet among definitions or rows")),
             Phase::Definitions { .. } => match first {
                 ERR_HEADER => Ok(Front::Terminal),
-                EOF_HEADER => Err(Malformed::new(
-                    "definitions end before their count is reached",
-                )),
+                EOF_HEADER => Err(Malformed::new("definitions end before their count is reached")),
                 _ => Ok(Front::Body),
             },
             Phase::Rows => match first {
@@ -245,11 +238,7 @@ impl ResponseTracker {
 
     /// A packet with header 0xFE and this length ends the rows, and is no row with a long first value.
     const fn is_rows_end(&self, length: usize) -> bool {
-        if self.deprecate_eof {
-            length < MAX_PAYLOAD
-        } else {
-            length < EofPacket::LENGTH_LIMIT
-        }
+        if self.deprecate_eof { length < MAX_PAYLOAD } else { length < EofPacket::LENGTH_LIMIT }
     }
 
     /// Reads the packet at the front of `buf`, which cannot be passed on unread.
@@ -329,10 +318,7 @@ impl ResponseTracker {
                 if count == 0 || count > u64::from(u16::MAX) || !reader.is_empty() {
                     return Err(Malformed::new("not the first packet of a result"));
                 }
-                self.phase = Phase::Definitions {
-                    left: count,
-                    then: Then::Rows,
-                };
+                self.phase = Phase::Definitions { left: count, then: Then::Rows };
                 Ok(PacketKind::ColumnCount(count))
             }
         }
@@ -346,10 +332,7 @@ impl ResponseTracker {
         };
         self.phase = match ok.params {
             0 => columns.phase(),
-            count => Phase::Definitions {
-                left: u64::from(count),
-                then: columns,
-            },
+            count => Phase::Definitions { left: u64::from(count), then: columns },
         };
         Ok(PacketKind::PrepareOk(ok))
     }
@@ -372,19 +355,11 @@ impl ResponseTracker {
 
     /// The status in a packet with header 0xFE.
     fn rows_end_status(&self, payload: &[u8]) -> Result<StatusFlags, Malformed> {
-        if self.deprecate_eof {
-            ok_status(payload)
-        } else {
-            EofPacket::decode(payload).map(|eof| eof.status)
-        }
+        if self.deprecate_eof { ok_status(payload) } else { EofPacket::decode(payload).map(|eof| eof.status) }
     }
 
     fn end_result(&mut self, status: StatusFlags) {
-        self.phase = if status.contains(StatusFlags::MORE_RESULTS) {
-            Phase::First
-        } else {
-            Phase::Done
-        };
+        self.phase = if status.contains(StatusFlags::MORE_RESULTS) { Phase::First } else { Phase::Done };
     }
 }
 

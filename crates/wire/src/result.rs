@@ -96,10 +96,7 @@ impl<'a> OkPacket<'a> {
 
     /// What an EOF packet can say of it, for a peer without `DEPRECATE_EOF`.
     pub fn to_eof(&self) -> EofPacket {
-        EofPacket {
-            warnings: self.warnings,
-            status: self.status,
-        }
+        EofPacket { warnings: self.warnings, status: self.status }
     }
 }
 
@@ -122,10 +119,7 @@ impl EofPacket {
         if reader.u8()? != EOF_HEADER || payload.len() >= Self::LENGTH_LIMIT {
             return Err(Malformed::new("not an EOF packet"));
         }
-        Ok(Self {
-            warnings: reader.u16()?,
-            status: StatusFlags::from_bits_retain(reader.u16()?),
-        })
+        Ok(Self { warnings: reader.u16()?, status: StatusFlags::from_bits_retain(reader.u16()?) })
     }
 
     /// Appends the payload.
@@ -138,11 +132,7 @@ impl EofPacket {
 
     /// The same as an OK packet, for a peer with `DEPRECATE_EOF` (header 0xFE).
     pub fn to_ok(&self) -> OkPacket<'static> {
-        OkPacket {
-            status: self.status,
-            warnings: self.warnings,
-            ..OkPacket::default()
-        }
+        OkPacket { status: self.status, warnings: self.warnings, ..OkPacket::default() }
     }
 }
 
@@ -177,11 +167,7 @@ impl<'a> ErrPacket<'a> {
             Some((sqlstate, message)) if code != Self::PROGRESS => (*sqlstate, message),
             _ => (Self::GENERAL, text),
         };
-        Ok(Self {
-            code,
-            sqlstate,
-            message,
-        })
+        Ok(Self { code, sqlstate, message })
     }
 
     /// Appends the payload, with the SQLSTATE.
@@ -200,21 +186,13 @@ impl<'a> ErrPacket<'a> {
 
     /// A copy that outlives the buffer.
     pub fn to_owned(&self) -> ErrOwned {
-        ErrOwned {
-            code: self.code,
-            sqlstate: self.sqlstate,
-            message: self.message.to_vec(),
-        }
+        ErrOwned { code: self.code, sqlstate: self.sqlstate, message: self.message.to_vec() }
     }
 }
 
 /// An [`ErrPacket`] that outlives the buffer it was read from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{code} ({}): {}",
-    String::from_utf8_lossy(sqlstate),
-    String::from_utf8_lossy(message)
-)]
+#[error("{code} ({}): {}", String::from_utf8_lossy(sqlstate), String::from_utf8_lossy(message))]
 pub struct ErrOwned {
     /// The error's number.
     pub code: u16,
@@ -227,11 +205,7 @@ pub struct ErrOwned {
 impl ErrOwned {
     /// The same as a packet.
     pub fn as_packet(&self) -> ErrPacket<'_> {
-        ErrPacket {
-            code: self.code,
-            sqlstate: self.sqlstate,
-            message: &self.message,
-        }
+        ErrPacket { code: self.code, sqlstate: self.sqlstate, message: &self.message }
     }
 }
 
@@ -253,9 +227,7 @@ impl PrepareOk {
     pub fn decode(payload: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         if reader.u8()? != OK_HEADER {
-            return Err(Malformed::new(
-                "a prepared statement's OK has another header",
-            ));
+            return Err(Malformed::new("a prepared statement's OK has another header"));
         }
         let statement_id = reader.u32()?;
         let columns = reader.u16()?;
@@ -267,12 +239,7 @@ impl PrepareOk {
             reader.u8()?;
             reader.u16()?
         };
-        Ok(Self {
-            statement_id,
-            columns,
-            params,
-            warnings,
-        })
+        Ok(Self { statement_id, columns, params, warnings })
     }
 
     /// Appends the payload.

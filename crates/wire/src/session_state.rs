@@ -45,10 +45,7 @@ pub struct StateChanges<'a> {
 
 /// Reads the block of an OK packet. After an error there is nothing more.
 pub const fn state_changes(block: &[u8]) -> StateChanges<'_> {
-    StateChanges {
-        entries: Reader::new(block),
-        variables: Reader::new(&[]),
-    }
+    StateChanges { entries: Reader::new(block), variables: Reader::new(&[]) }
 }
 
 /// The block without its entries of type 2 ([`StateChange::StateChanged`]); the others stay as they are.

@@ -87,44 +87,33 @@ impl ClientLogin {
     }
 
     /// Takes the server's next packet; `capabilities` are those of the connection.
-    pub fn on_packet(
-        &mut self,
-        payload: &[u8],
-        capabilities: Capabilities,
-    ) -> Result<ClientStep, Malformed> {
-        let step = match (self.state, payload.first().copied()) {
-            (State::Ended, _) => Err(Malformed::new("a packet after the end of the login")),
-            (_, Some(ERR_HEADER)) => {
-                ErrPacket::decode(payload).map(|err| ClientStep::Failed(err.to_owned()))
-            }
-            (_, Some(OK_HEADER)) => {
-                OkPacket::decode(payload, capabilities).map(|ok| ClientStep::Done(ok.status))
-            }
-            (State::ExpectAnswer, Some(EOF_HEADER)) => self.on_switch(payload),
-            (State::ExpectAnswer, _) => self.on_more_data(AuthMoreData::decode(payload)?.data),
-            (State::ExpectPublicKey, _) => Ok(self.encrypt(AuthMoreData::decode(payload)?.data)),
-            (State::ExpectVerdict, _) => {
-                Err(Malformed::new("neither OK nor ERR at the end of the login"))
-            }
-        };
+    pub fn on_packet(&mut self, payload: &[u8], capabilities: Capabilities) -> Result<ClientStep, Malformed> {
+        let step = self.step(payload, capabilities);
         if !matches!(
             step,
-            Ok(ClientStep::Send(_)
-                | ClientStep::RequestPublicKey
-                | ClientStep::EncryptPassword { .. }
-                | ClientStep::Await)
+            Ok(ClientStep::Send(_) | ClientStep::RequestPublicKey | ClientStep::EncryptPassword { .. } | ClientStep::Await)
         ) {
             self.state = State::Ended;
         }
         step
     }
 
+    fn step(&mut self, payload: &[u8], capabilities: Capabilities) -> Result<ClientStep, Malformed> {
+        match (self.state, payload.first().copied()) {
+            (State::Ended, _) => Err(Malformed::new("a packet after the end of the login")),
+            (_, Some(ERR_HEADER)) => ErrPacket::decode(payload).map(|err| ClientStep::Failed(err.to_owned())),
+            (_, Some(OK_HEADER)) => OkPacket::decode(payload, capabilities).map(|ok| ClientStep::Done(ok.status)),
+            (State::ExpectAnswer, Some(EOF_HEADER)) => self.on_switch(payload),
+            (State::ExpectAnswer, _) => self.on_more_data(AuthMoreData::decode(payload)?.data),
+            (State::ExpectPublicKey, _) => Ok(self.encrypt(AuthMoreData::decode(payload)?.data)),
+            (State::ExpectVerdict, _) => Err(Malformed::new("neither OK nor ERR at the end of the login")),
+        }
+    }
+
     fn on_switch(&mut self, payload: &[u8]) -> Result<ClientStep, Malformed> {
         let switch = AuthSwitch::decode(payload)?;
         if std::mem::replace(&mut self.has_switched, true) {
-            return Err(Malformed::new(
-                "a second switch of the authentication plugin",
-            ));
+            return Err(Malformed::new("a second switch of the authentication plugin"));
         }
         let Some(plugin) = Plugin::from_name(switch.plugin) else {
             let name = match switch.plugin {
@@ -133,11 +122,7 @@ impl ClientLogin {
             };
             return Ok(ClientStep::Unsupported(name.to_vec()));
         };
-        self.nonce = switch
-            .nonce
-            .first_chunk()
-            .copied()
-            .ok_or(Malformed::new("a nonce that is too short"))?;
+        self.nonce = switch.nonce.first_chunk().copied().ok_or(Malformed::new("a nonce that is too short"))?;
         self.plugin = plugin;
         let response = self.first_response();
         // An empty password is one NUL here, as MySQL's own client has it.
@@ -161,9 +146,7 @@ impl ClientLogin {
                 self.state = State::ExpectPublicKey;
                 Ok(ClientStep::RequestPublicKey)
             }
-            _ => Err(Malformed::new(
-                "words of an authentication plugin that make no sense",
-            )),
+            _ => Err(Malformed::new("words of an authentication plugin that make no sense")),
         }
     }
 
@@ -171,10 +154,7 @@ impl ClientLogin {
         let mut cleartext_xored = self.password_and_nul();
         xor_with_nonce(&mut cleartext_xored, &self.nonce);
         self.state = State::ExpectVerdict;
-        ClientStep::EncryptPassword {
-            public_key_pem: public_key_pem.to_vec(),
-            cleartext_xored,
-        }
+        ClientStep::EncryptPassword { public_key_pem: public_key_pem.to_vec(), cleartext_xored }
     }
 
     fn password_and_nul(&self) -> Vec<u8> {

@@ -13,7 +13,7 @@ use crate::capabilities::Capabilities;
 use crate::handshake::{AuthMoreData, AuthSwitch, Login, NONCE};
 
 /// What an unknown account's login is compared with. Its answer is not used.
-const DUMMY_PASSWORD: &[u8] = b"no account has this name";
+pub(super) const DUMMY_PASSWORD: &[u8] = b"no account has this name";
 
 const WRONG: &str = "wrong user or password";
 const NO_PLUGIN: &str = "the client proves its password in no way that is known here";
@@ -74,11 +74,7 @@ pub struct ServerLogin {
 
 impl ServerLogin {
     /// Takes the client's login. `password` is the account's, `None` if there is no such account.
-    pub fn start(
-        challenge: Challenge,
-        login: &Login<'_>,
-        password: Option<&[u8]>,
-    ) -> (Self, ServerStep) {
+    pub fn start(challenge: Challenge, login: &Login<'_>, password: Option<&[u8]>) -> (Self, ServerStep) {
         let mut server = Self {
             challenge,
             password: Zeroizing::new(password.unwrap_or(DUMMY_PASSWORD).to_vec()),
@@ -101,8 +97,7 @@ impl ServerLogin {
         };
         let has_length = response.len() == plugin.response_length();
         // A client whose plugin was not announced has seen no nonce that it would trust, and sends nothing yet.
-        let is_deferred =
-            is_empty(response) && plugin != self.challenge.announced && !self.password.is_empty();
+        let is_deferred = is_empty(response) && plugin != self.challenge.announced && !self.password.is_empty();
         if is_deferred || !(has_length || is_empty(response)) {
             return self.switch(plugin);
         }
@@ -111,10 +106,7 @@ impl ServerLogin {
 
     fn switch(&mut self, plugin: Plugin) -> ServerStep {
         self.state = State::ExpectResponse(plugin);
-        let request = AuthSwitch {
-            plugin: plugin.name().as_bytes(),
-            nonce: &self.challenge.nonce,
-        };
+        let request = AuthSwitch { plugin: plugin.name().as_bytes(), nonce: &self.challenge.nonce };
         let mut payload = BytesMut::new();
         request.encode(&mut payload);
         ServerStep::Send(payload.to_vec())
@@ -168,9 +160,7 @@ impl ServerLogin {
             return self.deny(WRONG);
         }
         let has_proof = plugin == Plugin::CachingSha2 && !response.is_empty();
-        ServerStep::Accepted {
-            send_first: has_proof.then(|| more_data(FAST_AUTH_OK)),
-        }
+        ServerStep::Accepted { send_first: has_proof.then(|| more_data(FAST_AUTH_OK)) }
     }
 
     /// Checks the password itself, which ends in a NUL.
@@ -178,11 +168,7 @@ impl ServerLogin {
         self.state = State::Ended;
         let given = text.and_then(|text| text.strip_suffix(&[0]));
         let is_right: bool = self.password.ct_eq(given.unwrap_or_default()).into();
-        if is_right & given.is_some() & self.is_known {
-            ServerStep::Accepted { send_first: None }
-        } else {
-            self.deny(WRONG)
-        }
+        if is_right & given.is_some() & self.is_known { ServerStep::Accepted { send_first: None } } else { self.deny(WRONG) }
     }
 
     fn deny(&mut self, why: &'static str) -> ServerStep {

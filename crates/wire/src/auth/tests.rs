@@ -1,1 +1,444 @@
+//! Both sides of a login talk to each other here, and each to peers that misbehave.
 
+use super::*;
+use crate::capabilities::{Capabilities, StatusFlags};
+use crate::handshake::{Greeting, Login};
+use crate::primitives::Malformed;
+use crate::result::{ErrPacket, OkPacket};
+
+const NONCE_BYTES: [u8; NONCE] = *b"abcdefghijklmnopqrst";
+const CAPABILITIES: Capabilities =
+    Capabilities::PROTOCOL_41.union(Capabilities::SECURE_CONNECTION).union(Capabilities::PLUGIN_AUTH);
+const PLUGINS: [Plugin; 2] = [Plugin::Native, Plugin::CachingSha2];
+
+fn challenge() -> Challenge {
+    Challenge { nonce: NONCE_BYTES, announced: Plugin::CachingSha2, force_full: false, secure_transport: false }
+}
+
+fn login<'a>(plugin: &'a str, response: &'a [u8]) -> Login<'a> {
+    Login {
+        capabilities: CAPABILITIES,
+        max_packet: 0,
+        collation: 45,
+        user: b"app",
+        auth_response: response,
+        schema: None,
+        auth_plugin: Some(plugin.as_bytes()),
+        attributes: None,
+    }
+}
+
+fn greeting(plugin: &str) -> Greeting {
+    Greeting {
+        server_version: b"9.7.0".to_vec(),
+        connection_id: 1,
+        nonce: NONCE_BYTES,
+        capabilities: CAPABILITIES,
+        charset: 45,
+        status: StatusFlags::AUTOCOMMIT,
+        auth_plugin: plugin.as_bytes().to_vec(),
+    }
+}
+
+fn switch_to(plugin: &str) -> Vec<u8> {
+    [b"\xfe", plugin.as_bytes(), b"\0", &NONCE_BYTES, b"\0"].concat()
+}
+
+fn is_denied(step: &ServerStep) -> bool {
+    matches!(step, ServerStep::Denied(_))
+}
+
+const ACCEPTED: ServerStep = ServerStep::Accepted { send_first: None };
+
+fn fast_ok() -> ServerStep {
+    ServerStep::Accepted { send_first: Some(vec![1, FAST_AUTH_OK]) }
+}
+
+// The arithmetic.
+
+#[test]
+fn plugins_are_known_by_their_names() {
+    for plugin in PLUGINS {
+        assert_eq!(Plugin::from_name(plugin.name().as_bytes()), Some(plugin));
+        assert_eq!(plugin.response(b"secret", &NONCE_BYTES).len(), plugin.response_length());
+        assert_eq!(plugin.response(b"", &NONCE_BYTES), b"");
+    }
+    assert_eq!(Plugin::from_name(b"mysql_clear_password"), None);
+    assert_eq!(Plugin::from_name(b""), None);
+}
+
+#[test]
+fn only_the_right_password_and_nonce_verify() {
+    let verify = [verify_native, verify_caching_sha2];
+    for (plugin, verify) in PLUGINS.into_iter().zip(verify) {
+        let response = plugin.response(b"secret", &NONCE_BYTES);
+        assert!(verify(b"secret", &NONCE_BYTES, &response));
+        assert!(!verify(b"Secret", &NONCE_BYTES, &response));
+        assert!(!verify(b"", &NONCE_BYTES, &response));
+        assert!(!verify(b"secret", &[1; NONCE], &response));
+        assert!(!verify(b"secret", &NONCE_BYTES, b""));
+        assert!(!verify(b"secret", &NONCE_BYTES, &response[1..]));
+        assert!(verify(b"", &NONCE_BYTES, b""));
+        for at in 0..response.len() {
+            let mut wrong = response.clone();
+            wrong[at] ^= 1;
+            assert!(!verify(b"secret", &NONCE_BYTES, &wrong));
+        }
+    }
+}
+
+#[test]
+fn a_nonce_has_no_byte_that_ends_a_string() {
+    for byte in 0..=u8::MAX {
+        let nonce = nonce_from_random([byte; NONCE]);
+        assert!(nonce.iter().all(|byte| (1..=127).contains(byte) && *byte != b'$'));
+    }
+}
+
+#[test]
+fn masking_twice_is_masking_never_and_wraps_around_the_nonce() {
+    let password: Vec<u8> = (0..50).collect();
+    let mut masked = password.clone();
+    xor_with_nonce(&mut masked, &NONCE_BYTES);
+    assert_eq!(masked[20], 0x14 ^ b'a');
+    xor_with_nonce(&mut masked, &NONCE_BYTES);
+    assert_eq!(masked, password);
+}
+
+// The server's side.
+
+/// A login whose proof is for `password`; the account has "secret" or is not there.
+fn attempt(plugin: Plugin, password: &[u8], account: Option<&[u8]>) -> ServerStep {
+    let response = plugin.response(password, &NONCE_BYTES);
+    let (_, step) = ServerLogin::start(challenge(), &login(plugin.name(), &response), account);
+    step
+}
+
+#[test]
+fn a_right_proof_is_accepted_and_sha2_is_told_so_first() {
+    assert_eq!(attempt(Plugin::Native, b"secret", Some(b"secret")), ACCEPTED);
+    assert_eq!(attempt(Plugin::CachingSha2, b"secret", Some(b"secret")), fast_ok());
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_account_are_denied_alike() {
+    for plugin in PLUGINS {
+        let wrong = attempt(plugin, b"guess", Some(b"secret"));
+        assert!(is_denied(&wrong));
+        assert_eq!(attempt(plugin, b"guess", None), wrong);
+        assert_eq!(attempt(plugin, b"", None), attempt(plugin, b"", Some(b"secret")));
+        assert_eq!(attempt(plugin, server::DUMMY_PASSWORD, None), wrong);
+    }
+}
+
+#[test]
+fn nothing_proves_the_empty_password_and_only_that() {
+    for plugin in PLUGINS {
+        assert_eq!(attempt(plugin, b"", Some(b"")), ACCEPTED);
+        assert!(is_denied(&attempt(plugin, b"secret", Some(b""))));
+        let (_, step) = ServerLogin::start(challenge(), &login(plugin.name(), &[0]), Some(b""));
+        assert_eq!(step, ACCEPTED);
+    }
+    assert!(is_denied(&attempt(Plugin::CachingSha2, b"", Some(b"secret"))));
+}
+
+/// MariaDB's client, and MySQL's with `--default-auth`: they answer a greeting for another plugin with an empty proof.
+#[test]
+fn a_client_of_a_plugin_that_was_not_announced_is_asked_for_its_proof() {
+    for account in [Some(&b"secret"[..]), None] {
+        let (mut server, step) = ServerLogin::start(challenge(), &login(NATIVE, b""), account);
+        assert_eq!(step, ServerStep::Send(switch_to(NATIVE)));
+        let response = native_response(b"secret", &NONCE_BYTES);
+        let step = server.on_packet(&response);
+        assert_eq!(step == ACCEPTED, account.is_some());
+        assert_eq!(is_denied(&step), account.is_none());
+    }
+}
+
+#[test]
+fn an_unknown_plugin_is_switched_once() {
+    for name in ["mysql_clear_password", "client_ed25519", "mysql_old_password", ""] {
+        let (mut server, step) = ServerLogin::start(challenge(), &login(name, b"x"), Some(b"secret"));
+        assert_eq!(step, ServerStep::Send(switch_to(CACHING_SHA2)));
+        let mut again = ServerLogin::start(challenge(), &login(name, b"x"), Some(b"secret")).0;
+        assert_eq!(server.on_packet(&caching_sha2_response(b"secret", &NONCE_BYTES)), fast_ok());
+        assert!(is_denied(&again.on_packet(&[1; 31])));
+        assert!(is_denied(&again.on_packet(&caching_sha2_response(b"secret", &NONCE_BYTES))));
+    }
+}
+
+#[test]
+fn a_proof_of_the_wrong_length_is_asked_for_again_once() {
+    for plugin in PLUGINS {
+        for length in [1, 19, 21, 31, 33, 255] {
+            let (mut server, step) = ServerLogin::start(challenge(), &login(plugin.name(), &vec![9; length]), Some(b"secret"));
+            assert_eq!(step, ServerStep::Send(switch_to(plugin.name())), "{length}");
+            assert!(is_denied(&server.on_packet(&vec![9; length])));
+        }
+    }
+}
+
+#[test]
+fn a_client_without_plugins_proves_natively_and_is_never_asked_to_switch() {
+    let without = |response: &[u8]| {
+        let mut login = login(NATIVE, response);
+        login.capabilities.remove(Capabilities::PLUGIN_AUTH);
+        login.auth_plugin = None;
+        ServerLogin::start(challenge(), &login, Some(b"secret")).1
+    };
+    assert_eq!(without(&native_response(b"secret", &NONCE_BYTES)), ACCEPTED);
+    assert!(is_denied(&without(&native_response(b"guess", &NONCE_BYTES))));
+    assert!(is_denied(&without(b"")));
+    assert!(is_denied(&without(&[1; 8])));
+}
+
+/// Up to the point where the client has to send its password.
+fn full(secure_transport: bool, account: Option<&[u8]>) -> ServerLogin {
+    let challenge = Challenge { force_full: true, secure_transport, ..challenge() };
+    // Whether the proof is right does not matter here.
+    let (server, step) = ServerLogin::start(challenge, &login(CACHING_SHA2, &[1; 32]), account);
+    assert_eq!(step, ServerStep::Send(vec![1, FULL_AUTH]));
+    server
+}
+
+fn masked(text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    xor_with_nonce(&mut text, &NONCE_BYTES);
+    text
+}
+
+#[test]
+fn full_authentication_sends_the_key_and_has_the_password_decrypted() {
+    let check = |account, cleartext: Option<&[u8]>, is_right| {
+        for asks_for_key in [true, false] {
+            let mut server = full(false, account);
+            if asks_for_key {
+                assert_eq!(server.on_packet(&[REQUEST_PUBLIC_KEY]), ServerStep::SendPublicKey);
+            }
+            let ciphertext = vec![0x55; 256];
+            assert_eq!(server.on_packet(&ciphertext), ServerStep::DecryptPassword(ciphertext));
+            let step = server.on_decrypted(cleartext);
+            assert_eq!(step == ACCEPTED, is_right, "{step:?}");
+            assert_eq!(is_denied(&step), !is_right, "{step:?}");
+        }
+    };
+    check(Some(b"secret"), Some(&masked(b"secret\0")), true);
+    check(Some(b"secret"), Some(&masked(b"guess\0")), false);
+    check(Some(b"secret"), Some(&masked(b"secret")), false);
+    check(Some(b"secret"), Some(b"secret\0"), false);
+    check(Some(b"secret"), Some(b""), false);
+    check(Some(b"secret"), None, false);
+    check(None, Some(&masked(b"secret\0")), false);
+    check(None, Some(&masked(&[server::DUMMY_PASSWORD, b"\0"].concat())), false);
+    let long = [b'p'; 60];
+    check(Some(&long), Some(&masked(&[&long[..], b"\0"].concat())), true);
+}
+
+#[test]
+fn full_authentication_over_tls_takes_the_password_as_it_is() {
+    assert_eq!(full(true, Some(b"secret")).on_packet(b"secret\0"), ACCEPTED);
+    assert!(is_denied(&full(true, Some(b"secret")).on_packet(b"guess\0")));
+    assert!(is_denied(&full(true, Some(b"secret")).on_packet(b"secret")));
+    assert!(is_denied(&full(true, Some(b"secret")).on_packet(b"")));
+    assert!(is_denied(&full(true, None).on_packet(b"secret\0")));
+}
+
+#[test]
+fn an_empty_password_needs_no_full_authentication() {
+    let challenge = Challenge { force_full: true, ..challenge() };
+    let start = |account| ServerLogin::start(challenge, &login(CACHING_SHA2, b""), Some(account)).1;
+    assert_eq!(start(b""), ACCEPTED);
+    assert!(is_denied(&start(b"secret")));
+}
+
+#[test]
+fn the_key_is_sent_once() {
+    let mut server = full(false, Some(b"secret"));
+    server.on_packet(&[REQUEST_PUBLIC_KEY]);
+    assert_eq!(server.on_packet(&[REQUEST_PUBLIC_KEY]), ServerStep::DecryptPassword(vec![REQUEST_PUBLIC_KEY]));
+    assert!(is_denied(&server.on_decrypted(None)));
+}
+
+#[test]
+fn what_comes_out_of_turn_is_denied_whatever_it_is() {
+    let right = caching_sha2_response(b"secret", &NONCE_BYTES);
+    let (mut server, _) = ServerLogin::start(challenge(), &login(CACHING_SHA2, &[1; 32]), Some(b"secret"));
+    assert!(is_denied(&server.on_packet(&right)));
+    assert!(is_denied(&server.on_decrypted(Some(&masked(b"secret\0")))));
+    let mut server = full(false, Some(b"secret"));
+    assert!(is_denied(&server.on_decrypted(Some(&masked(b"secret\0")))));
+    let mut server = full(false, Some(b"secret"));
+    server.on_packet(&[2; 256]);
+    assert!(is_denied(&server.on_packet(b"secret\0")));
+}
+
+// The client's side.
+
+fn client(plugin: &str, password: &[u8]) -> ClientLogin {
+    ClientLogin::start(password, &greeting(plugin), false)
+}
+
+fn answer(client: &mut ClientLogin, payload: &[u8]) -> Result<ClientStep, Malformed> {
+    client.on_packet(payload, CAPABILITIES)
+}
+
+fn ok_payload() -> Vec<u8> {
+    let ok = OkPacket { status: StatusFlags::AUTOCOMMIT, ..OkPacket::default() };
+    let mut out = bytes::BytesMut::new();
+    ok.encode(0, CAPABILITIES, &mut out);
+    out.to_vec()
+}
+
+#[test]
+fn the_greetings_plugin_is_answered_and_an_unknown_one_natively() {
+    assert_eq!(client(CACHING_SHA2, b"secret").plugin(), Plugin::CachingSha2);
+    assert_eq!(client(CACHING_SHA2, b"secret").first_response(), caching_sha2_response(b"secret", &NONCE_BYTES));
+    for plugin in [NATIVE, "parsec", ""] {
+        assert_eq!(client(plugin, b"secret").plugin(), Plugin::Native);
+        assert_eq!(client(plugin, b"secret").first_response(), native_response(b"secret", &NONCE_BYTES));
+    }
+}
+
+#[test]
+fn a_switch_is_answered_with_its_own_nonce() {
+    let nonce = *b"ABCDEFGHIJKLMNOPQRST";
+    let request = |plugin: &str| [b"\xfe", plugin.as_bytes(), b"\0", &nonce, b"\0"].concat();
+    for plugin in PLUGINS {
+        let mut client = client("parsec", b"secret");
+        assert_eq!(answer(&mut client, &request(plugin.name())), Ok(ClientStep::Send(plugin.response(b"secret", &nonce))));
+        assert!(answer(&mut client, &request(NATIVE)).is_err());
+    }
+    let empty = |plugin| answer(&mut client(NATIVE, b""), &request(plugin));
+    assert_eq!(empty(NATIVE), Ok(ClientStep::Send(vec![])));
+    assert_eq!(empty(CACHING_SHA2), Ok(ClientStep::Send(vec![0])));
+}
+
+#[test]
+fn a_plugin_that_is_not_spoken_is_named() {
+    let name = |payload: &[u8]| match answer(&mut client(NATIVE, b"secret"), payload) {
+        Ok(ClientStep::Unsupported(name)) => name,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name(b"\xfemysql_clear_password\0"), b"mysql_clear_password");
+    assert_eq!(name(b"\xfesha256_password\0aaaaaaaaaaaaaaaaaaaa\0"), b"sha256_password");
+    assert_eq!(name(b"\xfe"), b"mysql_old_password");
+}
+
+#[test]
+fn a_switch_without_a_whole_nonce_is_malformed() {
+    let request = switch_to(NATIVE);
+    for cut in 2..request.len() - 1 {
+        let step = answer(&mut client(CACHING_SHA2, b"secret"), &request[..cut]);
+        assert!(step.is_err(), "{cut}");
+    }
+}
+
+#[test]
+fn the_fast_path_waits_for_its_ok() {
+    let mut client = client(CACHING_SHA2, b"secret");
+    assert_eq!(answer(&mut client, &[1, FAST_AUTH_OK]), Ok(ClientStep::Await));
+    assert_eq!(answer(&mut client, &ok_payload()), Ok(ClientStep::Done(StatusFlags::AUTOCOMMIT)));
+    assert!(answer(&mut client, &ok_payload()).is_err());
+}
+
+#[test]
+fn full_authentication_encrypts_the_password_with_the_servers_key() {
+    let mut client = client(CACHING_SHA2, b"secret");
+    assert_eq!(answer(&mut client, &[1, FULL_AUTH]), Ok(ClientStep::RequestPublicKey));
+    assert_eq!(
+        answer(&mut client, b"\x01PEM"),
+        Ok(ClientStep::EncryptPassword { public_key_pem: b"PEM".to_vec(), cleartext_xored: masked(b"secret\0") })
+    );
+    assert!(matches!(answer(&mut client, &ok_payload()), Ok(ClientStep::Done(_))));
+}
+
+#[test]
+fn full_authentication_over_tls_sends_the_password_as_it_is() {
+    let mut client = ClientLogin::start(b"secret", &greeting(CACHING_SHA2), true);
+    assert_eq!(answer(&mut client, &[1, FULL_AUTH]), Ok(ClientStep::Send(b"secret\0".to_vec())));
+}
+
+#[test]
+fn a_refusal_is_handed_on_wherever_it_comes() {
+    let payload = b"\xff\x15\x04#28000Access denied";
+    let err = ErrPacket::decode(payload).unwrap().to_owned();
+    let before: [&[&[u8]]; 3] = [&[], &[&[1, FULL_AUTH]], &[&[1, FULL_AUTH], b"\x01PEM"]];
+    for before in before {
+        let mut client = client(CACHING_SHA2, b"secret");
+        for payload in before {
+            answer(&mut client, payload).unwrap();
+        }
+        assert_eq!(answer(&mut client, payload), Ok(ClientStep::Failed(err.clone())));
+        assert!(answer(&mut client, payload).is_err());
+    }
+}
+
+/// A server that asks a native client for its password, or asks twice, is up to no good.
+#[test]
+fn words_that_make_no_sense_end_the_login() {
+    let check = |plugin, packets: &[&[u8]]| {
+        let mut client = client(plugin, b"secret");
+        let (last, before) = packets.split_last().unwrap();
+        for payload in before {
+            answer(&mut client, payload).unwrap();
+        }
+        assert!(answer(&mut client, last).is_err(), "{packets:?}");
+        assert!(answer(&mut client, &ok_payload()).is_err(), "{packets:?}");
+    };
+    check(NATIVE, &[&[1, FULL_AUTH]]);
+    check(NATIVE, &[&[1, FAST_AUTH_OK]]);
+    check(CACHING_SHA2, &[&[1]]);
+    check(CACHING_SHA2, &[&[1, 5]]);
+    check(CACHING_SHA2, &[&[1, FULL_AUTH, 0]]);
+    check(CACHING_SHA2, &[&[]]);
+    check(CACHING_SHA2, &[&[7, 7]]);
+    check(CACHING_SHA2, &[&[0]]);
+    check(CACHING_SHA2, &[&[1, FAST_AUTH_OK], &[1, FULL_AUTH]]);
+    check(CACHING_SHA2, &[&[1, FULL_AUTH], b"\x01PEM", b"\x01PEM"]);
+    check(CACHING_SHA2, &[&[1, FULL_AUTH], &switch_to(NATIVE)]);
+}
+
+/// The two machines, with an RSA of their own: it reverses.
+#[test]
+fn both_sides_agree_whatever_the_server_asks_for() {
+    let reverse = |text: &[u8]| text.iter().rev().copied().collect::<Vec<_>>();
+    for announced in PLUGINS {
+        for first in [NATIVE, CACHING_SHA2, "parsec"] {
+            for (force_full, secure_transport) in [(false, false), (true, false), (true, true)] {
+                for (password, is_right) in [(&b"secret"[..], true), (b"guess", false), (b"", false)] {
+                    let mut client = ClientLogin::start(password, &greeting(first), secure_transport);
+                    let response = client.first_response();
+                    let challenge = Challenge { nonce: NONCE_BYTES, announced, force_full, secure_transport };
+                    let login = login(client.plugin().name(), &response);
+                    let (mut server, mut step) = ServerLogin::start(challenge, &login, Some(b"secret"));
+                    let mut say = |payload: &[u8]| client.on_packet(payload, CAPABILITIES).unwrap();
+                    let accepted = loop {
+                        let said = match step {
+                            ServerStep::Send(payload) => say(&payload),
+                            ServerStep::SendPublicKey => say(b"\x01PEM"),
+                            ServerStep::DecryptPassword(ciphertext) => {
+                                step = server.on_decrypted(Some(&reverse(&ciphertext)));
+                                continue;
+                            }
+                            ServerStep::Accepted { send_first } => {
+                                if let Some(payload) = send_first {
+                                    assert_eq!(say(&payload), ClientStep::Await);
+                                }
+                                assert!(matches!(say(&ok_payload()), ClientStep::Done(_)));
+                                break true;
+                            }
+                            ServerStep::Denied(_) => break false,
+                        };
+                        step = match said {
+                            ClientStep::Send(payload) => server.on_packet(&payload),
+                            ClientStep::RequestPublicKey => server.on_packet(ClientLogin::PUBLIC_KEY_REQUEST),
+                            ClientStep::EncryptPassword { cleartext_xored, .. } => server.on_packet(&reverse(&cleartext_xored)),
+                            other => panic!("{other:?}"),
+                        };
+                    };
+                    assert_eq!(accepted, is_right, "{announced:?} {first} {force_full} {password:?}");
+                }
+            }
+        }
+    }
+}

@@ -16,21 +16,12 @@ fn commands_borrow_what_follows_their_byte() {
     check(&[0x19, 1, 0, 0, 0], Command::CloseStatement(1));
     check(&[0x1a, 0, 0, 0, 1], Command::ResetStatement(1 << 24));
     check(&[0x1f], Command::ResetConnection);
-    check(
-        &[0x18, 1, 0, 0, 0, 2, 0, 7, 8],
-        Command::SendLongData {
-            statement_id: 1,
-            parameter: 2,
-            data: &[7, 8],
-        },
-    );
+    check(&[0x18, 1, 0, 0, 0, 2, 0, 7, 8], Command::SendLongData { statement_id: 1, parameter: 2, data: &[7, 8] });
 }
 
 #[test]
 fn every_other_byte_is_another_command() {
-    let known = [
-        0x01, 0x02, 0x03, 0x09, 0x0e, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1f,
-    ];
+    let known = [0x01, 0x02, 0x03, 0x09, 0x0e, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1f];
     for byte in (0..=u8::MAX).filter(|byte| !known.contains(byte)) {
         check(&[byte, 1, 2], Command::Other(byte));
     }
@@ -43,12 +34,7 @@ fn an_empty_packet_is_no_command() {
 
 #[test]
 fn a_command_without_its_fields_is_malformed() {
-    for whole in [
-        &[0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0][..],
-        &[0x18, 1, 0, 0, 0, 2, 0],
-        &[0x19, 1, 0, 0, 0],
-        &[0x1a, 1, 0, 0, 0],
-    ] {
+    for whole in [&[0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0][..], &[0x18, 1, 0, 0, 0, 2, 0], &[0x19, 1, 0, 0, 0], &[0x1a, 1, 0, 0, 0]] {
         assert!(Command::parse(whole).is_ok());
         for cut in 1..whole.len() {
             assert!(Command::parse(&whole[..cut]).is_err(), "{whole:?} {cut}");
@@ -66,13 +52,8 @@ fn bytes_behind_the_last_field_are_ignored() {
 fn an_execution_says_whether_it_wants_a_cursor() {
     for (flags, has_cursor) in [(0, false), (1, true), (2, true), (4, true), (8, false)] {
         let payload = [0x17, 5, 0, 0, 0, flags, 1, 0, 0, 0, 0xaa];
-        let Ok(Command::Execute(execute)) = Command::parse(&payload) else {
-            panic!()
-        };
-        assert_eq!(
-            (execute.statement_id, execute.iterations, execute.rest),
-            (5, 1, &[0xaa][..])
-        );
+        let Ok(Command::Execute(execute)) = Command::parse(&payload) else { panic!() };
+        assert_eq!((execute.statement_id, execute.iterations, execute.rest), (5, 1, &[0xaa][..]));
         assert_eq!(execute.has_cursor(), has_cursor);
     }
 }
@@ -117,34 +98,18 @@ fn the_largest_count_of_parameters_does_not_overflow() {
 fn an_execution_is_rewritten_with_another_id_no_cursor_and_the_types_it_needs() {
     let rest = [0b10, 1, 3, 0, 6, 0, 9, 9, 9, 9];
     let with_types = execute_parameters(&rest, 2).unwrap();
-    let without_types = Parameters {
-        types: None,
-        ..with_types
-    };
+    let without_types = Parameters { types: None, ..with_types };
     let remembered: &[u8] = &[8, 0x80, 6, 0];
     let check = |parameters: &Parameters<'_>, types, expect: &[u8]| {
         let mut out = BytesMut::new();
         put_execute(&mut out, 7, Some((parameters, types)));
-        let Ok(Command::Execute(execute)) = Command::parse(&out) else {
-            panic!()
-        };
-        assert_eq!(
-            (execute.statement_id, execute.flags, execute.iterations),
-            (7, 0, 1)
-        );
+        let Ok(Command::Execute(execute)) = Command::parse(&out) else { panic!() };
+        assert_eq!((execute.statement_id, execute.flags, execute.iterations), (7, 0, 1));
         assert_eq!(execute.rest, expect);
     };
     check(&with_types, None, &rest);
-    check(
-        &with_types,
-        Some(remembered),
-        &[0b10, 1, 8, 0x80, 6, 0, 9, 9, 9, 9],
-    );
-    check(
-        &without_types,
-        Some(remembered),
-        &[0b10, 1, 8, 0x80, 6, 0, 9, 9, 9, 9],
-    );
+    check(&with_types, Some(remembered), &[0b10, 1, 8, 0x80, 6, 0, 9, 9, 9, 9]);
+    check(&without_types, Some(remembered), &[0b10, 1, 8, 0x80, 6, 0, 9, 9, 9, 9]);
     check(&without_types, None, &[0b10, 0, 9, 9, 9, 9]);
 }
 

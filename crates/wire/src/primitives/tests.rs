@@ -48,44 +48,21 @@ fn lenenc_integers_use_the_shortest_form() {
 
 #[test]
 fn lenenc_integers_are_read_in_any_form_and_never_beyond_the_end() {
-    for value in [
-        0,
-        1,
-        0xfa,
-        0xfb,
-        0xff,
-        0x100,
-        0xffff,
-        0x1_0000,
-        0xff_ffff,
-        0x100_0000,
-        u64::MAX,
-    ] {
+    for value in [0, 1, 0xfa, 0xfb, 0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000, u64::MAX] {
         let bytes = lenenc(value);
         assert_eq!(Reader::new(&bytes).lenenc_int(), Ok(value));
         for cut in 0..bytes.len() {
-            assert_eq!(
-                Reader::new(&bytes[..cut]).lenenc_int(),
-                Err(TRUNCATED),
-                "{value} {cut}"
-            );
+            assert_eq!(Reader::new(&bytes[..cut]).lenenc_int(), Err(TRUNCATED), "{value} {cut}");
         }
     }
     assert_eq!(Reader::new(&[0xfc, 1, 0]).lenenc_int(), Ok(1));
-    assert_eq!(
-        Reader::new(&[0xfe, 1, 0, 0, 0, 0, 0, 0, 0]).lenenc_int(),
-        Ok(1)
-    );
+    assert_eq!(Reader::new(&[0xfe, 1, 0, 0, 0, 0, 0, 0, 0]).lenenc_int(), Ok(1));
 }
 
 #[test]
 fn null_and_the_mark_of_an_error_are_no_integers() {
     for byte in [0xfb, 0xff] {
-        assert!(
-            Reader::new(&[byte, 0, 0, 0, 0, 0, 0, 0, 0])
-                .lenenc_int()
-                .is_err()
-        );
+        assert!(Reader::new(&[byte, 0, 0, 0, 0, 0, 0, 0, 0]).lenenc_int().is_err());
     }
 }
 
@@ -116,8 +93,5 @@ fn a_nul_inside_a_string_cannot_make_further_fields() {
 
 #[test]
 fn the_message_says_what_is_wrong() {
-    assert_eq!(
-        TRUNCATED.to_string(),
-        "malformed packet: it ends in the middle of a field"
-    );
+    assert_eq!(TRUNCATED.to_string(), "malformed packet: it ends in the middle of a field");
 }

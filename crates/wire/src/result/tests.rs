@@ -54,21 +54,13 @@ fn every_cut_of_an_ok_is_malformed_or_an_ok_without_its_end() {
 #[test]
 fn a_peer_that_does_not_track_gets_neither_state_nor_its_flag() {
     let payload = encoded(&ok(), OK_HEADER, PLAIN);
-    let expect = OkPacket {
-        status: StatusFlags::AUTOCOMMIT,
-        session_state: b"",
-        ..ok()
-    };
+    let expect = OkPacket { status: StatusFlags::AUTOCOMMIT, session_state: b"", ..ok() };
     assert_eq!(OkPacket::decode(&payload, PLAIN), Ok(expect));
 }
 
 #[test]
 fn a_changed_state_may_be_empty() {
-    let empty = OkPacket {
-        info: b"",
-        session_state: b"",
-        ..ok()
-    };
+    let empty = OkPacket { info: b"", session_state: b"", ..ok() };
     let payload = encoded(&empty, OK_HEADER, TRACK);
     assert_eq!(payload[payload.len() - 2..], [0, 0]);
     assert_eq!(OkPacket::decode(&payload, TRACK), Ok(empty));
@@ -76,25 +68,16 @@ fn a_changed_state_may_be_empty() {
 
 #[test]
 fn state_that_no_flag_announces_is_not_written() {
-    let silent = OkPacket {
-        status: StatusFlags::AUTOCOMMIT,
-        ..ok()
-    };
+    let silent = OkPacket { status: StatusFlags::AUTOCOMMIT, ..ok() };
     let payload = encoded(&silent, OK_HEADER, TRACK);
-    assert_eq!(
-        OkPacket::decode(&payload, TRACK).unwrap().session_state,
-        b""
-    );
+    assert_eq!(OkPacket::decode(&payload, TRACK).unwrap().session_state, b"");
 }
 
 #[test]
 fn info_is_length_encoded_for_everybody_and_taken_as_it_is_where_it_is_not() {
     let payload = [0, 0, 0, 2, 0, 0, 0, 4, b't', b'e', b'x', b't'];
     for capabilities in [TRACK, PLAIN] {
-        assert_eq!(
-            OkPacket::decode(&payload, capabilities).unwrap().info,
-            b"text"
-        );
+        assert_eq!(OkPacket::decode(&payload, capabilities).unwrap().info, b"text");
     }
     let raw = [0, 0, 0, 2, 0, 0, 0, b't', b'e', b'x', b't'];
     assert_eq!(OkPacket::decode(&raw, PLAIN).unwrap().info, b"text");
@@ -113,17 +96,12 @@ fn other_headers_are_no_ok() {
 fn an_eof_is_five_bytes_and_never_announces_state() {
     let eof = EofPacket {
         warnings: 258,
-        status: StatusFlags::AUTOCOMMIT
-            | StatusFlags::MORE_RESULTS
-            | StatusFlags::SESSION_STATE_CHANGED,
+        status: StatusFlags::AUTOCOMMIT | StatusFlags::MORE_RESULTS | StatusFlags::SESSION_STATE_CHANGED,
     };
     let mut out = BytesMut::new();
     eof.encode(&mut out);
     assert_eq!(&out[..], [0xfe, 2, 1, 0x0a, 0]);
-    let expect = EofPacket {
-        status: StatusFlags::AUTOCOMMIT | StatusFlags::MORE_RESULTS,
-        ..eof
-    };
+    let expect = EofPacket { status: StatusFlags::AUTOCOMMIT | StatusFlags::MORE_RESULTS, ..eof };
     assert_eq!(EofPacket::decode(&out), Ok(expect));
     for cut in 0..out.len() {
         assert!(EofPacket::decode(&out[..cut]).is_err());
@@ -147,25 +125,11 @@ fn ends_of_rows_translate_both_ways() {
 #[test]
 fn an_error_has_a_class_with_and_without_its_mark() {
     let check = |payload: &[u8], code, sqlstate: &[u8; 5], message: &[u8]| {
-        let expect = ErrPacket {
-            code,
-            sqlstate: *sqlstate,
-            message,
-        };
+        let expect = ErrPacket { code, sqlstate: *sqlstate, message };
         assert_eq!(ErrPacket::decode(payload), Ok(expect));
     };
-    check(
-        b"\xff\x15\x04#28000Access denied",
-        1045,
-        b"28000",
-        b"Access denied",
-    );
-    check(
-        b"\xff\x10\x04Too many connections",
-        1040,
-        b"HY000",
-        b"Too many connections",
-    );
+    check(b"\xff\x15\x04#28000Access denied", 1045, b"28000", b"Access denied");
+    check(b"\xff\x10\x04Too many connections", 1040, b"HY000", b"Too many connections");
     check(b"\xff\x10\x04", 1040, b"HY000", b"");
     check(b"\xff\x10\x04#2800", 1040, b"HY000", b"#2800");
     check(b"\xff\x10\x04#28000", 1040, b"28000", b"");
@@ -173,11 +137,7 @@ fn an_error_has_a_class_with_and_without_its_mark() {
 
 #[test]
 fn an_error_comes_back_as_it_was_and_reads_well() {
-    let owned = ErrOwned {
-        code: 1290,
-        sqlstate: *b"HY000",
-        message: b"read only \xff".to_vec(),
-    };
+    let owned = ErrOwned { code: 1290, sqlstate: *b"HY000", message: b"read only \xff".to_vec() };
     let mut out = BytesMut::new();
     owned.as_packet().encode(&mut out);
     let read = ErrPacket::decode(&out).unwrap();
@@ -204,12 +164,7 @@ fn an_error_without_code_is_malformed() {
 
 #[test]
 fn a_prepared_statement_comes_back_as_it_was() {
-    let prepared = PrepareOk {
-        statement_id: 0x0102_0304,
-        columns: 5,
-        params: 6,
-        warnings: 7,
-    };
+    let prepared = PrepareOk { statement_id: 0x0102_0304, columns: 5, params: 6, warnings: 7 };
     let mut out = BytesMut::new();
     prepared.encode(&mut out);
     assert_eq!(&out[..], [0, 4, 3, 2, 1, 5, 0, 6, 0, 0, 7, 0]);

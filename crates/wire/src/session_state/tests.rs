@@ -22,22 +22,15 @@ fn an_empty_block_holds_nothing() {
 fn mysql_reports_a_variable_per_entry() {
     check(
         b"\x00\x0f\x0aautocommit\x03OFF\x00\x0e\x08sql_mode\x04ANSI",
-        &[
-            variable(b"autocommit", b"OFF"),
-            variable(b"sql_mode", b"ANSI"),
-        ],
+        &[variable(b"autocommit", b"OFF"), variable(b"sql_mode", b"ANSI")],
     );
 }
 
 #[test]
 fn mariadb_reports_several_variables_in_one_entry() {
     check(
-        b"\x00\x1f\x0aautocommit\x02ON\x09last_gtid\x070-1-100\x01\x05\x04shop",
-        &[
-            variable(b"autocommit", b"ON"),
-            variable(b"last_gtid", b"0-1-100"),
-            StateChange::Schema(b"shop"),
-        ],
+        b"\x00\x20\x0aautocommit\x02ON\x09last_gtid\x070-1-100\x01\x05\x04shop",
+        &[variable(b"autocommit", b"ON"), variable(b"last_gtid", b"0-1-100"), StateChange::Schema(b"shop")],
     );
 }
 
@@ -52,10 +45,7 @@ fn gtids_come_without_their_encoding_and_length() {
 #[test]
 fn gtids_in_an_unknown_encoding_are_not_guessed() {
     let data = &[1, 2, b'x', b'y'];
-    check(
-        &[3, 4, 1, 2, b'x', b'y'],
-        &[StateChange::Other { kind: 3, data }],
-    );
+    check(&[3, 4, 1, 2, b'x', b'y'], &[StateChange::Other { kind: 3, data }]);
 }
 
 #[test]
@@ -63,33 +53,19 @@ fn the_other_types_are_what_they_say() {
     check(b"\x01\x01\x00", &[StateChange::Schema(b"")]);
     check(b"\x02\x02\x011", &[StateChange::StateChanged(true)]);
     check(b"\x02\x02\x010", &[StateChange::StateChanged(false)]);
-    check(
-        b"\x04\x01\x00",
-        &[StateChange::TransactionCharacteristics(b"")],
-    );
+    check(b"\x04\x01\x00", &[StateChange::TransactionCharacteristics(b"")]);
     check(
         b"\x04\x1d\x1cSTART TRANSACTION READ ONLY;",
-        &[StateChange::TransactionCharacteristics(
-            b"START TRANSACTION READ ONLY;",
-        )],
+        &[StateChange::TransactionCharacteristics(b"START TRANSACTION READ ONLY;")],
     );
-    check(
-        b"\x05\x09\x08T___W___",
-        &[StateChange::TransactionState(b"T___W___")],
-    );
+    check(b"\x05\x09\x08T___W___", &[StateChange::TransactionState(b"T___W___")]);
 }
 
 #[test]
 fn an_unknown_type_is_skipped_and_the_next_entry_is_read() {
     check(
         b"\x63\x03\x01\x02\x03\x01\x02\x01a",
-        &[
-            StateChange::Other {
-                kind: 0x63,
-                data: &[1, 2, 3],
-            },
-            StateChange::Schema(b"a"),
-        ],
+        &[StateChange::Other { kind: 0x63, data: &[1, 2, 3] }, StateChange::Schema(b"a")],
     );
 }
 
