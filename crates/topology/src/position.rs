@@ -1,0 +1,106 @@
+//! How far a server is, of either engine.
+
+use std::fmt;
+
+use crate::{Engine, GtidPosition, GtidSet};
+
+/// All transactions that a server has, as its GTIDs name them.
+///
+/// A partial order: of two positions it may be that neither contains the other. Positions of different engines have nothing to
+/// do with each other: none contains the other, and there is no union.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// `@@gtid_executed`
+    MySql(GtidSet),
+    /// `@@gtid_binlog_pos` of a primary, `@@gtid_slave_pos` of a replica
+    MariaDb(GtidPosition),
+}
+
+/// The text is no position of that engine. It names the part that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePositionError {
+    /// A MySQL GTID set starts each part with a UUID.
+    #[error("not a UUID: {0:?}")]
+    Uuid(String),
+    /// Tags have 1 to 32 letters, digits and underscores, and do not start with a digit.
+    #[error("not a GTID tag: {0:?}")]
+    Tag(String),
+    /// Intervals are `n` or `n-m` with 1 <= n <= m < 2^63 - 1.
+    #[error("not a GTID interval: {0:?}")]
+    Interval(String),
+    /// A MariaDB GTID is `domain-server-sequence`.
+    #[error("not a MariaDB GTID: {0:?}")]
+    Gtid(String),
+}
+
+impl Position {
+    /// Reads what a server of this engine prints.
+    pub fn parse(engine: Engine, text: &str) -> Result<Position, ParsePositionError> {
+        match engine {
+            Engine::MySql => text.parse().map(Position::MySql),
+            Engine::MariaDb => text.parse().map(Position::MariaDb),
+        }
+    }
+
+    /// The position of a server of this engine that has nothing yet.
+    pub fn empty(engine: Engine) -> Position {
+        match engine {
+            Engine::MySql => Position::MySql(GtidSet::default()),
+            Engine::MariaDb => Position::MariaDb(GtidPosition::default()),
+        }
+    }
+
+    /// Whose GTIDs these are.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Position::MySql(_) => Engine::MySql,
+            Position::MariaDb(_) => Engine::MariaDb,
+        }
+    }
+
+    /// It names no transaction at all. Beware: every position of the engine contains it.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Position::MySql(set) => set.is_empty(),
+            Position::MariaDb(position) => position.is_empty(),
+        }
+    }
+
+    /// Whoever is at `self` has everything that `other` names. `GTID_SUBSET(other, self)` of MySQL.
+    pub fn contains(&self, other: &Position) -> bool {
+        match (self, other) {
+            (Position::MySql(mine), Position::MySql(theirs)) => mine.contains(theirs),
+            (Position::MariaDb(mine), Position::MariaDb(theirs)) => mine.contains(theirs),
+            _ => false,
+        }
+    }
+
+    /// What either names; `None` for different engines.
+    #[must_use]
+    pub fn union(&self, other: &Position) -> Option<Position> {
+        match (self, other) {
+            (Position::MySql(mine), Position::MySql(theirs)) => Some(Position::MySql(mine.union(theirs))),
+            (Position::MariaDb(mine), Position::MariaDb(theirs)) => Some(Position::MariaDb(mine.union(theirs))),
+            _ => None,
+        }
+    }
+
+    /// Adds what `other` names. False, and no change, for different engines.
+    pub fn merge(&mut self, other: &Position) -> bool {
+        match (self, other) {
+            (Position::MySql(mine), Position::MySql(theirs)) => mine.merge(theirs),
+            (Position::MariaDb(mine), Position::MariaDb(theirs)) => mine.merge(theirs),
+            _ => return false,
+        }
+        true
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Position::MySql(set) => set.fmt(f),
+            Position::MariaDb(position) => position.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Who is the primary: a pure function of what the servers say, with as little memory as possible.
+//!
+//! With one writable server this is easy. With two, one of them is a mistake, and a write to the wrong one is lost or splits the
+//! data. So the replicas decide by whom they follow; memory only breaks a tie; and when neither says anything there is no primary,
+//! loudly, until a human has chosen.
+
+mod following;
+mod warning;
+
+use crate::{Observation, Role, ServerId};
+
+pub use following::Following;
+use following::{direct_source, votes};
+pub use warning::Warning;
+
+/// A server as far as its role is concerned. All of them lie in a slice whose indexes are their [`ServerId`]s.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its name in the config.
+    pub name: &'a str,
+    /// `host:port` in the config.
+    pub address: &'a str,
+    /// It answers, and applications may log in.
+    pub is_up: bool,
+    /// It lost the primary's role to another while it was down, and was not seen giving it up since.
+    pub is_deposed: bool,
+    /// Its role until now.
+    pub role_before: Role,
+    /// What was last seen of it, also if it is down now.
+    pub observation: Option<&'a Observation>,
+}
+
+/// What is remembered from the time before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The last server that was the primary.
+    pub primary: Option<ServerId>,
+}
+
+/// The outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// Of each candidate.
+    pub roles: Vec<Role>,
+    /// The one to write to.
+    pub primary: Option<ServerId>,
+    /// What a human should look at.
+    pub warnings: Vec<Warning>,
+}
+
+/// Gives every server its role.
+///
+/// A writable server is the primary if
+/// - more replicas follow it, directly or through others, than any other server, be that one up or down; else
+/// - it was the primary before, and no other writable server has more followers; else
+/// - it is the only one, and either nothing speaks against it or it was a replica until now: then somebody promoted it.
+///
+/// A replica that is down still counts as a follower of whom it followed: otherwise a primary would lose its role to a stray
+/// server merely because its own replicas fail.
+pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
+    let writable = eligible(servers, before);
+    let votes = votes(servers);
+    let primary = match choose_followed(&writable, &votes.by_server, votes.elsewhere) {
+        Some(followed) => Some(followed),
+        None => before.primary.filter(|last| writable.contains(last)).or_else(|| match writable.as_slice() {
+            [only] if is_credible(servers, *only, &votes, before) => Some(*only),
+            _ => None,
+        }),
+    };
+    let roles = ids(servers).map(|(id, server)| role_of(server, primary, id)).collect::<Vec<_>>();
+    let warnings = warning::collect(servers, &roles, primary, before);
+    Roles { roles, primary, warnings }
+}
+
+/// Who may become or stay the primary: writable servers that follow nobody. If there is none, also one that follows somebody: the
+/// last primary, and the writable half of a ring of two.
+fn eligible(servers: &[Candidate<'_>], before: Before) -> Vec<ServerId> {
+    let writable = || ids(servers).filter(|(_, server)| server.is_up && !server.is_deposed && server.is_writable());
+    let free: Vec<ServerId> = writable().filter(|(_, server)| !server.follows_somebody()).map(|(id, _)| id).collect();
+    if !free.is_empty() {
+        return free;
+    }
+    writable().filter(|(id, _)| before.primary == Some(*id) || is_in_ring(servers, *id)).map(|(id, _)| id).collect()
+}
+
+/// Its source is up, read-only, and follows it in turn.
+fn is_in_ring(servers: &[Candidate<'_>], id: ServerId) -> bool {
+    let Following::Server(other) = direct_source(servers, id) else { return false };
+    servers.get(other.index()).is_some_and(|server| server.is_up && !server.is_writable())
+        && direct_source(servers, other) == Following::Server(id)
+}
+
+/// The writable server that has strictly more followers than every other server, writable or not.
+fn choose_followed(writable: &[ServerId], by_server: &[usize], elsewhere: usize) -> Option<ServerId> {
+    let count = |id: &ServerId| by_server.get(id.index()).copied().unwrap_or(0);
+    let best = *writable.iter().max_by_key(|id| count(id))?;
+    let rival = (0..).map(ServerId).zip(by_server).filter(|(id, _)| *id != best).map(|(_, votes)| *votes).max().unwrap_or(0);
+    (count(&best) > rival.max(elsewhere)).then_some(best)
+}
+
+/// Whether the only writable server, which most others do not follow and which was not the primary, is the one to write to.
+fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Votes, before: Before) -> bool {
+    let role_before = servers.get(only.index()).map_or(Role::Unknown, |server| server.role_before);
+    let others_are_followed =
+        votes.elsewhere > 0 || (0..).map(ServerId).zip(&votes.by_server).any(|(id, votes)| id != only && *votes > 0);
+    let last_gave_up = before.primary.and_then(|id| servers.get(id.index())).is_none_or(|last| last.is_up && !last.is_writable());
+    match role_before {
+        // We saw it become writable, and the one before is no longer there to be written to.
+        Role::Replica => true,
+        // It was writable beside a primary that then went down: what it has may be anything.
+        Role::Stray => last_gave_up && !others_are_followed,
+        Role::Primary | Role::Unknown => !others_are_followed,
+    }
+}
+
+fn role_of(server: &Candidate<'_>, primary: Option<ServerId>, id: ServerId) -> Role {
+    if primary == Some(id) {
+        return Role::Primary;
+    }
+    if server.observation.is_none() {
+        return Role::Unknown;
+    }
+    if !server.is_writable() || server.follows_somebody() {
+        return Role::Replica;
+    }
+    match server.role_before {
+        // Nobody has taken over yet, so it is still known as what it was.
+        Role::Primary if !server.is_up && primary.is_none() => Role::Primary,
+        _ => Role::Stray,
+    }
+}
+
+fn ids<'s, 'c>(servers: &'s [Candidate<'c>]) -> impl Iterator<Item = (ServerId, &'s Candidate<'c>)> {
+    (0..).map(ServerId).zip(servers)
+}
+
+impl Candidate<'_> {
+    /// It was writable when last seen.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.observation.is_some_and(|observation| !observation.sample.read_only)
+    }
+
+    /// It had a replication source configured when last seen, whether or not its threads run.
+    pub(crate) fn follows_somebody(&self) -> bool {
+        self.observation.is_some_and(|observation| !observation.channels.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! One server as the readers of a [`Snapshot`](crate::Snapshot) see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::{Position, Uuid, Version};
+
+/// The place of a server in the configured list. It stays the same for as long as the list does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u16);
+
+impl ServerId {
+    /// The same number, to index a list that is parallel to the configured one.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whose server it is. The two differ in their GTIDs, their statements and their protocol extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// MySQL, and what descends from it without a new GTID model (Percona Server).
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl Engine {
+    /// Whose server says this of itself in `@@version` and `@@version_comment`.
+    pub fn of(version_text: &str, version_comment: &str) -> Engine {
+        let says_mariadb = |text: &str| text.to_ascii_lowercase().contains("mariadb");
+        if says_mariadb(version_text) || says_mariadb(version_comment) { Engine::MariaDb } else { Engine::MySql }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Engine::MySql => "MySQL",
+            Engine::MariaDb => "MariaDB",
+        })
+    }
+}
+
+/// What a server is among the others.
+///
+/// A server that is down keeps the role that it had when it was last seen, except that a primary whose role went to another
+/// is a [`Stray`](Role::Stray). So look at [`Snapshot::primary`](crate::Snapshot::primary) for the server to write to, not for
+/// one with [`Role::Primary`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// Accepts writes, and the others follow it.
+    Primary,
+    /// Read-only, or has a replication source configured.
+    Replica,
+    /// Writable, but not the primary that the others follow: gets nothing.
+    Stray,
+    /// Not seen yet.
+    #[default]
+    Unknown,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+            Role::Stray => "stray",
+            Role::Unknown => "unknown",
+        })
+    }
+}
+
+/// Whether the server answers.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Health {
+    /// Not heard of yet, neither good nor bad.
+    #[default]
+    Unknown,
+    /// It answers, and applications may log in.
+    Up,
+    /// It does not answer, or lets nobody in.
+    Down {
+        /// What is wrong and where to look, for a human.
+        why: Arc<str>,
+    },
+}
+
+/// Whether a replication thread works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ThreadState {
+    /// It runs; as the IO thread, it is connected to its source.
+    Running,
+    /// The IO thread is trying to reach its source.
+    Connecting,
+    /// Stopped, by an error or by a human.
+    Stopped,
+}
+
+/// Which server a replica says that it follows, by what no port mapping or second name can hide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SourceId {
+    /// `Source_UUID` of MySQL.
+    Uuid(Uuid),
+    /// `Master_Server_Id` of MariaDB.
+    ServerId(u32),
+}
+
+/// One replication channel of a replica, from `SHOW REPLICA STATUS` or `SHOW ALL SLAVES STATUS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication {
+    /// The thread that fetches events from the source.
+    pub io: ThreadState,
+    /// The thread (in MySQL the coordinator) that applies them.
+    pub applier: ThreadState,
+    /// `host:port` as the replica knows it. It need not be the address that we use for the same server.
+    pub source: Option<Arc<str>>,
+    /// Who the source was when the replica last reached it.
+    pub source_id: Option<SourceId>,
+    /// `Seconds_Behind_Source`, for display only: it says 0 while a frozen primary looks connected, for up to 60 s
+    /// (replication.md 1.5). [`Server::staleness`] is what routing asks.
+    pub seconds_behind: Option<u64>,
+    /// The last error of either thread.
+    pub last_error: Option<Arc<str>>,
+}
+
+/// One server, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its place in the configured list and in [`Snapshot::servers`](crate::Snapshot::servers).
+    pub id: ServerId,
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// `host:port` in the config.
+    pub address: Arc<str>,
+    /// Its share of the reads, relative to those of the others.
+    pub weight: u32,
+    /// Whether it answers.
+    pub health: Health,
+    /// What it is among the others.
+    pub role: Role,
+    /// Whose server it is; known once it has answered, as all that follows.
+    pub engine: Option<Engine>,
+    /// Its version as numbers.
+    pub version: Option<Version>,
+    /// `@@version`.
+    pub version_text: Option<Arc<str>>,
+    /// `@@global.sql_mode`: what a new session starts with.
+    pub sql_mode: Option<Arc<str>>,
+    /// What it has: of a primary all that it committed, of another all that it applied. None when it keeps no GTIDs.
+    pub position: Option<Position>,
+    /// Its replication channel; of several, the one in the worst state.
+    pub replication: Option<Replication>,
+    /// It has everything that the primary had at this moment of our own clock.
+    pub fresh_as_of: Option<Instant>,
+}
+
+impl Server {
+    /// A server of which nothing is known but the config.
+    pub fn new(id: ServerId, name: impl Into<Arc<str>>, address: impl Into<Arc<str>>, weight: u32) -> Server {
+        Server {
+            id,
+            name: name.into(),
+            address: address.into(),
+            weight,
+            health: Health::Unknown,
+            role: Role::Unknown,
+            engine: None,
+            version: None,
+            version_text: None,
+            sql_mode: None,
+            position: None,
+            replication: None,
+            fresh_as_of: None,
+        }
+    }
+
+    /// How much the data of this server may be behind the primary's: an upper bound, not an estimate.
+    ///
+    /// Zero for the primary. `None` means that nothing is proven, which a reader takes as infinitely stale. It grows by itself
+    /// while no new proof arrives, whatever the cause: a stopped applier, a frozen primary, a monitor that cannot reach either.
+    pub fn staleness(&self, now: Instant) -> Option<Duration> {
+        if self.role == Role::Primary {
+            return Some(Duration::ZERO);
+        }
+        self.fresh_as_of.map(|moment| now.saturating_duration_since(moment))
+    }
+
+    /// It answers, and applications may log in.
+    pub fn is_up(&self) -> bool {
+        self.health == Health::Up
+    }
+}
