@@ -59,7 +59,7 @@ pub struct Roles {
 /// server merely because its own replicas fail.
 pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
     let writable = eligible(servers, before);
-    let votes = votes(servers);
+    let votes = votes(servers, &writable);
     let primary = match choose_followed(&writable, &votes.by_server, votes.elsewhere) {
         Some(followed) => Some(followed),
         None => before.primary.filter(|last| writable.contains(last)).or_else(|| match writable.as_slice() {

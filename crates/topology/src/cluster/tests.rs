@@ -1,1 +1,332 @@
 use super::*;
+use crate::{
+    Engine, Failure, FailureKind, Gtid, GtidPosition, Health, Position, Replication, Role, Sample, SourceId, ThreadState, Version,
+};
+
+/// Three servers and a clock of their own: `a` is the primary with server id 1, `b` and `c` follow it.
+struct World {
+    cluster: Cluster,
+    start: Instant,
+    now: Instant,
+}
+
+const A: ServerId = ServerId(0);
+const B: ServerId = ServerId(1);
+const C: ServerId = ServerId(2);
+
+impl World {
+    fn new() -> World {
+        let member = |name: &str| Member { name: name.into(), address: format!("{name}:3306").into(), weight: 1 };
+        let start = Instant::now();
+        World { cluster: Cluster::new(["a", "b", "c"].map(member).to_vec(), ClusterSettings::default()), start, now: start }
+    }
+
+    /// All three were seen, at transaction 10.
+    fn settled() -> World {
+        let mut world = World::new();
+        for (id, source) in [(A, None), (B, Some(1)), (C, Some(1))] {
+            world.sees(id, source, source.is_some(), 10);
+        }
+        world
+    }
+
+    fn later(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+
+    fn report(&mut self, id: ServerId, report: Report) -> Option<Snapshot> {
+        self.cluster.observe(id, report, self.now)
+    }
+
+    fn sees(&mut self, id: ServerId, source: Option<u32>, read_only: bool, sequence: u64) -> Option<Snapshot> {
+        let observation = Observation {
+            sample: self.sample(read_only, sequence),
+            engine: Engine::MariaDb,
+            version: Version::parse("10.11.19"),
+            version_text: "10.11.19-MariaDB".into(),
+            server_uuid: None,
+            server_id: u32::from(id.0) + 1,
+            super_read_only: false,
+            sql_mode: "STRICT_TRANS_TABLES".into(),
+            received: None,
+            channels: source.map(follows).into_iter().collect(),
+        };
+        self.report(id, Report::Observed(Box::new(observation)))
+    }
+
+    fn sample(&self, read_only: bool, sequence: u64) -> Sample {
+        Sample { sent_at: self.now, read_only, offline: false, written: Some(at(sequence)), applied: Some(at(sequence)) }
+    }
+
+    fn samples(&mut self, id: ServerId, sequence: u64) -> Option<Snapshot> {
+        let sample = self.sample(id != A, sequence);
+        self.report(id, Report::Sampled(sample))
+    }
+
+    fn fails(&mut self, id: ServerId, kind: FailureKind) -> Option<Snapshot> {
+        self.report(id, Report::Failed(Failure { kind, why: "for a test".into() }))
+    }
+
+    fn server(&self, id: ServerId) -> &Server {
+        self.cluster.snapshot().server(id).unwrap()
+    }
+
+    fn staleness_ms(&self, id: ServerId) -> Option<u128> {
+        self.server(id).staleness(self.now).map(|staleness| staleness.as_millis())
+    }
+
+    fn primary(&self) -> Option<ServerId> {
+        self.cluster.snapshot().primary
+    }
+}
+
+fn follows(server_id: u32) -> Replication {
+    Replication {
+        io: ThreadState::Running,
+        applier: ThreadState::Running,
+        source: Some("inside:3306".into()),
+        source_id: Some(SourceId::ServerId(server_id)),
+        seconds_behind: Some(0),
+        last_error: None,
+    }
+}
+
+fn at(sequence: u64) -> Position {
+    let mut position = GtidPosition::default();
+    position.advance(0, Gtid { server_id: 1, sequence });
+    Position::MariaDb(position)
+}
+
+#[test]
+fn servers_are_unknown_until_they_are_seen() {
+    let world = World::new();
+    let snapshot = world.cluster.snapshot();
+    assert_eq!((snapshot.generation, snapshot.primary, snapshot.servers.len()), (0, None, 3));
+    assert_eq!((&world.server(B).health, world.server(B).role), (&Health::Unknown, Role::Unknown));
+    assert_eq!(world.staleness_ms(B), None);
+}
+
+#[test]
+fn roles_are_discovered_whatever_the_order_of_the_probes() {
+    for order in [[A, B, C], [C, B, A], [B, A, C]] {
+        let mut world = World::new();
+        for id in order {
+            world.sees(id, (id != A).then_some(1), id != A, 10);
+        }
+        assert_eq!(world.primary(), Some(A), "{order:?}");
+        assert_eq!(world.server(C).role, Role::Replica, "{order:?}");
+        assert_eq!(world.staleness_ms(C), Some(0), "{order:?}");
+    }
+}
+
+#[test]
+fn a_report_that_changes_nothing_publishes_nothing() {
+    let mut world = World::settled();
+    let generation = world.cluster.snapshot().generation;
+    assert_eq!(world.sees(B, Some(1), true, 10), None);
+    assert_eq!(world.fails(B, FailureKind::Suspect), None);
+    assert_eq!(world.report(ServerId(7), Report::Failed(Failure { kind: FailureKind::Gone, why: "".into() })), None);
+    assert_eq!(world.cluster.snapshot().generation, generation);
+    world.later(50);
+    assert_eq!(world.samples(A, 10).map(|snapshot| snapshot.generation), Some(generation + 1));
+}
+
+#[test]
+fn an_idle_primary_keeps_its_replicas_fresh() {
+    let mut world = World::settled();
+    for _ in 0..20 {
+        world.later(50);
+        world.samples(A, 10);
+        assert_eq!(world.staleness_ms(B), Some(0));
+    }
+    assert_eq!(world.server(A).staleness(world.now), Some(Duration::ZERO));
+}
+
+#[test]
+fn staleness_of_a_replica_whose_applier_stopped_grows_by_itself() {
+    let mut world = World::settled();
+    for n in 1..=100 {
+        world.later(50);
+        world.samples(A, 10 + n);
+        world.samples(B, 10 + n);
+        world.samples(C, 10);
+        assert_eq!(world.staleness_ms(B), Some(0));
+        assert_eq!(world.staleness_ms(C), Some(u128::from(n) * 50));
+    }
+    assert!(world.server(C).is_up());
+    world.samples(C, 80);
+    assert_eq!(world.staleness_ms(C), Some(30 * 50));
+    world.samples(C, 110);
+    assert_eq!(world.staleness_ms(C), Some(0));
+}
+
+#[test]
+fn staleness_grows_while_the_primary_cannot_be_seen() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Gone);
+    world.later(700);
+    world.samples(B, 10);
+    assert_eq!(world.staleness_ms(B), Some(700));
+}
+
+#[test]
+fn staleness_beyond_the_history_stays_a_number() {
+    let mut world = World::settled();
+    for n in 1..=1500 {
+        world.later(1000);
+        world.samples(A, 10 + n);
+        world.samples(C, 10);
+    }
+    assert_eq!(world.staleness_ms(C), Some(1_500_000));
+}
+
+#[test]
+fn a_rebuilt_replica_starts_without_proof() {
+    let mut world = World::settled();
+    world.later(50);
+    world.samples(C, 3);
+    assert_eq!(world.staleness_ms(C), None);
+}
+
+#[test]
+fn a_writable_replica_never_speaks_for_the_primary() {
+    let mut world = World::settled();
+    world.later(1000);
+    // b is made writable by hand, and its sample arrives before any full look at it.
+    let sample = world.sample(false, 11);
+    world.report(B, Report::Sampled(sample));
+    assert_eq!(world.primary(), Some(A));
+    assert_eq!(world.staleness_ms(C), Some(1000), "b's position is not the primary's");
+}
+
+#[test]
+fn a_primary_that_turns_read_only_is_noticed_by_a_sample() {
+    let mut world = World::settled();
+    let sample = world.sample(true, 10);
+    let snapshot = world.report(A, Report::Sampled(sample)).unwrap();
+    assert_eq!(snapshot.primary, None);
+    assert!(snapshot.warnings[0].contains("read-only"), "{:?}", snapshot.warnings);
+}
+
+#[test]
+fn a_server_is_down_after_so_many_failures_in_a_row() {
+    let mut world = World::settled();
+    for _ in 0..2 {
+        world.fails(A, FailureKind::Suspect);
+        world.fails(A, FailureKind::Suspect);
+        assert!(world.server(A).is_up());
+        world.samples(A, 10);
+    }
+    world.fails(A, FailureKind::Suspect);
+    world.fails(A, FailureKind::Suspect);
+    let snapshot = world.fails(A, FailureKind::Suspect).unwrap();
+    assert_eq!(snapshot.primary, None);
+    assert_eq!(snapshot.servers[0].health, Health::Down { why: "for a test".into() });
+    assert_eq!(snapshot.servers[0].role, Role::Primary, "nobody has taken over");
+    assert_eq!(snapshot.warnings.len(), 1, "{:?}", snapshot.warnings);
+
+    world.sees(A, None, false, 10);
+    assert_eq!(world.primary(), Some(A));
+}
+
+#[test]
+fn a_refused_connection_is_enough() {
+    let mut world = World::settled();
+    world.fails(B, FailureKind::Gone);
+    assert!(!world.server(B).is_up());
+    assert_eq!(world.server(B).role, Role::Replica);
+}
+
+#[test]
+fn a_full_server_is_not_dead_for_a_while() {
+    let mut world = World::settled();
+    for _ in 0..9 {
+        assert_eq!(world.fails(A, FailureKind::Full), None);
+        world.later(1000);
+    }
+    assert_eq!(world.primary(), Some(A));
+    world.later(1000);
+    world.fails(A, FailureKind::Full);
+    assert_eq!(world.primary(), None);
+}
+
+#[test]
+fn a_server_in_offline_mode_is_down_for_applications() {
+    let mut world = World::settled();
+    let sample = Sample { offline: true, ..world.sample(false, 10) };
+    let snapshot = world.report(A, Report::Sampled(sample)).unwrap();
+    assert_eq!(snapshot.primary, None);
+    assert!(matches!(&snapshot.servers[0].health, Health::Down { why } if why.contains("offline_mode")));
+    world.samples(A, 10);
+    assert_eq!(world.primary(), Some(A));
+}
+
+#[test]
+fn a_promotion_by_hand_is_followed_and_the_old_primary_stays_out() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Gone);
+    world.later(1000);
+    world.sees(B, None, false, 10);
+    assert_eq!(world.primary(), Some(B), "a replica was promoted, though c has not heard yet");
+    assert_eq!(world.server(A).role, Role::Stray);
+
+    // The old primary comes back as it was, and c still follows it.
+    world.later(1000);
+    world.sees(A, None, false, 11);
+    assert_eq!(world.primary(), Some(B));
+    assert_eq!(world.server(A).role, Role::Stray);
+    assert!(world.cluster.snapshot().warnings[0].contains("came back writable"));
+    world.sees(C, Some(1), true, 10);
+    assert_eq!(world.primary(), Some(B));
+
+    // Also while the new one has trouble.
+    world.fails(B, FailureKind::Gone);
+    assert_eq!(world.primary(), None);
+    world.sees(B, None, false, 12);
+
+    // Once it is made a replica it is one of them, and may be promoted again.
+    world.sees(A, Some(2), true, 11);
+    world.sees(C, Some(2), true, 12);
+    assert_eq!(world.server(A).role, Role::Replica);
+    assert_eq!(world.cluster.snapshot().warnings.len(), 0);
+    world.sees(B, Some(1), true, 12);
+    world.sees(A, None, false, 12);
+    assert_eq!(world.primary(), Some(A));
+}
+
+#[test]
+fn after_a_promotion_freshness_counts_from_the_new_primary() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Gone);
+    world.later(1000);
+    world.sees(B, None, false, 15);
+    world.samples(C, 10);
+    assert_eq!(world.staleness_ms(C), Some(1000));
+    world.samples(C, 15);
+    assert_eq!(world.staleness_ms(C), Some(0));
+    assert_eq!(world.server(C).fresh_as_of, Some(world.start + Duration::from_secs(1)));
+}
+
+#[test]
+fn a_primary_without_gtids_proves_nothing_and_says_so() {
+    let mut world = World::new();
+    world.sees(B, Some(1), true, 10);
+    world.sees(A, None, false, 10);
+    world.later(50);
+    let sample = Sample { written: None, applied: None, ..world.sample(false, 0) };
+    let snapshot = world.report(A, Report::Sampled(sample)).unwrap();
+    assert_eq!(snapshot.primary, Some(A));
+    assert!(snapshot.warnings[0].contains("keeps no GTIDs"), "{:?}", snapshot.warnings);
+    assert_eq!(world.staleness_ms(B), Some(50));
+}
+
+#[test]
+fn the_worst_channel_is_shown() {
+    let mut world = World::settled();
+    let mut observation = world.cluster.observation(B).unwrap().clone();
+    let broken = Replication { applier: ThreadState::Stopped, last_error: Some("duplicate key".into()), ..follows(9) };
+    observation.channels.push(broken.clone());
+    world.report(B, Report::Observed(Box::new(observation)));
+    assert_eq!(world.server(B).replication, Some(broken));
+    assert_eq!(world.server(B).role, Role::Replica);
+}

@@ -23,14 +23,14 @@ pub(super) struct Votes {
     pub(super) elsewhere: usize,
 }
 
-pub(super) fn votes(servers: &[Candidate<'_>]) -> Votes {
+pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId]) -> Votes {
     let mut votes = Votes { by_server: vec![0; servers.len()], elsewhere: 0 };
     for (id, server) in ids(servers) {
         if !server.follows_somebody() {
             continue;
         }
-        match root(servers, id) {
-            // A writable member of a ring is its own root, which is no evidence.
+        match root(servers, eligible, id) {
+            // An eligible member of a ring is its own root, which is no evidence.
             Following::Server(root) if root != id => {
                 if let Some(count) = votes.by_server.get_mut(root.index()) {
                     *count += 1;
@@ -43,16 +43,16 @@ pub(super) fn votes(servers: &[Candidate<'_>]) -> Votes {
     votes
 }
 
-/// The first server up the chain that is writable or follows nobody.
-fn root(servers: &[Candidate<'_>], from: ServerId) -> Following {
+/// The first server up the chain that may be the primary or follows nobody. An intermediate replica that somebody forgot to make
+/// read-only is not the end.
+fn root(servers: &[Candidate<'_>], eligible: &[ServerId], from: ServerId) -> Following {
     let mut at = from;
     // A chain that is longer than the list is a ring.
     for _ in servers {
         let Following::Server(source) = direct_source(servers, at) else {
             return direct_source(servers, at);
         };
-        let is_end = servers.get(source.index()).is_none_or(|server| server.is_writable() || !server.follows_somebody());
-        if is_end {
+        if eligible.contains(&source) || servers.get(source.index()).is_none_or(|server| !server.follows_somebody()) {
             return Following::Server(source);
         }
         at = source;
