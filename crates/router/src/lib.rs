@@ -1,1 +1,16 @@
-//! To come.
+//! Where a statement runs, and why.
+//!
+//! Pure: [`decide`] gets the verdict on the statement, what the session is bound to, one [`Snapshot`](topology::Snapshot) of
+//! the servers, the policy and the time, and returns a [`Decision`]. It cannot name a socket, and it never waits.
+
+mod balance;
+mod decide;
+mod denial;
+mod reason;
+mod session;
+
+pub use balance::Balancer;
+pub use decide::{Decision, Policy, Route, candidates, decide};
+pub use denial::Denial;
+pub use reason::{Because, Exclusion};
+pub use session::{Bond, OpenTransaction, SessionView};

@@ -1,0 +1,82 @@
+//! Smooth weighted round robin.
+//!
+//! Each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights.
+//! Servers of weights 5, 1, 1 are chosen as a a b a c a a: never five of the same in a row. A server that was no candidate
+//! for a while keeps what it had, so that it is neither flooded nor starved when it comes back.
+
+use topology::ServerId;
+
+/// The balancer's memory. One for each worker thread, so it needs no lock shared between threads.
+#[derive(Debug, Default)]
+pub struct Balancer {
+    /// Credit by server number; grows to the number of servers.
+    credit: Vec<i64>,
+}
+
+impl Balancer {
+    /// Chooses one of the candidates, given with their weights (each at least 1). `None` if there are none.
+    pub fn choose(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
+        let mut total = 0;
+        let mut best: Option<(ServerId, i64)> = None;
+        for (server, weight) in candidates {
+            let weight = i64::from(weight);
+            total += weight;
+            let credit = self.credit_of(server);
+            *credit += weight;
+            let credit = *credit;
+            if best.is_none_or(|(_, most)| credit > most) {
+                best = Some((server, credit));
+            }
+        }
+        let (server, _) = best?;
+        *self.credit_of(server) -= total;
+        Some(server)
+    }
+
+    fn credit_of(&mut self, server: ServerId) -> &mut i64 {
+        let index = usize::from(server.0);
+        if index >= self.credit.len() {
+            self.credit.resize(index + 1, 0);
+        }
+        #[expect(clippy::indexing_slicing, reason = "resized just above")]
+        &mut self.credit[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(balancer: &mut Balancer, weights: &[(u16, u32)], count: usize) -> Vec<u16> {
+        (0..count)
+            .filter_map(|_| balancer.choose(weights.iter().map(|&(server, weight)| (ServerId(server), weight))))
+            .map(|server| server.0)
+            .collect()
+    }
+
+    #[test]
+    fn turns_follow_the_weights_smoothly() {
+        let mut balancer = Balancer::default();
+        assert_eq!(turns(&mut balancer, &[(0, 5), (1, 1), (2, 1)], 7), [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn equal_weights_take_turns() {
+        let mut balancer = Balancer::default();
+        assert_eq!(turns(&mut balancer, &[(1, 1), (2, 1)], 4), [1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn no_candidate_no_choice() {
+        assert_eq!(Balancer::default().choose(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn a_returning_server_is_not_flooded() {
+        let mut balancer = Balancer::default();
+        turns(&mut balancer, &[(1, 1), (2, 1)], 10);
+        turns(&mut balancer, &[(1, 1)], 1000);
+        let after = turns(&mut balancer, &[(1, 1), (2, 1)], 10);
+        assert_eq!(after.iter().filter(|&&server| server == 2).count(), 5);
+    }
+}

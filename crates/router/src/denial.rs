@@ -1,0 +1,72 @@
+//! What the client is told when a statement can run nowhere.
+
+use std::fmt;
+
+/// A refusal, with the MySQL error that carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The statement needs a primary and there is none.
+    NoPrimary,
+    /// A read, and no server at all can answer.
+    NoServer,
+    /// The transaction's server is down or lost its role.
+    TransactionLost,
+    /// What the session has on a server is lost, since another server is the primary now.
+    PinLost,
+    /// A write inside `START TRANSACTION READ ONLY`.
+    ReadOnlyTransaction,
+    /// Inside a read-only transaction on a replica, a statement that can only run on the primary.
+    PrimaryOnlyInReplicaTransaction,
+}
+
+impl Denial {
+    /// The MySQL error number (the servers' own for the same situation, where there is one).
+    pub fn code(self) -> u16 {
+        match self {
+            // ER_OPTION_PREVENTS_STATEMENT: what a read-only server answers; drivers and pools know it as "go elsewhere".
+            Self::NoPrimary => 1290,
+            // ER_SERVER_SHUTDOWN: drivers treat it as a lost connection and connect anew.
+            Self::NoServer | Self::TransactionLost | Self::PinLost => 1053,
+            // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+            Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => 1792,
+        }
+    }
+
+    /// The SQLSTATE that goes with it.
+    pub fn sqlstate(self) -> &'static [u8; 5] {
+        match self {
+            Self::NoPrimary => b"HY000",
+            Self::NoServer | Self::TransactionLost | Self::PinLost => b"08S01",
+            Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => b"25006",
+        }
+    }
+
+    /// The name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoPrimary => "no_primary",
+            Self::NoServer => "no_server",
+            Self::TransactionLost => "transaction_lost",
+            Self::PinLost => "pin_lost",
+            Self::ReadOnlyTransaction => "read_only_transaction",
+            Self::PrimaryOnlyInReplicaTransaction => "primary_only_in_replica_transaction",
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPrimary => "no primary is available, so this statement cannot run now; plain reads still can",
+            Self::NoServer => "no server is available for this statement",
+            Self::TransactionLost => "the server of this transaction is gone or lost its role; the transaction was not committed",
+            Self::PinLost => {
+                "another server is the primary now, and what this session had on the old one (temporary tables, locks, variables) is lost"
+            }
+            Self::ReadOnlyTransaction => "cannot execute this statement in a READ ONLY transaction",
+            Self::PrimaryOnlyInReplicaTransaction => {
+                "this statement needs the primary, but the READ ONLY transaction runs on a replica; begin it without READ ONLY"
+            }
+        })
+    }
+}
