@@ -417,6 +417,25 @@ fn what_no_server_sends_is_malformed() {
 }
 
 #[test]
+fn the_last_sequence_number_is_the_shifted_one_of_the_packet_before() {
+    let mut bytes = Recorded::new(Expect::Query, NEW).columns(2).pass(b"\x011").rows_end(IDLE).bytes;
+    let mut tracker = ResponseTracker::new(Expect::Query, NEW);
+    let mut rest = &mut bytes[..];
+    let mut seen = Vec::new();
+    loop {
+        match tracker.next(rest, 254).unwrap() {
+            Step::Pass(length) | Step::Packet { length, .. } => rest = &mut rest[length..],
+            Step::DefinitionsEnd => {}
+            Step::Done => break,
+            step @ Step::NeedMore(_) => panic!("{step:?}"),
+        }
+        seen.push(tracker.last_sequence());
+    }
+    // The count, the definitions, their end, the row, the end.
+    assert_eq!(seen, [255, 1, 1, 2, 3]);
+}
+
+#[test]
 fn a_tracker_is_small() {
     assert!(size_of::<ResponseTracker>() <= 48);
 }

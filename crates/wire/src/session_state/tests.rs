@@ -92,3 +92,12 @@ fn a_variable_that_reaches_beyond_its_entry_is_malformed() {
     assert_eq!(found.len(), 1);
     assert!(found[0].is_err());
 }
+
+#[test]
+fn entries_of_the_general_tracker_can_be_left_out() {
+    let check = |block: &[u8], expect: &[u8]| assert_eq!(without_state_changed(block).as_deref(), Ok(expect));
+    check(b"", b"");
+    check(b"\x02\x02\x011", b"");
+    check(b"\x01\x05\x04shop\x02\x02\x011\x63\x00", b"\x01\x05\x04shop\x63\x00");
+    assert!(without_state_changed(b"\x01\x05\x04sho").is_err());
+}
