@@ -3,7 +3,38 @@
 //! Pure: no sockets, no clock, no knowledge of servers or sessions. The caller says how the bytes are to be read
 //! ([`Context`]) and gets a [`Statement`] back: its effects, the session items that it creates or ends, its digest, and the
 //! reason of the verdict. Where a statement then runs is the router's business.
+//!
+//! The way of a statement: `digest` reads it once and looks for a known verdict; `classifier::part` finds who knows its first word;
+//! a read is scanned token by token (`scan`) and parsed (`tree`), and only what both take for a read is one. What is not understood
+//! is not a read.
 
 mod statement;
 
+mod classifier;
+
+mod digest;
+mod lexer;
+
+mod read;
+mod scan;
+mod show;
+mod tree;
+
+mod control;
+mod definition;
+mod set;
+mod write;
+
+mod functions;
+mod reserved;
+mod schema;
+mod variables;
+
+mod because;
+mod charset;
+mod notes;
+mod sql_mode;
+
+pub use classifier::{CacheStats, Classifier, Limits};
+pub use digest::digest_text;
 pub use statement::{Because, Charset, Context, Dialect, Digest, Effects, Pin, SessionEffect, SqlMode, Statement, Track, Verb};

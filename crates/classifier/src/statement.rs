@@ -36,8 +36,10 @@ pub enum Charset {
     /// Every byte below 0x80 is the ASCII character (utf8mb4, latin1, ...).
     #[default]
     AsciiSafe,
-    /// It may be part of another character (gbk, sjis, big5, gb18030, cp932) or the character set is not known.
+    /// It may be part of another character (gbk, sjis, big5, gb18030, cp932): only statements in pure ASCII can be reads.
     AsciiUnsafe,
+    /// Not even bytes below 0x80 are sure to be ASCII (swe7, ucs2), or the name is not known: nothing is provably a read.
+    Unknown,
 }
 
 /// How the bytes of a statement are to be read.
@@ -77,6 +79,9 @@ bitflags! {
         const FILE = 1 << 8;
         /// Could not be understood: anything is possible.
         const UNKNOWN = 1 << 9;
+        /// May change the session in ways that its text does not show (`CALL`, `EXECUTE`, somebody's function). Where that cannot be
+        /// left to the server's session tracking, [`Statement::session`] has a [`Pin::Connection`] as well.
+        const SESSION_UNSEEN = 1 << 10;
     }
 }
 
@@ -97,13 +102,54 @@ pub enum Track {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Verb {
-    Select, With, Values, Table, Show, Describe, Explain, Analyze, Do, Call, Handler,
-    Insert, Replace, Update, Delete, Truncate, Load, Import,
-    Create, Alter, Drop, Rename,
-    Begin, Commit, Rollback, Savepoint, ReleaseSavepoint, SetTransaction, Xa,
-    Set, Use, Prepare, Execute, Deallocate,
-    LockTables, UnlockTables, LockInstance, UnlockInstance,
-    Grant, Revoke, Kill, Flush, Reset, Shutdown, Replication, Admin, Diagnostics, Help,
+    Select,
+    With,
+    Values,
+    Table,
+    Show,
+    Describe,
+    Explain,
+    Analyze,
+    Do,
+    Call,
+    Handler,
+    Insert,
+    Replace,
+    Update,
+    Delete,
+    Truncate,
+    Load,
+    Import,
+    Create,
+    Alter,
+    Drop,
+    Rename,
+    Begin,
+    Commit,
+    Rollback,
+    Savepoint,
+    ReleaseSavepoint,
+    SetTransaction,
+    Xa,
+    Set,
+    Use,
+    Prepare,
+    Execute,
+    Deallocate,
+    LockTables,
+    UnlockTables,
+    LockInstance,
+    UnlockInstance,
+    Grant,
+    Revoke,
+    Kill,
+    Flush,
+    Reset,
+    Shutdown,
+    Replication,
+    Admin,
+    Diagnostics,
+    Help,
     /// An empty statement or only comments.
     Empty,
     /// Several statements in one packet.
@@ -131,9 +177,11 @@ impl fmt::Debug for Digest {
 /// Something that lives on one connection of the session and ends when the item ends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pin {
-    /// `CREATE TEMPORARY TABLE name` until `DROP`. The name as written, lower case, with its schema if it has one.
+    /// `CREATE TEMPORARY TABLE name` until `DROP`. The name without quotes, in its own case of letters (where the server folds
+    /// the case, a pin can then only last too long), as `schema.name` where it is qualified or the context has a schema.
     TemporaryTable(Box<str>),
-    /// `GET_LOCK('name', ..)` until `RELEASE_LOCK`; an empty name where it is not a literal.
+    /// `GET_LOCK('name', ..)` until `RELEASE_LOCK`; an empty name where it is not a literal. The servers count: a lock taken
+    /// twice has to be released twice (MySQL manual 14.14 "Locking Functions").
     NamedLock(Box<str>),
     /// `LOCK TABLES`, `FLUSH TABLES ... WITH READ LOCK / FOR EXPORT` until `UNLOCK TABLES`.
     TableLocks,
@@ -167,23 +215,26 @@ pub enum SessionEffect {
     End,
     /// `USE schema`: the name without quotes, in the session's character set.
     Use(Box<[u8]>),
-    /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server.
+    /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server. It ends a
+    /// [`Pin::SessionVariable`] of the same name.
     Set {
         /// The variable's name, lower case, without scope.
         name: Box<str>,
         /// `name = value` as written.
         sql: Box<[u8]>,
     },
-    /// `SET NAMES ...` or `SET CHARACTER SET ...`: `SET <sql>` repeats it.
+    /// `SET NAMES ...` or `SET CHARACTER SET ...`: `SET <sql>` repeats it. It replaces earlier [`SessionEffect::Set`]s of
+    /// `character_set_client`, `_connection`, `_results` and `collation_connection`, and is itself repeated before later ones.
     SetCharset {
         /// The text behind `SET`.
         sql: Box<[u8]>,
         /// What it makes of `character_set_client`.
         charset: Charset,
     },
-    /// `SET autocommit = ...` (also given as [`SessionEffect::Set`]).
+    /// `SET autocommit = ...` (also given as [`SessionEffect::Set`]). Switching it on commits an open transaction.
     Autocommit(bool),
-    /// `SET sql_mode = ...` (also given as [`SessionEffect::Set`]).
+    /// `SET sql_mode = ...` (also given as [`SessionEffect::Set`]; with a value that cannot be repeated as a pin, and then
+    /// the mode is [`SqlMode::UNKNOWN`]).
     SqlMode(SqlMode),
     /// The session now has this item.
     Pin(Pin),

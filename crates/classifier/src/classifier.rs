@@ -1,0 +1,142 @@
+//! The entry: one text in, one verdict out.
+//!
+//! Reads are remembered by digest, since their verdict does not depend on literals. Everything else is cheap to look at anew, and its
+//! effects on the session do depend on literals.
+
+mod cache;
+mod part;
+
+use crate::digest::{Fingerprint, fingerprint};
+use crate::lexer::{Lexer, Rules};
+use crate::notes::Notes;
+use crate::read::is_query_word;
+use crate::schema::SchemaClass;
+use crate::{Because, Charset, Context, Effects, SqlMode, Statement, Verb};
+
+pub use self::cache::CacheStats;
+use self::cache::{Cache, Key, Verdict};
+use self::part::Surroundings;
+
+/// Caps on what classification may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Verdicts kept. Each takes about 100 bytes.
+    pub cache_entries: usize,
+    /// Larger reads are not given to the parser.
+    pub max_parsed_bytes: usize,
+    /// Words and operators in a read that is given to the parser: its tree may be as deep, and is walked and dropped by recursion.
+    pub max_parsed_links: usize,
+    /// Statements of one packet that are looked at; more of them are not understood.
+    pub max_batch_statements: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { cache_entries: 16_384, max_parsed_bytes: 32 * 1024, max_parsed_links: 4_000, max_batch_statements: 1_000 }
+    }
+}
+
+/// Says what statements can do. Shared by all threads.
+#[derive(Debug)]
+pub struct Classifier {
+    limits: Limits,
+    cache: Cache,
+}
+
+impl Classifier {
+    /// A classifier with an empty cache.
+    pub fn new(limits: Limits) -> Self {
+        Self { cache: Cache::new(limits.cache_entries), limits }
+    }
+
+    /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, whatever the
+    /// bytes are.
+    pub fn classify(&self, sql: &[u8], context: &Context<'_>) -> Statement {
+        let rules = Rules::from(context);
+        let found = fingerprint(sql, rules);
+        let key = cache_key(&found, sql, context);
+        if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
+            return verdict.into_statement(found.digest);
+        }
+        let (verb, mut notes) = self.parts(sql, context);
+        distrust(&mut notes, sql, rules);
+        let is_read = notes.effects.contains(Effects::READ_DATA);
+        let because = notes.because.unwrap_or(if is_read { Because::PlainRead } else { Because::OnlyComputes });
+        if let Some(key) = key.filter(|_| notes.session.is_empty() && !is_about_size(because)) {
+            self.cache.keep(key, Verdict { verb, effects: notes.effects, because });
+        }
+        Statement { verb, effects: notes.effects, because, digest: found.digest, session: notes.session }
+    }
+
+    /// How the cache does.
+    pub fn cache_stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
+    /// The parts of a batch one after the other, each by the rules that the ones before it leave.
+    fn parts(&self, sql: &[u8], context: &Context<'_>) -> (Verb, Notes) {
+        let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
+        let mut surroundings = Surroundings::new(context, &self.limits);
+        let mut verb = Verb::Empty;
+        let mut all = Notes::default();
+        for count in 0.. {
+            while lexer.peek().kind == crate::lexer::Kind::Semicolon {
+                lexer.next();
+            }
+            if lexer.peek().kind == crate::lexer::Kind::End {
+                break;
+            }
+            if count == self.limits.max_batch_statements {
+                all.anything(Because::TooComplex);
+                break;
+            }
+            let (part_verb, notes) = part::classify(&mut lexer, &surroundings);
+            verb = if count == 0 { part_verb } else { Verb::Batch };
+            surroundings.follow(&notes.session, &mut lexer);
+            all.absorb(notes);
+        }
+        (verb, all)
+    }
+}
+
+/// Where the bytes are not sure to mean what they seem to mean, nothing is a read.
+fn distrust(notes: &mut Notes, sql: &[u8], rules: Rules) {
+    let doubt = match rules.charset {
+        Charset::Unknown => Some(Because::UnsafeCharset),
+        Charset::AsciiUnsafe if !sql.is_ascii() => Some(Because::UnsafeCharset),
+        _ if rules.sql_mode.contains(SqlMode::UNKNOWN) => Some(Because::UnknownSqlMode),
+        _ => None,
+    };
+    let Some(doubt) = doubt else { return };
+    // A change of the session is taken as it seems, but it is not spread to other servers.
+    notes.note(Effects::UNKNOWN, doubt);
+    if doubt == Because::UnsafeCharset && hides_ascii(sql) {
+        notes.anything(doubt);
+    }
+}
+
+/// Whether a byte from 0x80 up stands before one that may be its second half and would have a meaning of its own.
+fn hides_ascii(sql: &[u8]) -> bool {
+    let is_meaningful = |b: u8| matches!(b, b'\\' | b'`' | b'@' | b'{'..=b'~');
+    sql.windows(2).any(|pair| matches!(pair, [first, second] if !first.is_ascii() && is_meaningful(*second)))
+}
+
+fn is_about_size(because: Because) -> bool {
+    matches!(because, Because::TooLarge | Because::TooComplex)
+}
+
+/// The key under which the verdict may be remembered: it has everything on which the verdict of a read depends.
+fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>) -> Option<Key> {
+    let first = found.first;
+    let is_read = is_query_word(first) || first.is_any(&["explain", "describe", "desc"]);
+    let is_trusted = match context.charset {
+        Charset::AsciiSafe => true,
+        Charset::AsciiUnsafe => sql.is_ascii(),
+        Charset::Unknown => false,
+    };
+    let is_known_mode = !context.sql_mode.contains(SqlMode::UNKNOWN);
+    (is_read && is_trusted && is_known_mode && !found.is_odd && !found.is_batch).then(|| {
+        let schema = context.schema.map_or(SchemaClass::User, |schema| SchemaClass::of_name(schema.as_bytes()));
+        Key { digest: found.digest, dialect: context.dialect, sql_mode: context.sql_mode, schema }
+    })
+}

@@ -1,0 +1,110 @@
+//! Verdicts on reads by digest, bounded.
+
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::UnitWeighter;
+
+use crate::schema::SchemaClass;
+use crate::{Because, Dialect, Digest, Effects, SqlMode, Statement, Verb};
+
+/// How often verdicts were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// Statements whose verdict was there.
+    pub hits: u64,
+    /// Reads that had to be classified.
+    pub misses: u64,
+    /// Verdicts kept now.
+    pub entries: u64,
+}
+
+/// Everything on which the verdict of a read depends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) digest: Digest,
+    pub(super) dialect: Dialect,
+    pub(super) sql_mode: SqlMode,
+    pub(super) schema: SchemaClass,
+}
+
+impl Hash for Key {
+    /// The digest is a hash already; the rest only tells few texts apart.
+    #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest.0 as u64 ^ u64::from(self.sql_mode.bits()));
+    }
+}
+
+/// Takes the digest as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// A statement without its digest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) verb: Verb,
+    pub(super) effects: Effects,
+    pub(super) because: Because,
+}
+
+impl Verdict {
+    pub(super) fn into_statement(self, digest: Digest) -> Statement {
+        Statement { verb: self.verb, effects: self.effects, because: self.because, digest, session: Vec::new() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    verdicts: quick_cache::sync::Cache<Key, Verdict, UnitWeighter, BuildHasherDefault<AsItIs>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Cache {
+    pub(super) fn new(entries: usize) -> Self {
+        let verdicts = quick_cache::sync::Cache::with(
+            entries,
+            entries as u64,
+            UnitWeighter,
+            BuildHasherDefault::default(),
+            quick_cache::sync::DefaultLifecycle::default(),
+        );
+        Self { verdicts, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    pub(super) fn find(&self, key: &Key) -> Option<Verdict> {
+        let verdict = self.verdicts.get(key);
+        let counter = if verdict.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        verdict
+    }
+
+    pub(super) fn keep(&self, key: Key, verdict: Verdict) {
+        self.verdicts.insert(key, verdict);
+    }
+
+    pub(super) fn stats(&self) -> CacheStats {
+        CacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.verdicts.len() as u64,
+        }
+    }
+}

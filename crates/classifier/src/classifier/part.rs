@@ -1,0 +1,178 @@
+//! One statement of the text: who knows its first word?
+
+use crate::lexer::{Executable, Kind, Lexer, Rules, Token};
+use crate::notes::Notes;
+use crate::schema::SchemaClass;
+use crate::set::{self, skip_statement};
+use crate::{
+    Because, Charset, Context, Dialect, Effects, Limits, Pin, SessionEffect, Verb, control, definition, read, show, write,
+};
+
+/// What a statement is read with; the statements before it in the batch may change it.
+pub(super) struct Surroundings<'a> {
+    limits: &'a Limits,
+    schema: Option<String>,
+}
+
+impl<'a> Surroundings<'a> {
+    pub(super) fn new(context: &Context<'_>, limits: &'a Limits) -> Self {
+        Self { limits, schema: context.schema.map(str::to_owned) }
+    }
+
+    fn schema_class(&self) -> SchemaClass {
+        self.schema.as_deref().map_or(SchemaClass::User, |schema| SchemaClass::of_name(schema.as_bytes()))
+    }
+
+    /// After a statement with these effects.
+    pub(super) fn follow(&mut self, effects: &[SessionEffect], lexer: &mut Lexer<'_>) {
+        for effect in effects {
+            let rules = lexer.rules();
+            match effect {
+                SessionEffect::Use(schema) => self.schema = Some(String::from_utf8_lossy(schema).into_owned()),
+                SessionEffect::SqlMode(sql_mode) => lexer.set_rules(Rules { sql_mode: *sql_mode, ..rules }),
+                SessionEffect::SetCharset { charset, .. } => lexer.set_rules(Rules { charset: *charset, ..rules }),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Takes one statement from the lexer, which is behind it afterwards.
+pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Notes) {
+    let (verb, mut notes) = dispatch(lexer, surroundings, true);
+    match lexer.take_executable() {
+        Executable::None => {}
+        Executable::Certain => notes.note(Effects::UNKNOWN, Because::ExecutableComment),
+        Executable::Uncertain => notes.anything(Because::ExecutableComment),
+    }
+    if notes.effects.contains(Effects::UNKNOWN) && notes.because == Some(Because::SessionStatement) {
+        notes.because = Some(Because::ExecutableComment);
+    }
+    (verb, notes)
+}
+
+fn dispatch(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Notes) {
+    let schema = surroundings.schema_class();
+    let start = *lexer;
+    let mut first = lexer.next();
+    while first.is_symbol("(") {
+        first = lexer.next();
+    }
+    if read::is_query_word(first) {
+        *lexer = start.transparent();
+        return (query_verb(first), read::query(lexer, schema, surroundings.limits));
+    }
+    if first.kind != Kind::Word || start.peek().is_symbol("(") {
+        return (Verb::Other, unknown(first, lexer));
+    }
+    let verdict = control::classify(first, lexer)
+        .or_else(|| definition::classify(first, lexer, surroundings.schema.as_deref()))
+        .or_else(|| write::classify(first, lexer))
+        .or_else(|| looks(first, lexer, surroundings));
+    if let Some(verdict) = verdict {
+        return verdict;
+    }
+    if first.is_word("set") {
+        return if set::is_set_statement(*lexer) { set_statement(lexer, surroundings, may_nest) } else { set::classify(lexer) };
+    }
+    if first.is_word("prepare") {
+        return (Verb::Prepare, prepare(lexer, surroundings, may_nest));
+    }
+    (Verb::Other, unknown(first, lexer))
+}
+
+fn query_verb(first: Token<'_>) -> Verb {
+    match first.text.first() {
+        Some(b's' | b'S') => Verb::Select,
+        Some(b'w' | b'W') => Verb::With,
+        Some(b'v' | b'V') => Verb::Values,
+        _ => Verb::Table,
+    }
+}
+
+/// Statements that may be reads without being queries.
+fn looks(first: Token<'_>, lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> Option<(Verb, Notes)> {
+    let schema = surroundings.schema_class();
+    let is_mariadb = lexer.rules().dialect == Dialect::MariaDb;
+    Some(match first.text.to_ascii_lowercase().as_slice() {
+        b"show" => (Verb::Show, show::classify(lexer, schema)),
+        b"explain" => (Verb::Explain, read::explain(lexer, schema, surroundings.limits)),
+        b"describe" | b"desc" => (Verb::Describe, read::explain(lexer, schema, surroundings.limits)),
+        b"analyze" if is_mariadb => (Verb::Analyze, read::explain(lexer, schema, surroundings.limits)),
+        b"do" => (Verb::Do, read::do_expressions(lexer, schema)),
+        _ => return None,
+    })
+}
+
+/// Not a statement that is known here: it may do anything to the data and to the session.
+fn unknown(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::default();
+    notes.anything(Because::NotKnown);
+    if !first.is_end() {
+        skip_statement(lexer);
+    }
+    notes
+}
+
+/// `PREPARE name FROM 'text'`. What the text does to the session when it is executed is pinned now; a text that is not seen pins too.
+fn prepare(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> Notes {
+    let mut notes = Notes::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::SessionStatement);
+    let name = lexer.peek();
+    if !name.is_name() {
+        notes.anything(Because::NotKnown);
+        skip_statement(lexer);
+        return notes;
+    }
+    lexer.next();
+    notes.pin(Pin::PreparedStatement(control::prepared_name(name)));
+    let is_from = lexer.next().is_word("from");
+    let text = if is_from { lexer.next() } else { name };
+    let is_harmless = text.kind == Kind::Literal && may_nest && leaves_session(text.text, lexer.rules(), surroundings);
+    if !is_harmless {
+        notes.effects |= Effects::SESSION_UNSEEN;
+        notes.pin(Pin::Connection);
+    }
+    if !text.is_end() {
+        skip_statement(lexer);
+    }
+    notes
+}
+
+/// Whether executing this text leaves the session as it is. A text with escapes is not read.
+fn leaves_session(literal: &[u8], rules: Rules, surroundings: &Surroundings<'_>) -> bool {
+    let [quote, inner @ .., _] = literal else { return false };
+    let is_plain = matches!(quote, b'\'' | b'"') && !inner.iter().any(|b| *b == b'\\' || b == quote);
+    let is_trusted = rules.charset == Charset::AsciiSafe || inner.is_ascii();
+    if !is_plain || !is_trusted {
+        return false;
+    }
+    let mut lexer = Lexer::new(inner, rules).transparent();
+    let (_, notes) = dispatch(&mut lexer, surroundings, false);
+    let is_known = !notes.effects.intersects(Effects::SESSION_UNSEEN | Effects::CHANGE_SESSION | Effects::TRANSACTION);
+    is_known && notes.session.is_empty() && lexer.take_executable() == Executable::None && lexer.next().kind == Kind::End
+}
+
+/// MariaDB's `SET STATEMENT name = value, .. FOR statement`: the settings hold for that statement only.
+fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Notes) {
+    let mut depth = 0_usize;
+    loop {
+        let token = lexer.next();
+        if token.is_end() {
+            return (Verb::Set, unknown(token, lexer));
+        }
+        if token.is_symbol("(") {
+            depth += 1;
+        } else if token.is_symbol(")") {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && token.is_word("for") {
+            break;
+        }
+    }
+    if !may_nest {
+        let token = lexer.next();
+        return (Verb::Set, unknown(token, lexer));
+    }
+    let (verb, mut notes) = dispatch(lexer, surroundings, false);
+    notes.note(Effects::UNKNOWN, Because::NotKnown);
+    (verb, notes)
+}

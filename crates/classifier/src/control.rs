@@ -1,0 +1,248 @@
+//! Statements about transactions, locks, prepared statements and the schema.
+//!
+//! Sources: MySQL manual 15.3 (transactions and locks), 15.5 (prepared statements), 15.8.4 "USE", 15.2.5 "HANDLER"; MariaDB "Transactions",
+//! "BACKUP STAGE", "BACKUP LOCK", "EXECUTE IMMEDIATE". Implicit commits: MySQL manual 15.3.3.
+
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::{Notes, name_of};
+use crate::scan::unquoted;
+use crate::set::skip_statement;
+use crate::{Because, Effects, Pin, SessionEffect, Verb};
+
+const TRANSACTION: Effects = Effects::TRANSACTION;
+
+/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Notes)> {
+    let verdict = match first.text.to_ascii_lowercase().as_slice() {
+        b"begin" => begin(lexer),
+        b"start" => start(lexer),
+        b"commit" => (Verb::Commit, end_of_transaction(lexer)),
+        b"rollback" => (Verb::Rollback, end_of_transaction(lexer)),
+        b"savepoint" => (Verb::Savepoint, Notes::of(TRANSACTION, Because::TransactionControl)),
+        b"release" => (Verb::ReleaseSavepoint, Notes::of(TRANSACTION, Because::TransactionControl)),
+        b"xa" => (Verb::Xa, xa(lexer)),
+        b"lock" => lock(lexer),
+        b"unlock" => unlock(lexer),
+        b"backup" => (Verb::Admin, backup(lexer)),
+        b"use" => (Verb::Use, use_schema(lexer)),
+        b"handler" => (Verb::Handler, handler(lexer)),
+        b"execute" => (Verb::Execute, execute(lexer)),
+        b"deallocate" => (Verb::Deallocate, deallocate(lexer)),
+        b"flush" => (Verb::Flush, flush(lexer)),
+        _ => return None,
+    };
+    skip_rest(lexer);
+    Some(verdict)
+}
+
+/// The parts leave the lexer at the token that they could not use.
+fn skip_rest(lexer: &mut Lexer<'_>) {
+    skip_statement(lexer);
+}
+
+/// Takes the next token if it is this word.
+fn accept(lexer: &mut Lexer<'_>, keyword: &str) -> bool {
+    let is_there = lexer.peek().is_word(keyword);
+    if is_there {
+        lexer.next();
+    }
+    is_there
+}
+
+fn begins(read_only: bool) -> Notes {
+    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
+    notes.push(SessionEffect::Begin { read_only });
+    notes
+}
+
+/// What is not understood may leave the session in any state.
+fn unknown() -> Notes {
+    let mut notes = Notes::default();
+    notes.anything(Because::NotKnown);
+    notes
+}
+
+/// `BEGIN [WORK]`; MariaDB's `BEGIN NOT ATOMIC` is a whole program.
+fn begin(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+    accept(lexer, "work");
+    let notes = if lexer.peek().is_end() { begins(false) } else { unknown() };
+    (Verb::Begin, notes)
+}
+
+/// `START TRANSACTION [characteristic, ..]`, or `START REPLICA` and the like.
+fn start(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+    if !accept(lexer, "transaction") {
+        return (Verb::Replication, Notes::of(Effects::WRITE_DATA | Effects::THIS_SERVER, Because::AboutThisServer));
+    }
+    let mut read_only = false;
+    while !lexer.peek().is_end() {
+        let token = lexer.next();
+        if token.is_word("read") && lexer.peek().is_any(&["only", "write"]) {
+            read_only |= lexer.next().is_word("only");
+        } else if !token.is_symbol(",") && !token.is_any(&["with", "consistent", "snapshot"]) {
+            return (Verb::Begin, unknown());
+        }
+    }
+    (Verb::Begin, begins(read_only))
+}
+
+/// `COMMIT` and `ROLLBACK` with `AND [NO] CHAIN` and `[NO] RELEASE`; `ROLLBACK TO` ends nothing.
+fn end_of_transaction(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
+    accept(lexer, "work");
+    if lexer.peek().is_word("to") {
+        return notes;
+    }
+    notes.push(SessionEffect::End);
+    if accept(lexer, "and") && !accept(lexer, "no") && accept(lexer, "chain") {
+        notes.push(SessionEffect::Begin { read_only: false });
+    }
+    notes
+}
+
+fn xa(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
+    let verb = lexer.peek();
+    if verb.is_any(&["start", "begin"]) {
+        notes.pin(Pin::Xa);
+    } else if verb.is_any(&["commit", "rollback"]) {
+        notes.effects |= Effects::WRITE_DATA;
+        notes.unpin(Pin::Xa);
+    } else if verb.is_word("recover") {
+        notes = Notes::of(Effects::THIS_SERVER, Because::AboutThisServer);
+    }
+    notes
+}
+
+/// `LOCK TABLES`, `LOCK INSTANCE FOR BACKUP`.
+fn lock(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+    let mut notes = Notes::of(Effects::LOCK, Because::LockFunction);
+    notes.because = Some(Because::SessionStatement);
+    let what = lexer.peek();
+    if what.is_word("instance") {
+        notes.pin(Pin::InstanceLock);
+        return (Verb::LockInstance, notes);
+    }
+    if !what.is_any(&["table", "tables"]) {
+        return (Verb::LockTables, unknown());
+    }
+    notes.effects |= TRANSACTION;
+    notes.push(SessionEffect::End);
+    notes.pin(Pin::TableLocks);
+    (Verb::LockTables, notes)
+}
+
+/// `UNLOCK TABLES` commits only what `LOCK TABLES` holds, so it is no end of a transaction here: the server's status says if it was.
+fn unlock(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+    let mut notes = Notes::of(Effects::LOCK, Because::SessionStatement);
+    let what = lexer.peek();
+    if what.is_word("instance") {
+        notes.unpin(Pin::InstanceLock);
+        return (Verb::UnlockInstance, notes);
+    }
+    if what.is_any(&["table", "tables"]) {
+        notes.unpin(Pin::TableLocks);
+    }
+    (Verb::UnlockTables, notes)
+}
+
+/// MariaDB's `BACKUP STAGE ..`, `BACKUP LOCK table`, `BACKUP UNLOCK`.
+fn backup(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::LOCK | Effects::THIS_SERVER, Because::AboutThisServer);
+    let what = lexer.next();
+    let is_end = what.is_word("unlock") || (what.is_word("stage") && lexer.peek().is_word("end"));
+    if is_end {
+        notes.unpin(Pin::InstanceLock);
+    } else {
+        notes.pin(Pin::InstanceLock);
+    }
+    notes
+}
+
+fn use_schema(lexer: &mut Lexer<'_>) -> Notes {
+    let name = lexer.peek();
+    if !name.is_name() {
+        return Notes::of(Effects::UNKNOWN, Because::NotKnown);
+    }
+    let mut notes = Notes::of(Effects::CHANGE_SESSION, Because::SessionStatement);
+    notes.push(SessionEffect::Use(schema_name(name)));
+    notes
+}
+
+/// Without quotes, doubled quotes single.
+fn schema_name(name: Token<'_>) -> Box<[u8]> {
+    let quote = match (name.kind, name.text.first()) {
+        (Kind::Quoted, Some(&quote)) => quote,
+        _ => return name.text.into(),
+    };
+    let mut was_quote = false;
+    let is_kept = |&b: &u8| {
+        was_quote = b == quote && !was_quote;
+        !was_quote
+    };
+    let inner = unquoted(name.text);
+    // Of each pair of quotes the second one is kept.
+    inner.iter().copied().filter(is_kept).collect()
+}
+
+/// `HANDLER t OPEN [[AS] alias]`, `HANDLER t READ ..`, `HANDLER t CLOSE`.
+fn handler(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::READ_DATA | Effects::PRIMARY_SESSION | Effects::CHANGE_SESSION, Because::SessionStatement);
+    let mut name = lexer.next();
+    if lexer.peek().is_symbol(".") {
+        lexer.next();
+        name = lexer.next();
+    }
+    let action = lexer.next();
+    if action.is_word("open") {
+        accept(lexer, "as");
+        let alias = lexer.peek();
+        let name = if alias.is_name() { alias } else { name };
+        notes.pin(Pin::Handler(name_of(unquoted(name.text))));
+    } else if action.is_word("close") {
+        notes.unpin(Pin::Handler(name_of(unquoted(name.text))));
+    }
+    notes
+}
+
+/// `EXECUTE name [USING ..]` does what was prepared, and [`prepare`] has pinned what that may do to the session. MariaDB's `EXECUTE
+/// IMMEDIATE` may do anything.
+fn execute(lexer: &mut Lexer<'_>) -> Notes {
+    if lexer.peek().is_word("immediate") {
+        return unknown();
+    }
+    Notes::of(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::NotKnown)
+}
+
+/// `DEALLOCATE PREPARE name`, also as `DROP PREPARE name`: the lexer stands before `PREPARE`.
+pub(crate) fn deallocate(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::SessionStatement);
+    if accept(lexer, "prepare") && lexer.peek().is_name() {
+        notes.unpin(Pin::PreparedStatement(prepared_name(lexer.peek())));
+    }
+    notes
+}
+
+/// Names of prepared statements do not depend on case (MySQL manual 15.5.1).
+pub(crate) fn prepared_name(name: Token<'_>) -> Box<str> {
+    name_of(&unquoted(name.text).to_ascii_lowercase())
+}
+
+/// `FLUSH ..`: only the forms with tables leave locks.
+fn flush(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::THIS_SERVER | TRANSACTION, Because::AboutThisServer);
+    notes.push(SessionEffect::End);
+    let mut is_about_tables = false;
+    while !lexer.peek().is_end() {
+        let token = lexer.next();
+        is_about_tables |= token.is_any(&["table", "tables"]);
+        let is_lock =
+            (token.is_word("read") && lexer.peek().is_word("lock")) || (token.is_word("for") && lexer.peek().is_word("export"));
+        if is_about_tables && is_lock {
+            notes.effects |= Effects::LOCK;
+            notes.pin(Pin::TableLocks);
+            break;
+        }
+    }
+    notes
+}

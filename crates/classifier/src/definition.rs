@@ -1,0 +1,180 @@
+//! `CREATE`, `ALTER`, `DROP`, `RENAME`, `TRUNCATE`: definitions, and the temporary tables among them.
+//!
+//! Sources: MySQL manual 15.1 and 15.3.3 (implicit commits); MariaDB "CREATE TABLE", "CREATE SEQUENCE", "SQL statements That Cause an Implicit Commit".
+
+use crate::control::deallocate;
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::{Notes, name_of};
+use crate::scan::{self, unquoted};
+use crate::set::skip_statement;
+use crate::{Because, Effects, Pin, SessionEffect, Verb};
+
+/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<(Verb, Notes)> {
+    let verdict = match first.text.to_ascii_lowercase().as_slice() {
+        b"create" => (Verb::Create, create(lexer, schema)),
+        b"alter" => (Verb::Alter, alter(lexer)),
+        b"drop" if lexer.peek().is_word("prepare") => {
+            let notes = deallocate(lexer);
+            skip_statement(lexer);
+            (Verb::Deallocate, notes)
+        }
+        b"drop" => (Verb::Drop, drop_items(lexer, schema)),
+        b"rename" => (Verb::Rename, skipped(lexer)),
+        b"truncate" => (Verb::Truncate, skipped(lexer)),
+        _ => return None,
+    };
+    Some(verdict)
+}
+
+fn writes() -> Notes {
+    Notes::of(Effects::WRITE_DATA, Because::Writes)
+}
+
+/// Commits what is open.
+fn commits() -> Notes {
+    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::TRANSACTION, Because::Writes);
+    notes.push(SessionEffect::End);
+    notes
+}
+
+fn skipped(lexer: &mut Lexer<'_>) -> Notes {
+    skip_statement(lexer);
+    commits()
+}
+
+fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
+    if lexer.peek().is_word("or") {
+        lexer.next();
+        lexer.next();
+    }
+    if lexer.peek().is_word("temporary") {
+        lexer.next();
+        let mut notes = writes();
+        temporary(lexer, schema, &mut notes);
+        notes.session.extend(scan::session_effects(lexer));
+        return notes;
+    }
+    if is_program(*lexer) {
+        return program(lexer);
+    }
+    let mut notes = commits();
+    notes.session.extend(scan::session_effects(lexer));
+    notes
+}
+
+/// `ALTER EVENT .. DO` has a program too.
+fn alter(lexer: &mut Lexer<'_>) -> Notes {
+    if is_program(*lexer) { program(lexer) } else { skipped(lexer) }
+}
+
+/// Behind `TEMPORARY`: `TABLE [IF NOT EXISTS] name`, or a sequence.
+fn temporary(lexer: &mut Lexer<'_>, schema: Option<&str>, notes: &mut Notes) {
+    notes.effects |= Effects::CHANGE_SESSION;
+    if !lexer.peek().is_any(&["table", "sequence"]) {
+        notes.anything(Because::NotKnown);
+        return;
+    }
+    lexer.next();
+    skip_words(lexer, &["if", "not", "exists"]);
+    match table_name(lexer, schema) {
+        Some(name) => notes.pin(Pin::TemporaryTable(name)),
+        None => notes.anything(Because::NotKnown),
+    }
+}
+
+fn skip_words(lexer: &mut Lexer<'_>, words: &[&str]) {
+    while lexer.peek().is_any(words) {
+        lexer.next();
+    }
+}
+
+/// `name` or `schema.name`, with the default schema where there is one.
+fn table_name(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<Box<str>> {
+    let first = lexer.peek();
+    if !first.is_name() {
+        return None;
+    }
+    lexer.next();
+    let first = name_of(unquoted(first.text));
+    if lexer.peek().is_symbol(".") {
+        lexer.next();
+        let second = lexer.peek();
+        if !second.is_name() {
+            return None;
+        }
+        lexer.next();
+        return Some(format!("{first}.{}", name_of(unquoted(second.text))).into());
+    }
+    Some(schema.map_or(first.clone(), |schema| format!("{schema}.{first}").into()))
+}
+
+/// `DROP [TEMPORARY] TABLE[S] [IF EXISTS] a, b ..`: a temporary table hides the other of its name, so that both forms may drop it.
+fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
+    let is_temporary = lexer.peek().is_word("temporary");
+    if is_temporary {
+        lexer.next();
+    }
+    let what = lexer.peek();
+    let mut notes = if is_temporary { writes() } else { commits() };
+    if is_temporary {
+        notes.effects |= Effects::CHANGE_SESSION;
+    }
+    if what.is_any(&["table", "tables"]) || (is_temporary && what.is_word("sequence")) {
+        lexer.next();
+        skip_words(lexer, &["if", "exists"]);
+        loop {
+            let Some(name) = table_name(lexer, schema) else { break };
+            notes.unpin(Pin::TemporaryTable(name));
+            if !lexer.peek().is_symbol(",") {
+                break;
+            }
+            lexer.next();
+        }
+    }
+    skip_statement(lexer);
+    notes
+}
+
+/// Whether a stored program follows, whose text may have `;` inside.
+fn is_program(mut lexer: Lexer<'_>) -> bool {
+    for _ in 0..16 {
+        let token = lexer.next();
+        if token.is_any(&["procedure", "function", "trigger", "event", "package", "library"]) {
+            return true;
+        }
+        if token.is_end() || token.is_any(&["table", "view", "index", "database", "schema", "user", "role"]) {
+            return false;
+        }
+    }
+    false
+}
+
+/// A stored program: one statement up to the end of the text, because its own `;` cannot be told from the end without its
+/// grammar. Where more than the program may follow, the session is pinned.
+fn program(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = commits();
+    let mut depth = 0_usize;
+    let mut has_ended = false;
+    let mut has_more = false;
+    loop {
+        let token = lexer.next();
+        match token.kind {
+            Kind::End => break,
+            Kind::Semicolon => has_ended |= depth == 0,
+            _ => has_more |= has_ended,
+        }
+        if token.is_any(&["begin", "case"]) {
+            depth += 1;
+        } else if token.is_word("end") && !lexer.peek().is_any(&["if", "loop", "while", "repeat", "for"]) {
+            depth = depth.saturating_sub(1);
+            if lexer.peek().is_word("case") {
+                lexer.next();
+            }
+        }
+    }
+    if has_more || depth > 0 {
+        notes.anything(Because::Batch);
+    }
+    notes
+}

@@ -1,0 +1,317 @@
+//! The normalised text of a statement and its fingerprint.
+//!
+//! Tokens are written with single spaces between them; comments vanish, except executable ones and hints; literals and placeholders
+//! become `?` (with their sign where the sign cannot be an operator); a list of literals behind `IN` becomes `(...)`, and so do the rows
+//! behind `VALUES`, however many there are; reserved words are upper case. Nothing else is folded, so that two statements with the
+//! same digest always have the same verdict. In spirit this is MySQL's `STATEMENT_DIGEST_TEXT()` (manual 29.10), but the digests are
+//! not the server's.
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::functions;
+use crate::lexer::{Kind, Lexer, Rules, Token};
+use crate::reserved::is_reserved;
+use crate::{Context, Digest};
+
+/// What one pass over the text tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fingerprint<'a> {
+    pub(crate) digest: Digest,
+    /// The first token that is no parenthesis.
+    pub(crate) first: Token<'a>,
+    /// Whether something follows a `;`.
+    pub(crate) is_batch: bool,
+    /// Whether a comment may be code, or a token is bad.
+    pub(crate) is_odd: bool,
+}
+
+/// The fingerprint of `sql`.
+pub(crate) fn fingerprint(sql: &[u8], rules: Rules) -> Fingerprint<'_> {
+    let mut folder = Folder::new(sql, rules, Hashed::default());
+    folder.run();
+    let end = Token { kind: Kind::End, text: b"", start: sql.len(), gap: false };
+    Fingerprint {
+        digest: folder.sink.digest(),
+        first: folder.first.unwrap_or(end),
+        is_batch: folder.is_batch,
+        is_odd: folder.is_odd,
+    }
+}
+
+/// The normalised text, cut at `limit` bytes.
+pub fn digest_text(sql: &[u8], context: &Context<'_>, limit: usize) -> Vec<u8> {
+    let mut folder = Folder::new(sql, Rules::from(context), Limited { text: Vec::new(), limit });
+    folder.run();
+    folder.sink.text
+}
+
+trait Sink {
+    fn write(&mut self, bytes: &[u8]);
+    fn write_upper(&mut self, word: &[u8]);
+    fn is_full(&self) -> bool;
+}
+
+const BUFFER: usize = 1024;
+
+/// Gathers text in a buffer and hashes it in large pieces.
+struct Hashed {
+    buffer: [u8; BUFFER],
+    length: usize,
+    /// Created when the buffer overflows for the first time.
+    hasher: Option<Box<Xxh3>>,
+}
+
+impl Default for Hashed {
+    fn default() -> Self {
+        Self { buffer: [0; BUFFER], length: 0, hasher: None }
+    }
+}
+
+impl Hashed {
+    fn flush(&mut self) {
+        let hasher = self.hasher.get_or_insert_with(Box::default);
+        hasher.update(self.buffer.get(..self.length).unwrap_or_default());
+        self.length = 0;
+    }
+
+    fn digest(mut self) -> Digest {
+        if self.hasher.is_none() {
+            return Digest(xxh3_128(self.buffer.get(..self.length).unwrap_or_default()));
+        }
+        self.flush();
+        Digest(self.hasher.map_or(0, |hasher| hasher.digest128()))
+    }
+
+    #[inline]
+    fn room(&mut self, size: usize) -> Option<&mut [u8]> {
+        if self.length + size > BUFFER {
+            self.flush();
+        }
+        let start = self.length;
+        let room = self.buffer.get_mut(start..start + size)?;
+        self.length += size;
+        Some(room)
+    }
+}
+
+impl Sink for Hashed {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.room(bytes.len()) {
+            room.copy_from_slice(bytes);
+        } else {
+            self.flush();
+            self.hasher.get_or_insert_with(Box::default).update(bytes);
+        }
+    }
+
+    #[inline]
+    fn write_upper(&mut self, word: &[u8]) {
+        if let Some(room) = self.room(word.len()) {
+            room.copy_from_slice(word);
+            room.make_ascii_uppercase();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+struct Limited {
+    text: Vec<u8>,
+    limit: usize,
+}
+
+impl Sink for Limited {
+    fn write(&mut self, bytes: &[u8]) {
+        let room = self.limit.saturating_sub(self.text.len());
+        self.text.extend(bytes.iter().take(room));
+    }
+
+    fn write_upper(&mut self, word: &[u8]) {
+        self.write(&word.to_ascii_uppercase());
+    }
+
+    fn is_full(&self) -> bool {
+        self.text.len() >= self.limit
+    }
+}
+
+/// What was written last: decides about spaces and signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Nothing,
+    /// No space may follow: `.` and `@@`.
+    Glue,
+    /// Something that a `+` or `-` behind it adds to.
+    Operand,
+    Other,
+}
+
+struct Folder<'a, S> {
+    lexer: Lexer<'a>,
+    sink: S,
+    last: Last,
+    /// The last token was a name that white space before `(` would make a stored function's.
+    word: Option<&'a [u8]>,
+    first: Option<Token<'a>>,
+    pending_semicolon: bool,
+    is_batch: bool,
+    is_odd: bool,
+}
+
+impl<'a, S: Sink> Folder<'a, S> {
+    fn new(sql: &'a [u8], rules: Rules, sink: S) -> Self {
+        Self {
+            lexer: Lexer::new(sql, rules),
+            sink,
+            last: Last::Nothing,
+            word: None,
+            first: None,
+            pending_semicolon: false,
+            is_batch: false,
+            is_odd: false,
+        }
+    }
+
+    fn run(&mut self) {
+        while !self.sink.is_full() {
+            let token = self.lexer.next();
+            if token.kind == Kind::End {
+                break;
+            }
+            if token.kind == Kind::Semicolon {
+                self.pending_semicolon |= self.last != Last::Nothing;
+                continue;
+            }
+            if self.pending_semicolon {
+                self.pending_semicolon = false;
+                self.is_batch = true;
+                self.put(b";", Last::Other);
+            }
+            if self.first.is_none() && !token.is_symbol("(") {
+                self.first = Some(token);
+            }
+            self.fold(token);
+        }
+    }
+
+    #[inline]
+    fn fold(&mut self, token: Token<'a>) {
+        let word = self.word.take();
+        match token.kind {
+            Kind::Word => self.word(token),
+            Kind::Literal | Kind::Placeholder => self.put(b"?", Last::Operand),
+            Kind::Quoted | Kind::UserVariable => self.put(token.text, Last::Operand),
+            Kind::SystemVariable => self.put(token.text, Last::Glue),
+            Kind::Symbol => self.symbol(token, word),
+            Kind::ExecutableOpen | Kind::ExecutableClose => {
+                self.is_odd = true;
+                self.put(token.text, Last::Other);
+            }
+            Kind::Hint => self.put(token.text, Last::Other),
+            Kind::Bad => {
+                self.is_odd = true;
+                self.put(b"!", Last::Other);
+            }
+            Kind::Semicolon | Kind::End => {}
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, text: &[u8], last: Last) {
+        self.space();
+        self.sink.write(text);
+        self.last = last;
+    }
+
+    #[inline]
+    fn space(&mut self) {
+        if !matches!(self.last, Last::Nothing | Last::Glue) {
+            self.sink.write(b" ");
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, token: Token<'a>) {
+        let is_name = self.last == Last::Glue || !is_reserved(token.text);
+        if is_name {
+            self.put(token.text, Last::Operand);
+            self.word = Some(token.text);
+            return;
+        }
+        self.space();
+        self.sink.write_upper(token.text);
+        self.last = Last::Other;
+        if token.is_word("in") {
+            self.skip_list();
+        } else if token.is_word("values") {
+            while self.skip_list() && self.skip_comma_before_list() {}
+        }
+    }
+
+    /// Replaces a list of literals by `(...)`.
+    fn skip_list(&mut self) -> bool {
+        let Some(behind) = literal_list(self.lexer) else { return false };
+        self.lexer = behind;
+        self.put(b"(...)", Last::Operand);
+        true
+    }
+
+    /// Behind a row that was folded: skips the comma if the next row can be folded into it, and takes back nothing.
+    fn skip_comma_before_list(&mut self) -> bool {
+        loop {
+            let mut ahead = self.lexer;
+            if !ahead.next().is_symbol(",") {
+                return false;
+            }
+            let Some(behind) = literal_list(ahead) else { return false };
+            self.lexer = behind;
+        }
+    }
+
+    #[inline]
+    fn symbol(&mut self, token: Token<'a>, word: Option<&'a [u8]>) {
+        match token.text {
+            b"." => {
+                self.sink.write(b".");
+                self.last = Last::Glue;
+            }
+            b"(" => {
+                if token.gap && word.is_some_and(functions::needs_no_space_as_written) {
+                    // Not the built-in function, but somebody's: another statement.
+                    self.sink.write(b" ");
+                }
+                self.put(b"(", Last::Other);
+            }
+            b")" => self.put(b")", Last::Operand),
+            b"+" | b"-" if self.last != Last::Operand && self.lexer.peek().kind == Kind::Literal => {}
+            text => self.put(text, Last::Other),
+        }
+    }
+}
+
+/// The position behind `( literal, ... )`, rows of literals included.
+fn literal_list(mut lexer: Lexer<'_>) -> Option<Lexer<'_>> {
+    let mut depth = 0_usize;
+    let mut has_literal = false;
+    loop {
+        let token = lexer.next();
+        match token.kind {
+            Kind::Literal | Kind::Placeholder if depth > 0 => has_literal = true,
+            Kind::Word if depth > 0 && token.is_any(&["null", "default", "true", "false"]) => has_literal = true,
+            Kind::Symbol => match token.text {
+                b"(" => depth += 1,
+                b")" if depth > 1 => depth -= 1,
+                b")" if depth == 1 => return has_literal.then_some(lexer),
+                b"," | b"-" | b"+" if depth > 0 => {}
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

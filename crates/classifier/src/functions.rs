@@ -1,0 +1,246 @@
+//! What a function call can do.
+//!
+//! Only names that a server is known to resolve to its own native function are trusted; whatever else is called may be somebody's
+//! stored or loadable function, and those may do anything.
+
+mod tables;
+
+use crate::{Because, Dialect, Effects, SqlMode};
+
+/// What calling a function means for the statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Native, and only computes.
+    Computes,
+    /// It makes the statement more than a read.
+    Does(Effects, Because),
+    /// `GET_LOCK(name, ..)`
+    TakesLock,
+    /// `RELEASE_LOCK(name)`
+    ReleasesLock,
+    /// `RELEASE_ALL_LOCKS()`
+    ReleasesAllLocks,
+}
+
+const UNKNOWN: Call = Call::Does(Effects::UNKNOWN.union(Effects::SESSION_UNSEEN), Because::UnknownFunction);
+const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
+const WAITS: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
+
+/// Longer names are nobody's native function.
+const LONGEST: usize = 40;
+
+/// The unquoted, unqualified name `name` is followed by `(`, with or without white space between them.
+pub(crate) fn call(name: &[u8], has_gap: bool, dialect: Dialect, sql_mode: SqlMode) -> Call {
+    let mut buffer = [0; LONGEST];
+    let Some(lower) = lower(name, &mut buffer) else { return UNKNOWN };
+    if has_gap && !sql_mode.contains(SqlMode::IGNORE_SPACE) && needs_no_space(lower) {
+        return UNKNOWN;
+    }
+    special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { UNKNOWN })
+}
+
+fn lower<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST]) -> Option<&'b str> {
+    let target = buffer.get_mut(..name.len())?;
+    target.copy_from_slice(name);
+    target.make_ascii_lowercase();
+    std::str::from_utf8(target).ok()
+}
+
+fn special(lower: &str, dialect: Dialect) -> Option<Call> {
+    let is_mariadb = dialect == Dialect::MariaDb;
+    Some(match lower {
+        "get_lock" => Call::TakesLock,
+        "release_lock" => Call::ReleasesLock,
+        "release_all_locks" => Call::ReleasesAllLocks,
+        "is_free_lock" | "is_used_lock" => Call::Does(Effects::LOCK, Because::LockFunction),
+        "last_insert_id" => Call::Does(Effects::PRIMARY_SESSION, Because::PrimarySessionFunction),
+        "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Because::PrimarySessionFunction),
+        "found_rows" | "row_count" => Call::Does(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
+        "load_file" => Call::Does(Effects::FILE, Because::File),
+        "uuid_short" => WAITS,
+        "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
+        "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION, Because::Sequence),
+        "master_pos_wait" => WAITS,
+        "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => WAITS,
+        "master_gtid_wait" | "binlog_gtid_pos" if is_mariadb => WAITS,
+        _ if is_mariadb && lower.starts_with("wsrep_") => WAITS,
+        _ => return None,
+    })
+}
+
+fn is_native(lower: &str, dialect: Dialect) -> bool {
+    let own = match dialect {
+        Dialect::MySql => tables::MYSQL,
+        Dialect::MariaDb => tables::MARIADB,
+    };
+    tables::COMMON.binary_search(&lower).is_ok() || own.binary_search(&lower).is_ok()
+}
+
+/// Without `IGNORE_SPACE`, white space behind these names makes them the name of a stored function.
+///
+/// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB "SQL_MODE", `IGNORE_SPACE`.
+pub(crate) fn needs_no_space(name: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "adddate",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "cast",
+        "count",
+        "curdate",
+        "curtime",
+        "date_add",
+        "date_sub",
+        "extract",
+        "group_concat",
+        "json_arrayagg",
+        "json_objectagg",
+        "max",
+        "median",
+        "mid",
+        "min",
+        "now",
+        "percentile_cont",
+        "percentile_disc",
+        "position",
+        "session_user",
+        "st_collect",
+        "std",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "subdate",
+        "substr",
+        "substring",
+        "sum",
+        "sysdate",
+        "system_user",
+        "trim",
+        "var_pop",
+        "var_samp",
+        "variance",
+    ];
+    NAMES.binary_search(&name).is_ok()
+}
+
+/// [`needs_no_space`] for a name as it is written.
+pub(crate) fn needs_no_space_as_written(name: &[u8]) -> bool {
+    let mut buffer = [0; LONGEST];
+    lower(name, &mut buffer).is_some_and(needs_no_space)
+}
+
+/// Words that may stand before `(` without calling anything. All of them are keywords of the grammar, and a keyword that is not
+/// quoted never names a stored function (`function_call_generic: IDENT_sys '('` in both servers' grammars).
+pub(crate) fn is_no_call(word: &[u8]) -> bool {
+    const WORDS: &[&str] = &[
+        "against",
+        "all",
+        "and",
+        "any",
+        "as",
+        "between",
+        "bigint",
+        "binary",
+        "bit",
+        "blob",
+        "by",
+        "case",
+        "columns",
+        "cross",
+        "datetime",
+        "dec",
+        "decimal",
+        "distinct",
+        "distinctrow",
+        "div",
+        "double",
+        "dual",
+        "else",
+        "end",
+        "escape",
+        "except",
+        "exists",
+        "fixed",
+        "float",
+        "from",
+        "having",
+        "in",
+        "index",
+        "int",
+        "integer",
+        "intersect",
+        "is",
+        "join",
+        "key",
+        "lateral",
+        "like",
+        "limit",
+        "longtext",
+        "nchar",
+        "not",
+        "numeric",
+        "nvarchar",
+        "of",
+        "offset",
+        "on",
+        "or",
+        "order",
+        "over",
+        "partition",
+        "real",
+        "recursive",
+        "regexp",
+        "rlike",
+        "rollup",
+        "row",
+        "select",
+        "signed",
+        "smallint",
+        "some",
+        "sounds",
+        "straight_join",
+        "text",
+        "then",
+        "tinyint",
+        "union",
+        "unsigned",
+        "using",
+        "varbinary",
+        "varchar",
+        "when",
+        "where",
+        "xor",
+    ];
+    let mut buffer = [0; LONGEST];
+    lower(word, &mut buffer).is_some_and(|lower| WORDS.binary_search(&lower).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted() {
+        for table in [tables::COMMON, tables::MYSQL, tables::MARIADB] {
+            assert!(table.is_sorted());
+        }
+    }
+
+    #[test]
+    fn only_native_names_are_trusted() {
+        let call = |name: &str| call(name.as_bytes(), false, Dialect::MySql, SqlMode::empty());
+        assert_eq!(call("CONCAT"), Call::Computes);
+        assert_eq!(call("st_distance_sphere"), Call::Computes);
+        assert_eq!(call("my_function"), UNKNOWN);
+        assert_eq!(call("nextval"), UNKNOWN);
+        assert_eq!(call(&"x".repeat(200)), UNKNOWN);
+        assert!(matches!(call("nExTvAl_"), Call::Does(_, Because::UnknownFunction)));
+    }
+
+    #[test]
+    fn white_space_before_the_parenthesis_can_make_a_stored_function() {
+        let call = |mode| call(b"COUNT", true, Dialect::MySql, mode);
+        assert_eq!(call(SqlMode::empty()), UNKNOWN);
+        assert_eq!(call(SqlMode::IGNORE_SPACE), Call::Computes);
+    }
+}

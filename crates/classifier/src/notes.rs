@@ -1,0 +1,59 @@
+//! What is being found out about a statement while it is read.
+
+use crate::{Because, Effects, Pin, SessionEffect};
+
+/// Effects so far, the reason that counts, and what happens to the session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Notes {
+    pub(crate) effects: Effects,
+    /// The first thing that made it more than a read.
+    pub(crate) because: Option<Because>,
+    pub(crate) session: Vec<SessionEffect>,
+}
+
+impl Notes {
+    pub(crate) fn of(effects: Effects, because: Because) -> Self {
+        Self { effects, because: Some(because), session: Vec::new() }
+    }
+
+    /// Adds effects; the first reason stays.
+    pub(crate) fn note(&mut self, effects: Effects, because: Because) {
+        self.effects |= effects;
+        self.because.get_or_insert(because);
+    }
+
+    pub(crate) fn push(&mut self, effect: SessionEffect) {
+        self.session.push(effect);
+    }
+
+    pub(crate) fn pin(&mut self, pin: Pin) {
+        self.session.push(SessionEffect::Pin(pin));
+    }
+
+    pub(crate) fn unpin(&mut self, pin: Pin) {
+        self.session.push(SessionEffect::Unpin(pin));
+    }
+
+    /// The statement may leave the session in any state.
+    pub(crate) fn anything(&mut self, because: Because) {
+        self.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, because);
+        self.pin(Pin::Connection);
+    }
+
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.effects |= other.effects;
+        if self.because.is_none() {
+            self.because = other.because;
+        }
+        self.session.extend(other.session);
+    }
+
+    pub(crate) fn has_only_data(&self) -> bool {
+        Effects::READ_DATA.contains(self.effects)
+    }
+}
+
+/// Bytes as a name for people and maps: what is not UTF-8 is replaced.
+pub(crate) fn name_of(bytes: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(bytes).into()
+}

@@ -1,0 +1,268 @@
+//! Stage one of a read: every token must be known to do nothing but read.
+//!
+//! In both grammars a statement that begins like a read can do more only through a locking clause, an `INTO`, a data-changing
+//! statement behind `WITH`, a variable, a sequence, or a call of something that is not native. All of these show in the tokens; what is
+//! not sure is noted as more than a read. Neighbours: `tree` is the second opinion, `shape` the one where the parser has none.
+
+mod calls;
+mod variables;
+
+pub(crate) use self::variables::{take_system_variable, user_variable_name};
+
+use crate::lexer::{Kind, Lexer, Rules, Token};
+use crate::notes::Notes;
+use crate::reserved::is_reserved;
+use crate::schema::SchemaClass;
+use crate::{Because, Effects, Pin, SessionEffect};
+
+/// What the scan of a statement up to its `;` or end found.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pub(crate) notes: Notes,
+    /// Words and operators: no expression can be nested deeper in the syntax tree than this.
+    pub(crate) links: usize,
+    /// The end of the last token.
+    pub(crate) end: usize,
+}
+
+/// The walk over the tokens.
+struct Scanner<'a, 'l> {
+    lexer: &'l mut Lexer<'a>,
+    rules: Rules,
+    notes: Notes,
+    links: usize,
+    /// The token before this one, and the one before that.
+    last: Option<Token<'a>>,
+    last_but_one: Option<Token<'a>>,
+    /// Variables in the statement, which an `INTO` assigns.
+    variables: Vec<Box<str>>,
+    has_into: bool,
+}
+
+/// Scans from the lexer's position to the end of the statement, behind its `;`.
+pub(crate) fn scan(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Scan {
+    let mut scanner = Scanner::new(lexer);
+    let end = scanner.run();
+    scanner.finish(schema, end)
+}
+
+/// For a statement that goes to the primary anyway: what its expressions do to the session. Leaves the lexer behind the statement.
+pub(crate) fn session_effects(lexer: &mut Lexer<'_>) -> Vec<SessionEffect> {
+    let mut scanner = Scanner::new(lexer);
+    scanner.run();
+    scanner.notes.session
+}
+
+/// The names of the user variables in the statement.
+pub(crate) fn user_variables(mut lexer: Lexer<'_>) -> Vec<Box<str>> {
+    let mut scanner = Scanner::new(&mut lexer);
+    scanner.run();
+    scanner.variables
+}
+
+impl<'a, 'l> Scanner<'a, 'l> {
+    fn new(lexer: &'l mut Lexer<'a>) -> Self {
+        Self {
+            rules: lexer.rules(),
+            lexer,
+            notes: Notes::default(),
+            links: 0,
+            last: None,
+            last_but_one: None,
+            variables: Vec::new(),
+            has_into: false,
+        }
+    }
+
+    /// To the end of the statement. Gives the offset behind its last token.
+    fn run(&mut self) -> usize {
+        let mut end = self.lexer.position();
+        loop {
+            let token = self.lexer.next();
+            if token.is_end() {
+                return end;
+            }
+            self.token(token);
+            end = self.lexer.position();
+            self.last_but_one = self.last.replace(token);
+        }
+    }
+}
+
+impl<'a> Scanner<'a, '_> {
+    fn token(&mut self, token: Token<'a>) {
+        match token.kind {
+            Kind::Word => self.word(token),
+            Kind::Quoted => self.name(token),
+            Kind::UserVariable => self.user_variable(token),
+            Kind::SystemVariable => self.system_variable(),
+            Kind::Symbol => self.symbol(token),
+            Kind::ExecutableOpen | Kind::ExecutableClose => self.notes.note(Effects::UNKNOWN, Because::ExecutableComment),
+            Kind::Bad => self.notes.note(Effects::UNKNOWN, Because::NotKnown),
+            Kind::Literal | Kind::Placeholder | Kind::Hint | Kind::Semicolon | Kind::End => {}
+        }
+    }
+
+    fn finish(mut self, schema: SchemaClass, end: usize) -> Scan {
+        if self.has_into {
+            for name in std::mem::take(&mut self.variables) {
+                self.notes.pin(Pin::UserVariable(name));
+            }
+        }
+        if schema.is_system() && self.notes.effects.contains(Effects::READ_DATA) {
+            self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+        }
+        Scan { notes: self.notes, links: self.links, end }
+    }
+
+    fn is_behind(&self, keyword: &str) -> bool {
+        self.last.is_some_and(|last| last.is_word(keyword))
+    }
+
+    /// Behind a `.` every word is a name.
+    fn is_behind_dot(&self) -> bool {
+        self.last.is_some_and(|last| last.is_symbol("."))
+    }
+
+    fn word(&mut self, token: Token<'a>) {
+        self.links += 1;
+        if self.is_behind_dot() {
+            self.name(token);
+            return;
+        }
+        if !token.text.is_ascii() && hides_keyword(token.text) {
+            self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+        }
+        if !is_reserved(token.text) {
+            self.name(token);
+            return;
+        }
+        self.keyword(token);
+    }
+
+    /// A reserved word that is no name here.
+    fn keyword(&mut self, token: Token<'a>) {
+        match token.text.to_ascii_lowercase().as_slice() {
+            b"from" | b"join" | b"table" => self.notes.effects |= Effects::READ_DATA,
+            b"into" => self.into(),
+            b"for" => self.for_clause(),
+            b"lock" => self.notes.note(Effects::LOCK, Because::LockingClause),
+            b"insert" | b"replace" => {
+                if !self.lexer.peek().is_symbol("(") {
+                    self.notes.note(Effects::WRITE_DATA, Because::Writes);
+                }
+            }
+            b"update" | b"delete" => self.notes.note(Effects::WRITE_DATA, Because::Writes),
+            b"sql_calc_found_rows" => self.notes.note(Effects::PRIMARY_SESSION, Because::PreviousStatement),
+            b"set" if self.is_behind("character") || self.is_behind("char") => {}
+            word if NEVER_IN_A_READ.iter().any(|never| never.as_bytes() == word) => {
+                self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+            }
+            _ => {}
+        }
+    }
+
+    /// A name: the schema of a system table, or nothing special.
+    fn name(&mut self, token: Token<'a>) {
+        if self.is_behind_dot() {
+            if let Some(schema) = self.last_but_one {
+                let class = SchemaClass::of_name(unquoted(schema.text));
+                if !class.may_read(unquoted(token.text)) {
+                    self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+                }
+            }
+        }
+    }
+
+    fn symbol(&mut self, token: Token<'a>) {
+        match token.text {
+            b"(" => self.parenthesis(token),
+            b")" | b"," | b"." => {}
+            b":=" => {
+                self.links += 1;
+                self.notes.note(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::AssignsUserVariable);
+            }
+            _ => self.links += 1,
+        }
+    }
+
+    fn into(&mut self) {
+        self.has_into = true;
+        let target = self.lexer.peek();
+        let effects = if target.is_any(&["outfile", "dumpfile"]) { Effects::FILE } else { Effects::CHANGE_SESSION };
+        self.notes.note(effects, Because::IntoClause);
+    }
+
+    /// `FOR` is harmless in index hints, `FOR ORDINALITY`, `FOR SYSTEM_TIME` and `SUBSTRING(a FROM b FOR c)`.
+    fn for_clause(&mut self) {
+        let next = self.lexer.peek();
+        let is_index_hint = (self.is_behind("index") || self.is_behind("key")) && next.is_any(&["join", "order", "group"]);
+        if is_index_hint || next.is_any(&["ordinality", "system_time"]) {
+            return;
+        }
+        if self.is_behind("value") {
+            let effects = Effects::WRITE_DATA | Effects::PRIMARY_SESSION;
+            self.notes.note(effects, Because::Sequence);
+        } else if next.is_any(&["update", "share"]) {
+            self.notes.note(Effects::LOCK, Because::LockingClause);
+        } else if !self.is_substring_argument(next) {
+            self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+        }
+    }
+
+    /// `.. FROM 2 FOR 3)`: a literal, a placeholder or a name before and behind, and the end of the argument list.
+    fn is_substring_argument(&self, next: Token<'_>) -> bool {
+        let is_operand = |token: Token<'_>| {
+            matches!(token.kind, Kind::Literal | Kind::Placeholder | Kind::Quoted) || token.is_symbol(")") || token.is_symbol("(")
+        };
+        self.last.is_some_and(is_operand) && (is_operand(next) || (next.kind == Kind::Word && !is_reserved(next.text)))
+    }
+}
+
+/// Reserved words with which only statements begin or that only they use; in a read they stand for something not known here.
+const NEVER_IN_A_READ: &[&str] = &[
+    "alter",
+    "call",
+    "create",
+    "declare",
+    "drop",
+    "grant",
+    "infile",
+    "iterate",
+    "kill",
+    "leave",
+    "load",
+    "loop",
+    "optimize",
+    "outfile",
+    "procedure",
+    "purge",
+    "release",
+    "rename",
+    "require",
+    "resignal",
+    "restrict",
+    "return",
+    "revoke",
+    "set",
+    "signal",
+    "trigger",
+    "undo",
+    "unlock",
+    "while",
+    "write",
+];
+
+/// In single-byte character sets some bytes from 0x80 up are white space (0xA0 in latin1), in UTF-8 they are letters. A word is only
+/// trusted if it has no keyword in it that white space would set free.
+fn hides_keyword(word: &[u8]) -> bool {
+    word.split(|b| !b.is_ascii()).any(is_reserved)
+}
+
+/// Without backticks or double quotes.
+pub(crate) fn unquoted(name: &[u8]) -> &[u8] {
+    match name {
+        [quote @ (b'`' | b'"'), inner @ .., last] if quote == last => inner,
+        _ => name,
+    }
+}

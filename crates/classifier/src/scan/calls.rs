@@ -1,0 +1,106 @@
+//! Parentheses: who is being called?
+
+use super::Scanner;
+use crate::functions::{self, Call};
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::name_of;
+use crate::{Because, Effects, Pin, SessionEffect};
+
+impl<'a> Scanner<'a, '_> {
+    /// At `(`.
+    pub(super) fn parenthesis(&mut self, token: Token<'a>) {
+        let Some(name) = self.last else { return };
+        let before = self.last_but_one;
+        let is_behind_dot = before.is_some_and(|t| t.is_symbol("."));
+        match name.kind {
+            Kind::Word if !is_behind_dot && functions::is_no_call(name.text) => {}
+            Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
+            Kind::Word if !is_behind_dot => self.call(name, token.gap),
+            Kind::Word | Kind::Quoted => {
+                self.notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction);
+            }
+            _ => {}
+        }
+    }
+
+    /// `AS name (..`: a type or an alias with columns; `name (a, b) AS (`: a common table expression; `) name (a, b)`: a derived
+    /// table. A call can stand in none of these places.
+    fn is_column_list(&self, before: Option<Token<'_>>) -> bool {
+        match before {
+            Some(token) if token.is_word("as") => true,
+            Some(token) if token.is_symbol(")") => name_list_end(*self.lexer).is_some(),
+            Some(token) if token.is_symbol(".") => false,
+            _ => name_list_end(*self.lexer).is_some_and(|mut behind| behind.next().is_word("as") && behind.next().is_symbol("(")),
+        }
+    }
+
+    fn call(&mut self, name: Token<'a>, has_gap: bool) {
+        match functions::call(name.text, has_gap, self.rules.dialect, self.rules.sql_mode) {
+            Call::Computes => {}
+            Call::Does(effects, because) => self.notes.note(effects, because),
+            Call::TakesLock => {
+                self.notes.note(Effects::LOCK, Because::LockFunction);
+                let lock = self.literal_argument().unwrap_or_default();
+                self.notes.pin(Pin::NamedLock(lock));
+            }
+            Call::ReleasesLock => {
+                self.notes.note(Effects::LOCK, Because::LockFunction);
+                if let Some(lock) = self.literal_argument().filter(|_| self.is_called_for_sure()) {
+                    self.notes.push(SessionEffect::Unpin(Pin::NamedLock(lock)));
+                }
+            }
+            Call::ReleasesAllLocks => {
+                self.notes.note(Effects::LOCK, Because::LockFunction);
+                if self.is_called_for_sure() {
+                    self.notes.push(SessionEffect::Unpin(Pin::NamedLock("".into())));
+                }
+            }
+        }
+    }
+
+    /// The call is the first thing behind `SELECT` or `DO` and nothing comes behind it: no `IF`, no `FROM` can skip it.
+    fn is_called_for_sure(&self) -> bool {
+        let is_first = self.last_but_one.is_some_and(|before| before.is_any(&["select", "do"])) && self.links <= 2;
+        let mut ahead = *self.lexer;
+        let mut depth = 1_usize;
+        while depth > 0 {
+            let token = ahead.next();
+            match token.kind {
+                Kind::Symbol if token.text == b"(" => depth += 1,
+                Kind::Symbol if token.text == b")" => depth -= 1,
+                Kind::End | Kind::Semicolon => return false,
+                _ => {}
+            }
+        }
+        is_first && ahead.next().is_end()
+    }
+
+    /// `'name'` as the first argument, as the server compares it: without regard to case.
+    fn literal_argument(&self) -> Option<Box<str>> {
+        let mut ahead = *self.lexer;
+        let literal = ahead.next();
+        let is_whole = ahead.next().text.first().is_some_and(|b| matches!(b, b',' | b')'));
+        let inner = match literal.text {
+            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
+            _ => return None,
+        };
+        let is_plain = inner.is_ascii() && !inner.iter().any(|b| matches!(b, b'\'' | b'"' | b'\\'));
+        (literal.kind == Kind::Literal && is_whole && is_plain).then(|| name_of(&inner.to_ascii_lowercase()))
+    }
+}
+
+/// Behind `(`: the position behind `name, name )`.
+fn name_list_end(mut lexer: Lexer<'_>) -> Option<Lexer<'_>> {
+    loop {
+        if !lexer.next().is_name() {
+            return None;
+        }
+        let separator = lexer.next();
+        if separator.is_symbol(")") {
+            return Some(lexer);
+        }
+        if !separator.is_symbol(",") {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! `SET` in all its forms.
+//!
+//! An assignment that means the same on every server is given as an effect that can be repeated; everything else pins the session.
+//! Sources: MySQL manual 15.7.6 "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
+
+mod value;
+
+use self::value::Value;
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::{Notes, name_of};
+use crate::scan::{take_system_variable, unquoted, user_variable_name};
+use crate::variables::{Scope, is_repeatable};
+use crate::{Because, Charset, Dialect, Effects, Pin, SessionEffect, SqlMode, Verb};
+
+/// Behind `SET`. Leaves the lexer behind the end of the statement, except for `SET STATEMENT .. FOR`, where it stands behind `FOR`.
+pub(crate) fn classify(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+    let mut notes = Notes::default();
+    let first = lexer.peek();
+    let second = second_token(*lexer);
+    let verb = if first.is_word("transaction") && !is_assignment(second) {
+        lexer.next();
+        transaction(lexer, TransactionScope::Next, &mut notes);
+        Verb::SetTransaction
+    } else if first.is_any(&["session", "local", "global"]) && second.is_word("transaction") && !is_third_assignment(*lexer) {
+        let is_global = first.is_word("global");
+        lexer.next();
+        lexer.next();
+        let scope = if is_global { TransactionScope::Global } else { TransactionScope::Session };
+        transaction(lexer, scope, &mut notes);
+        Verb::SetTransaction
+    } else if first.is_any(&["password", "default", "role", "resource"]) && !is_assignment(second) || first.is_word("password") {
+        account(lexer, first, &mut notes);
+        Verb::Set
+    } else {
+        list(lexer, &mut notes);
+        Verb::Set
+    };
+    (verb, notes)
+}
+
+/// Whether this is MariaDB's `SET STATEMENT name = value, .. FOR statement`.
+pub(crate) fn is_set_statement(lexer: Lexer<'_>) -> bool {
+    lexer.rules().dialect == Dialect::MariaDb && lexer.peek().is_word("statement") && !is_assignment(second_token(lexer))
+}
+
+fn second_token(mut lexer: Lexer<'_>) -> Token<'_> {
+    lexer.next();
+    lexer.next()
+}
+
+fn is_third_assignment(mut lexer: Lexer<'_>) -> bool {
+    lexer.next();
+    is_assignment(second_token(lexer))
+}
+
+fn is_assignment(token: Token<'_>) -> bool {
+    token.is_symbol("=") || token.is_symbol(":=") || token.is_symbol(".")
+}
+
+/// `SET PASSWORD`, `SET DEFAULT ROLE`, `SET ROLE`, `SET RESOURCE GROUP`.
+fn account(lexer: &mut Lexer<'_>, first: Token<'_>, notes: &mut Notes) {
+    if first.is_any(&["password", "default"]) {
+        notes.note(Effects::WRITE_DATA | Effects::TRANSACTION, Because::Writes);
+        notes.push(SessionEffect::End);
+    } else {
+        notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+        notes.pin(Pin::Connection);
+    }
+    skip_statement(lexer);
+}
+
+/// Up to the end of the statement.
+pub(crate) fn skip_statement(lexer: &mut Lexer<'_>) {
+    while !lexer.next().is_end() {}
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransactionScope {
+    Next,
+    Session,
+    Global,
+}
+
+/// Behind `SET [SESSION | GLOBAL] TRANSACTION`: isolation level and access mode, each a session variable of its own.
+fn transaction(lexer: &mut Lexer<'_>, scope: TransactionScope, notes: &mut Notes) {
+    match scope {
+        TransactionScope::Global => {
+            notes.note(Effects::WRITE_DATA, Because::Writes);
+            skip_statement(lexer);
+        }
+        TransactionScope::Next => {
+            notes.note(Effects::CHANGE_SESSION | Effects::TRANSACTION, Because::TransactionControl);
+            notes.pin(Pin::NextTransaction);
+            skip_statement(lexer);
+        }
+        TransactionScope::Session => {
+            notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+            session_characteristics(lexer, notes);
+        }
+    }
+}
+
+fn session_characteristics(lexer: &mut Lexer<'_>, notes: &mut Notes) {
+    loop {
+        let first = lexer.next();
+        let name = if first.is_word("isolation") && lexer.peek().is_word("level") {
+            "transaction_isolation"
+        } else if first.is_word("read") {
+            "transaction_read_only"
+        } else {
+            notes.anything(Because::NotKnown);
+            if !first.is_end() {
+                skip_statement(lexer);
+            }
+            return;
+        };
+        let start = first.start;
+        let mut end = first.end();
+        let separator = loop {
+            let token = lexer.next();
+            if token.is_end() || token.is_symbol(",") {
+                break token;
+            }
+            end = token.end();
+        };
+        let text = lexer.sql().get(start..end).unwrap_or_default();
+        let sql = [b"SESSION TRANSACTION ".as_slice(), text].concat();
+        notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+        if separator.is_end() {
+            return;
+        }
+    }
+}
+
+/// `assignment, assignment ...`
+fn list(lexer: &mut Lexer<'_>, notes: &mut Notes) {
+    // A scope keyword also holds for the assignments behind it that have none (MySQL manual 15.7.6.1).
+    let mut scope = Scope::Unscoped;
+    loop {
+        if !assignment(lexer, &mut scope, notes) {
+            return;
+        }
+    }
+}
+
+/// One assignment with its separator. Whether another follows.
+fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> bool {
+    let mut token = lexer.next();
+    if let Some(scope) = Scope::of_word(token.text).filter(|_| token.kind == Kind::Word && !is_assignment(lexer.peek())) {
+        *sticky = scope;
+        token = lexer.next();
+    }
+    match token.kind {
+        Kind::UserVariable => user_variable(lexer, token, notes),
+        Kind::SystemVariable => {
+            let (scope, name) = take_system_variable(lexer);
+            let is_next_transaction = scope == Scope::Unscoped;
+            named(lexer, Target { name, start: name.map_or(token.start, |n| n.start), scope, is_next_transaction }, notes)
+        }
+        Kind::Word if token.is_any(&["names", "charset"]) && !is_assignment(lexer.peek()) => character_set(lexer, token, notes),
+        Kind::Word if token.is_any(&["character", "char"]) && lexer.peek().is_word("set") => {
+            lexer.next();
+            character_set(lexer, token, notes)
+        }
+        Kind::Word | Kind::Quoted => {
+            let has_components = lexer.peek().is_symbol(".");
+            let name = (!has_components).then_some(token);
+            named(lexer, Target { name, start: token.start, scope: *sticky, is_next_transaction: false }, notes)
+        }
+        _ => {
+            notes.anything(Because::NotKnown);
+            if !token.is_end() {
+                skip_statement(lexer);
+            }
+            false
+        }
+    }
+}
+
+/// `@name = expression`
+fn user_variable(lexer: &mut Lexer<'_>, token: Token<'_>, notes: &mut Notes) -> bool {
+    notes.note(Effects::CHANGE_SESSION, Because::AssignsUserVariable);
+    notes.pin(Pin::UserVariable(user_variable_name(token.text)));
+    let value = value::take(lexer, notes);
+    value.has_more
+}
+
+/// What is assigned to.
+struct Target<'a> {
+    /// None where it has components: `cache1.key_buffer_size`.
+    name: Option<Token<'a>>,
+    start: usize,
+    scope: Scope,
+    /// `@@name` without a scope: for the transaction variables, the next transaction only.
+    is_next_transaction: bool,
+}
+
+/// `name = value` with its scope.
+fn named(lexer: &mut Lexer<'_>, target: Target<'_>, notes: &mut Notes) -> bool {
+    let value = value::take(lexer, notes);
+    let name = target.name.map(|name| unquoted(name.text).to_ascii_lowercase());
+    let name = name_of(name.as_deref().unwrap_or_default());
+    if target.scope == Scope::Global {
+        notes.note(Effects::WRITE_DATA, Because::Writes);
+        return value.has_more;
+    }
+    notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+    let is_about_transactions =
+        matches!(&*name, "transaction_isolation" | "transaction_read_only" | "tx_isolation" | "tx_read_only");
+    if is_about_transactions && target.is_next_transaction {
+        notes.pin(Pin::NextTransaction);
+        return value.has_more;
+    }
+    let sql = lexer.sql().get(target.start..value.end).unwrap_or_default();
+    session_variable(&name, sql, &value, notes);
+    value.has_more
+}
+
+/// `SET [SESSION] name = value`: repeatable or a pin, and what the lexer has to know.
+fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, notes: &mut Notes) {
+    let is_repeated = value.is_literal && is_repeatable(name) && is_good_value(name, value);
+    if is_repeated {
+        let name = match name {
+            "tx_isolation" => "transaction_isolation",
+            "tx_read_only" => "transaction_read_only",
+            name => name,
+        };
+        notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+    } else {
+        notes.pin(Pin::SessionVariable(name.into()));
+    }
+    match name {
+        "sql_mode" => {
+            let mode = value.text.filter(|_| is_repeated).map_or(SqlMode::UNKNOWN, SqlMode::parse);
+            notes.push(SessionEffect::SqlMode(mode));
+        }
+        "autocommit" => {
+            if let Some(on) = value.as_bool() {
+                notes.push(SessionEffect::Autocommit(on));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Values that change more than the value of the variable are not repeated.
+fn is_good_value(name: &str, value: &Value<'_>) -> bool {
+    match name {
+        // The default is not known here.
+        "autocommit" => value.as_bool().is_some(),
+        // When on, a read may ask for the last insert id without saying so.
+        "sql_auto_is_null" => value.as_bool() == Some(false),
+        "character_set_client" => value.text.is_some_and(|name| Charset::of_name(name) == Charset::AsciiSafe),
+        _ => true,
+    }
+}
+
+/// `NAMES x [COLLATE y]`, `CHARACTER SET x`, `CHARSET x`.
+fn character_set(lexer: &mut Lexer<'_>, first: Token<'_>, notes: &mut Notes) -> bool {
+    notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+    let name = lexer.next();
+    if name.is_end() {
+        notes.anything(Because::NotKnown);
+        return false;
+    }
+    let mut end = name.end();
+    let mut is_known_form = matches!(name.kind, Kind::Word | Kind::Quoted | Kind::Literal);
+    let separator = loop {
+        let token = lexer.next();
+        if token.is_end() || token.is_symbol(",") {
+            break token;
+        }
+        is_known_form &= matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Literal);
+        end = token.end();
+    };
+    if is_known_form {
+        let charset = Charset::of_name(value::inner(name));
+        let sql = lexer.sql().get(first.start..end).unwrap_or_default();
+        notes.push(SessionEffect::SetCharset { sql: sql.into(), charset });
+    } else {
+        notes.anything(Because::NotKnown);
+    }
+    separator.is_symbol(",")
+}

@@ -1,0 +1,114 @@
+//! The value of one assignment.
+
+use crate::functions::{self, Call};
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::Notes;
+use crate::{Because, Effects, Pin};
+
+/// What stands behind `=`.
+#[derive(Debug)]
+pub(super) struct Value<'a> {
+    /// A number, a string, a keyword or a name: the same on every server.
+    pub(super) is_literal: bool,
+    /// The literal without quotes; none where it has escapes or is `DEFAULT`.
+    pub(super) text: Option<&'a [u8]>,
+    /// Offset of its end.
+    pub(super) end: usize,
+    /// Whether a comma and another assignment follow.
+    pub(super) has_more: bool,
+}
+
+impl Value<'_> {
+    pub(super) fn as_bool(&self) -> Option<bool> {
+        let text = self.text?;
+        let is = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+        if is(["1", "on", "true"]) {
+            Some(true)
+        } else if is(["0", "off", "false"]) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
+
+/// Takes `= value` and the separator behind it. Locks and variables inside the value are noted.
+pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
+    // Component names before the sign: `cache1.key_buffer_size = ..`.
+    let mut token = lexer.next();
+    while token.is_symbol(".") || token.is_name() {
+        token = lexer.next();
+    }
+    let mut is_literal = token.is_symbol("=") || token.is_symbol(":=");
+    let mut value = Value { is_literal: false, text: None, end: token.end(), has_more: false };
+    if token.is_end() {
+        return value;
+    }
+    let mut depth = 0_usize;
+    let mut count = 0_usize;
+    let mut last: Option<Token<'a>> = None;
+    loop {
+        let token = lexer.next();
+        if token.is_end() || (depth == 0 && token.is_symbol(",")) {
+            value.has_more = token.is_symbol(",");
+            break;
+        }
+        value.end = token.end();
+        match token.text {
+            b"(" if token.kind == Kind::Symbol => {
+                depth += 1;
+                call(last, *lexer, notes);
+            }
+            b")" if token.kind == Kind::Symbol => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_sign = count == 0 && (token.is_symbol("-") || token.is_symbol("+"));
+        is_literal &= is_sign || is_literal_token(token, last);
+        if !is_sign {
+            count += 1;
+        }
+        value.text = (count == 1 && !is_sign).then(|| inner(token));
+        if token.kind == Kind::UserVariable && lexer.peek().is_symbol(":=") {
+            notes.note(Effects::CHANGE_SESSION, Because::AssignsUserVariable);
+            notes.pin(Pin::UserVariable(crate::scan::user_variable_name(token.text)));
+        }
+        last = Some(token);
+    }
+    value.is_literal = is_literal && count > 0;
+    value.text = value.text.filter(|text| value.is_literal && !text.iter().any(|b| matches!(b, b'\\' | b'\'' | b'"')));
+    value.text = value.text.filter(|text| !text.eq_ignore_ascii_case(b"default"));
+    value
+}
+
+/// One number, name or string; strings behind each other are one.
+fn is_literal_token(token: Token<'_>, last: Option<Token<'_>>) -> bool {
+    match last {
+        None => matches!(token.kind, Kind::Literal | Kind::Word | Kind::Quoted),
+        Some(last) if last.is_symbol("-") || last.is_symbol("+") => token.kind == Kind::Literal,
+        Some(last) => last.kind == Kind::Literal && token.kind == Kind::Literal,
+    }
+}
+
+/// A call inside a value: named locks are noted, and what is not native may do anything.
+fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, notes: &mut Notes) {
+    let Some(name) = name.filter(Token::is_name) else { return };
+    let rules = arguments.rules();
+    match functions::call(name.text, false, rules.dialect, rules.sql_mode) {
+        Call::TakesLock => {
+            let first = arguments.next();
+            let lock = if first.kind == Kind::Literal { inner(first) } else { b"" };
+            notes.note(Effects::LOCK, Because::LockFunction);
+            notes.pin(Pin::NamedLock(crate::notes::name_of(&lock.to_ascii_lowercase())));
+        }
+        Call::Does(effects, because) => notes.note(effects, because),
+        Call::Computes | Call::ReleasesLock | Call::ReleasesAllLocks => {}
+    }
+}
+
+/// Without quotes.
+pub(super) fn inner(token: Token<'_>) -> &[u8] {
+    match token.text {
+        [quote @ (b'\'' | b'"' | b'`'), inner @ .., last] if quote == last => inner,
+        text => text,
+    }
+}

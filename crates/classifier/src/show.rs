@@ -1,0 +1,112 @@
+//! `SHOW`: about the data, about the session, or about the server?
+//!
+//! Sources: MySQL manual 15.7.7 "SHOW Statements"; MariaDB "SHOW". What is about definitions is the same on every server that has caught up.
+
+use crate::lexer::{Kind, Lexer, Token};
+use crate::notes::Notes;
+use crate::scan;
+use crate::schema::SchemaClass;
+use crate::variables::{Reading, Scope, reading};
+use crate::{Because, Effects};
+
+/// About definitions: first word behind `SHOW [FULL | EXTENDED]`.
+const ABOUT_DATA: &[&str] = &[
+    "charset",
+    "collation",
+    "columns",
+    "create",
+    "databases",
+    "events",
+    "fields",
+    "grants",
+    "index",
+    "indexes",
+    "keys",
+    "privileges",
+    "schemas",
+    "tables",
+    "triggers",
+];
+
+/// Behind `SHOW`; leaves the lexer behind the statement.
+pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
+    let kind = kind(lexer);
+    // Expressions in WHERE, names of system schemas and whatever else a read must not have.
+    let mut notes = scan::scan(lexer, schema).notes;
+    match kind {
+        Asked::Data => {
+            notes.effects |= Effects::READ_DATA;
+            if schema.is_system() {
+                notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+            }
+        }
+        Asked::PreviousStatement => notes.note(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
+        Asked::SessionValue => {}
+        Asked::Server => notes.note(Effects::THIS_SERVER, Because::AboutThisServer),
+    }
+    notes
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Data,
+    PreviousStatement,
+    /// A variable of the session that is brought along.
+    SessionValue,
+    Server,
+}
+
+/// Takes the words that say what is asked.
+fn kind(lexer: &mut Lexer<'_>) -> Asked {
+    while lexer.peek().is_any(&["full", "extended"]) {
+        lexer.next();
+    }
+    let mut ahead = *lexer;
+    let first = ahead.next();
+    let second = ahead.peek();
+    if first.is_any(&["warnings", "errors"]) || (first.is_word("count") && second.is_symbol("(")) {
+        return Asked::PreviousStatement;
+    }
+    let is_pair = |one: &str, two: &[&str]| first.is_word(one) && second.is_any(two);
+    let has_two_words = first.is_word("create")
+        || is_pair("table", &["status"])
+        || is_pair("character", &["set"])
+        || is_pair("procedure", &["status"])
+        || is_pair("function", &["status"])
+        || is_pair("package", &["status", "body"]);
+    if has_two_words || first.is_any(ABOUT_DATA) {
+        lexer.next();
+        if has_two_words && second.kind == Kind::Word {
+            lexer.next();
+        }
+        return Asked::Data;
+    }
+    let is_session = first.is_any(&["session", "local"]);
+    if first.is_word("variables") || (is_session && second.is_word("variables")) {
+        if is_session {
+            ahead.next();
+        }
+        return variables(ahead);
+    }
+    Asked::Server
+}
+
+/// Behind `SHOW [SESSION] VARIABLES`: `LIKE 'one_name'` of a variable that may be read anywhere.
+fn variables(mut lexer: Lexer<'_>) -> Asked {
+    let is_like = lexer.next().is_word("like");
+    let pattern = lexer.next();
+    let is_whole = lexer.next().is_end();
+    let is_readable = literal(pattern).is_some_and(|name| reading(name, Scope::Session) == Reading::SameEverywhere);
+    if is_like && is_whole && is_readable { Asked::SessionValue } else { Asked::Server }
+}
+
+/// A pattern without `%` that is a variable's name: its `_` match any character, but no two names differ only there.
+fn literal(token: Token<'_>) -> Option<&[u8]> {
+    if token.kind != Kind::Literal {
+        return None;
+    }
+    match token.text {
+        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => Some(inner),
+        _ => None,
+    }
+}

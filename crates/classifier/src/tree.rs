@@ -1,0 +1,145 @@
+//! Stage two of a read: sqlparser's syntax tree must say the same as the lexer.
+//!
+//! The parser is kept within caps by the caller: a left-deep chain of some ten thousand operators overflows the stack when the tree is
+//! dropped, and no `catch_unwind` stops that. See `dialect` for the other trap.
+
+mod dialect;
+
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SetExpr, Statement, TableFactor, Visit,
+    Visitor,
+};
+use sqlparser::parser::Parser;
+
+use self::dialect::ServerDialect;
+use crate::functions::{self, Call};
+use crate::lexer::Rules;
+use crate::schema::SchemaClass;
+
+/// The parser's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opinion {
+    Read,
+    /// It found something that is more than a read.
+    More,
+    NotParsed,
+}
+
+/// Nesting that the parser follows; its stack use is bounded by it.
+const DEPTH: usize = 50;
+
+/// Parses one statement, a `SELECT` or another query expression, within the caps that the caller keeps.
+pub(crate) fn opinion(sql: &[u8], rules: Rules) -> Opinion {
+    let text = readable(sql);
+    let dialect = ServerDialect { sql_mode: rules.sql_mode };
+    let parsed = Parser::new(&dialect).with_recursion_limit(DEPTH).try_with_sql(&text).and_then(|mut p| p.parse_statements());
+    let Ok(statements) = parsed else { return Opinion::NotParsed };
+    match statements.as_slice() {
+        [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules }) {
+            ControlFlow::Continue(()) => Opinion::Read,
+            ControlFlow::Break(()) => Opinion::More,
+        },
+        [] => Opinion::NotParsed,
+        _ => Opinion::More,
+    }
+}
+
+/// Every byte from 0x80 up as a letter: what stands between ASCII bytes does not matter for the verdict, and the text need not be UTF-8.
+fn readable(sql: &[u8]) -> Cow<'_, str> {
+    if sql.is_ascii() {
+        return String::from_utf8_lossy(sql);
+    }
+    sql.iter().map(|&b| if b.is_ascii() { char::from(b) } else { 'é' }).collect::<String>().into()
+}
+
+/// Breaks at the first thing that is more than a read.
+struct Judge {
+    rules: Rules,
+}
+
+const READ: ControlFlow<()> = ControlFlow::Continue(());
+
+fn only_if(is_read: bool) -> ControlFlow<()> {
+    if is_read { READ } else { ControlFlow::Break(()) }
+}
+
+impl Visitor for Judge {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let is_plain = query.locks.is_empty()
+            && query.for_clause.is_none()
+            && query.settings.is_none()
+            && query.format_clause.is_none()
+            && query.pipe_operators.is_empty();
+        only_if(is_plain && is_query_body(&query.body))
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        only_if(select.into.is_none() && select.lateral_views.is_empty() && select.flavor == SelectFlavor::Standard)
+    }
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        only_if(matches!(statement, Statement::Query(_)))
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        only_if(may_read(relation))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        only_if(match factor {
+            TableFactor::Table { args, .. } => args.is_none(),
+            TableFactor::Derived { .. } | TableFactor::JsonTable { .. } | TableFactor::NestedJoin { .. } => true,
+            _ => false,
+        })
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        only_if(match expr {
+            Expr::Function(function) => self.is_native(&function.name),
+            Expr::Identifier(name) => is_column(name),
+            Expr::CompoundIdentifier(names) => names.iter().all(is_column),
+            Expr::BinaryOp { op, .. } => *op != BinaryOperator::Assignment,
+            _ => true,
+        })
+    }
+}
+
+impl Judge {
+    fn is_native(&self, name: &ObjectName) -> bool {
+        let [ObjectNamePart::Identifier(Ident { value, quote_style: None, .. })] = name.0.as_slice() else { return false };
+        functions::call(value.as_bytes(), false, self.rules.dialect, self.rules.sql_mode) == Call::Computes
+    }
+}
+
+/// Only reads in every arm. The arms lean to the left, so the walk follows the left side and keeps the right sides for later.
+fn is_query_body(body: &SetExpr) -> bool {
+    let mut open = vec![body];
+    while let Some(expr) = open.pop() {
+        match expr {
+            SetExpr::SetOperation { left, right, .. } => open.extend([right.as_ref(), left.as_ref()]),
+            SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) | SetExpr::Table(_) => {}
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => return false,
+        }
+    }
+    true
+}
+
+/// System variables arrive as names that begin with `@@`; the lexer has judged which of them may be read.
+fn is_column(name: &Ident) -> bool {
+    name.quote_style.is_some() || !name.value.starts_with('@') || name.value.starts_with("@@")
+}
+
+fn may_read(relation: &ObjectName) -> bool {
+    match relation.0.as_slice() {
+        [ObjectNamePart::Identifier(_)] => true,
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(table)] => {
+            SchemaClass::of_name(schema.value.as_bytes()).may_read(table.value.as_bytes())
+        }
+        _ => false,
+    }
+}

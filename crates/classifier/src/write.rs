@@ -1,0 +1,93 @@
+//! Statements that change data, accounts or the server: always the primary's. What matters here is what they do to the session.
+//!
+//! Sources: MySQL manual 15.2 (data manipulation), 15.7 (administration), 15.4 (replication), 15.3.3 (implicit commits); MariaDB
+//! "SQL Statements".
+
+use crate::lexer::{Lexer, Token};
+use crate::notes::Notes;
+use crate::scan;
+use crate::set::skip_statement;
+use crate::{Because, Effects, Pin, SessionEffect, Verb};
+
+const ADMIN: Effects = Effects::WRITE_DATA.union(Effects::THIS_SERVER);
+
+/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Notes)> {
+    let is_table_maintenance =
+        |lexer: &Lexer<'_>| lexer.peek().is_any(&["table", "tables", "no_write_to_binlog", "local", "index", "into"]);
+    let verdict = match first.text.to_ascii_lowercase().as_slice() {
+        b"insert" => (Verb::Insert, data(lexer)),
+        b"replace" => (Verb::Replace, data(lexer)),
+        b"update" => (Verb::Update, data(lexer)),
+        b"delete" => (Verb::Delete, data(lexer)),
+        b"load" => (Verb::Load, load(lexer)),
+        b"import" => (Verb::Import, admin(lexer, Effects::WRITE_DATA | Effects::FILE)),
+        b"call" => (Verb::Call, call(lexer)),
+        b"grant" => (Verb::Grant, commits(lexer)),
+        b"revoke" => (Verb::Revoke, commits(lexer)),
+        b"analyze" if is_table_maintenance(lexer) => (Verb::Admin, commits(lexer)),
+        b"optimize" | b"repair" | b"check" | b"cache" => (Verb::Admin, commits(lexer)),
+        b"checksum" => (Verb::Admin, admin(lexer, Effects::READ_DATA | Effects::THIS_SERVER)),
+        b"install" | b"uninstall" | b"restart" | b"clone" | b"binlog" | b"alter" => (Verb::Admin, admin(lexer, ADMIN)),
+        b"kill" => (Verb::Kill, admin(lexer, ADMIN)),
+        b"reset" => (Verb::Reset, admin(lexer, ADMIN)),
+        b"shutdown" => (Verb::Shutdown, admin(lexer, ADMIN)),
+        b"change" | b"stop" | b"purge" => (Verb::Replication, admin(lexer, ADMIN)),
+        b"help" => (Verb::Help, admin(lexer, Effects::THIS_SERVER)),
+        b"get" | b"signal" | b"resignal" => (Verb::Diagnostics, diagnostics(first, lexer)),
+        _ => return None,
+    };
+    Some(verdict)
+}
+
+/// `INSERT`, `REPLACE`, `UPDATE`, `DELETE`: locks and variables in their expressions stay with the session.
+fn data(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
+    notes.session = scan::session_effects(lexer);
+    notes
+}
+
+/// `LOAD DATA`, `LOAD XML`: may fill variables. `LOAD INDEX INTO CACHE` is about this server.
+fn load(lexer: &mut Lexer<'_>) -> Notes {
+    if lexer.peek().is_word("index") {
+        return admin(lexer, ADMIN);
+    }
+    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::FILE, Because::Writes);
+    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
+    notes.session.extend(scan::session_effects(lexer));
+    notes
+}
+
+/// A procedure may do anything to the data and to the session: open transactions, temporary tables, variables, locks.
+fn call(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, Because::Writes);
+    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
+    notes.session.extend(scan::session_effects(lexer));
+    notes.pin(Pin::Connection);
+    notes
+}
+
+fn commits(lexer: &mut Lexer<'_>) -> Notes {
+    let mut notes = admin(lexer, Effects::WRITE_DATA | Effects::TRANSACTION);
+    notes.because = Some(Because::Writes);
+    notes.push(SessionEffect::End);
+    notes
+}
+
+fn admin(lexer: &mut Lexer<'_>, effects: Effects) -> Notes {
+    skip_statement(lexer);
+    let because = if effects.contains(Effects::THIS_SERVER) { Because::AboutThisServer } else { Because::Writes };
+    Notes::of(effects, because)
+}
+
+/// `GET DIAGNOSTICS @a = ..` stores what the previous statement left in variables.
+fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
+    if !first.is_word("get") {
+        skip_statement(lexer);
+        return Notes::of(Effects::UNKNOWN, Because::NotKnown);
+    }
+    let mut notes = Notes::of(Effects::PREVIOUS_STATEMENT | Effects::CHANGE_SESSION, Because::PreviousStatement);
+    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
+    skip_statement(lexer);
+    notes
+}
