@@ -171,9 +171,8 @@ fn use_schema(lexer: &mut Lexer<'_>) -> Notes {
 
 /// Without quotes, doubled quotes single.
 fn schema_name(name: Token<'_>) -> Box<[u8]> {
-    let quote = match (name.kind, name.text.first()) {
-        (Kind::Quoted, Some(&quote)) => quote,
-        _ => return name.text.into(),
+    let (Kind::Quoted, Some(&quote)) = (name.kind, name.text.first()) else {
+        return name.text.into();
     };
     let mut was_quote = false;
     let is_kept = |&b: &u8| {

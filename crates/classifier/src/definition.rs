@@ -123,8 +123,7 @@ fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
     if what.is_any(&["table", "tables"]) || (is_temporary && what.is_word("sequence")) {
         lexer.next();
         skip_words(lexer, &["if", "exists"]);
-        loop {
-            let Some(name) = table_name(lexer, schema) else { break };
+        while let Some(name) = table_name(lexer, schema) {
             notes.unpin(Pin::TemporaryTable(name));
             if !lexer.peek().is_symbol(",") {
                 break;

@@ -24,7 +24,7 @@ pub(crate) enum Call {
 
 const UNKNOWN: Call = Call::Does(Effects::UNKNOWN.union(Effects::SESSION_UNSEEN), Because::UnknownFunction);
 const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
-const WAITS: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
+const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
 
 /// Longer names are nobody's native function.
 const LONGEST: usize = 40;
@@ -57,13 +57,12 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Because::PrimarySessionFunction),
         "found_rows" | "row_count" => Call::Does(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
         "load_file" => Call::Does(Effects::FILE, Because::File),
-        "uuid_short" => WAITS,
         "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
         "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION, Because::Sequence),
-        "master_pos_wait" => WAITS,
-        "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => WAITS,
-        "master_gtid_wait" | "binlog_gtid_pos" if is_mariadb => WAITS,
-        _ if is_mariadb && lower.starts_with("wsrep_") => WAITS,
+        "uuid_short" | "master_pos_wait" => ABOUT_SERVER,
+        "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => ABOUT_SERVER,
+        "master_gtid_wait" | "binlog_gtid_pos" if is_mariadb => ABOUT_SERVER,
+        _ if is_mariadb && lower.starts_with("wsrep_") => ABOUT_SERVER,
         _ => return None,
     })
 }
@@ -78,7 +77,7 @@ fn is_native(lower: &str, dialect: Dialect) -> bool {
 
 /// Without `IGNORE_SPACE`, white space behind these names makes them the name of a stored function.
 ///
-/// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB "SQL_MODE", `IGNORE_SPACE`.
+/// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB manual on `sql_mode`, `IGNORE_SPACE`.
 pub(crate) fn needs_no_space(name: &str) -> bool {
     const NAMES: &[&str] = &[
         "adddate",

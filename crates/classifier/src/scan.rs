@@ -147,12 +147,10 @@ impl<'a> Scanner<'a, '_> {
             b"into" => self.into(),
             b"for" => self.for_clause(),
             b"lock" => self.notes.note(Effects::LOCK, Because::LockingClause),
-            b"insert" | b"replace" => {
-                if !self.lexer.peek().is_symbol("(") {
-                    self.notes.note(Effects::WRITE_DATA, Because::Writes);
-                }
+            b"insert" | b"replace" if self.lexer.peek().is_symbol("(") => {}
+            b"insert" | b"replace" | b"update" | b"delete" => {
+                self.notes.note(Effects::WRITE_DATA, Because::Writes);
             }
-            b"update" | b"delete" => self.notes.note(Effects::WRITE_DATA, Because::Writes),
             b"sql_calc_found_rows" => self.notes.note(Effects::PRIMARY_SESSION, Because::PreviousStatement),
             b"set" if self.is_behind("character") || self.is_behind("char") => {}
             word if NEVER_IN_A_READ.iter().any(|never| never.as_bytes() == word) => {
@@ -164,13 +162,12 @@ impl<'a> Scanner<'a, '_> {
 
     /// A name: the schema of a system table, or nothing special.
     fn name(&mut self, token: Token<'a>) {
-        if self.is_behind_dot() {
-            if let Some(schema) = self.last_but_one {
-                let class = SchemaClass::of_name(unquoted(schema.text));
-                if !class.may_read(unquoted(token.text)) {
-                    self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
-                }
-            }
+        let Some(schema) = self.last_but_one.filter(|_| self.is_behind_dot()) else {
+            return;
+        };
+        let class = SchemaClass::of_name(unquoted(schema.text));
+        if !class.may_read(unquoted(token.text)) {
+            self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
         }
     }
 

@@ -155,7 +155,7 @@ fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> b
         Kind::SystemVariable => {
             let (scope, name) = take_system_variable(lexer);
             let is_next_transaction = scope == Scope::Unscoped;
-            named(lexer, Target { name, start: name.map_or(token.start, |n| n.start), scope, is_next_transaction }, notes)
+            named(lexer, &Target { name, start: name.map_or(token.start, |n| n.start), scope, is_next_transaction }, notes)
         }
         Kind::Word if token.is_any(&["names", "charset"]) && !is_assignment(lexer.peek()) => character_set(lexer, token, notes),
         Kind::Word if token.is_any(&["character", "char"]) && lexer.peek().is_word("set") => {
@@ -165,7 +165,7 @@ fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> b
         Kind::Word | Kind::Quoted => {
             let has_components = lexer.peek().is_symbol(".");
             let name = (!has_components).then_some(token);
-            named(lexer, Target { name, start: token.start, scope: *sticky, is_next_transaction: false }, notes)
+            named(lexer, &Target { name, start: token.start, scope: *sticky, is_next_transaction: false }, notes)
         }
         _ => {
             notes.anything(Because::NotKnown);
@@ -196,7 +196,7 @@ struct Target<'a> {
 }
 
 /// `name = value` with its scope.
-fn named(lexer: &mut Lexer<'_>, target: Target<'_>, notes: &mut Notes) -> bool {
+fn named(lexer: &mut Lexer<'_>, target: &Target<'_>, notes: &mut Notes) -> bool {
     let value = value::take(lexer, notes);
     let name = target.name.map(|name| unquoted(name.text).to_ascii_lowercase());
     let name = name_of(name.as_deref().unwrap_or_default());

@@ -1,6 +1,6 @@
 //! `sql_mode` as text.
 //!
-//! Sources: MySQL manual 7.1.11 "Server SQL Modes", MariaDB "SQL_MODE".
+//! Sources: MySQL manual 7.1.11 "Server SQL Modes", MariaDB manual on `sql_mode`.
 
 use crate::SqlMode;
 

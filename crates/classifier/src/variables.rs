@@ -39,8 +39,8 @@ pub(crate) enum Reading {
     Unknown,
 }
 
-/// What drivers and frameworks ask when they connect (Connector/J, Connector/ODBC, Connector/NET, MariaDB Connectors, PyMySQL, Django,
-/// Rails, Laravel, SQLAlchemy, Hibernate): either the session's value, which Pointsman repeats on every server that it uses, or a fact about
+/// What drivers and frameworks ask when they connect (Connector/J, Connector/ODBC, Connector/NET, MariaDB Connectors, `PyMySQL`, Django,
+/// Rails, Laravel, `SQLAlchemy`, Hibernate): either the session's value, which Pointsman repeats on every server that it uses, or a fact about
 /// the build and its fixed settings, which servers of one cluster share.
 const SAME_EVERYWHERE: &[&str] = &[
     "auto_increment_increment",
@@ -103,10 +103,9 @@ const SAME_EVERYWHERE: &[&str] = &[
 /// What reading `@@name` depends on.
 pub(crate) fn reading(name: &[u8], scope: Scope) -> Reading {
     let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
-    if ["warning_count", "error_count"].iter().any(|n| is(n)) {
+    if ["warning_count", "error_count"].iter().any(&is) {
         Reading::PreviousStatement
-    } else if ["identity", "last_insert_id", "insert_id", "in_transaction", "last_gtid", "pseudo_thread_id"].iter().any(|n| is(n))
-    {
+    } else if ["identity", "last_insert_id", "insert_id", "in_transaction", "last_gtid", "pseudo_thread_id"].iter().any(&is) {
         Reading::PrimarySession
     } else if scope != Scope::Global && SAME_EVERYWHERE.iter().any(is) {
         Reading::SameEverywhere

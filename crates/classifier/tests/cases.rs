@@ -12,6 +12,8 @@
 //! Behind the bar stand the effects on the session; without a bar there must be none. `--> mysql:` and `--> mariadb:` hold for one server
 //! only. Lines that begin with `--#` are comments; `--@ key value` sets `sql_mode`, `charset` or `schema` for the cases that follow.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail plainly")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -73,7 +75,7 @@ fn run(file: &str, text: &str, failures: &mut String) -> usize {
                     }
                 }
             }
-        } else if !line.starts_with("--#") && !(line.is_empty() && statement.is_empty()) {
+        } else if !(line.starts_with("--#") || line.is_empty() && statement.is_empty()) {
             statement.push_str(line);
             statement.push('\n');
         }

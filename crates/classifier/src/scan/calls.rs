@@ -80,10 +80,7 @@ impl<'a> Scanner<'a, '_> {
         let mut ahead = *self.lexer;
         let literal = ahead.next();
         let is_whole = ahead.next().text.first().is_some_and(|b| matches!(b, b',' | b')'));
-        let inner = match literal.text {
-            [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-            _ => return None,
-        };
+        let ([b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"']) = literal.text else { return None };
         let is_plain = inner.is_ascii() && !inner.iter().any(|b| matches!(b, b'\'' | b'"' | b'\\'));
         (literal.kind == Kind::Literal && is_whole && is_plain).then(|| name_of(&inner.to_ascii_lowercase()))
     }
