@@ -91,7 +91,8 @@ fn entry(kind: u8, data: &[u8]) -> Result<StateChange<'_>, Malformed> {
     let mut reader = Reader::new(data);
     Ok(match kind {
         1 => StateChange::Schema(reader.lenenc_bytes()?),
-        2 => StateChange::StateChanged(reader.lenenc_bytes()? == b"1"),
+        // Both servers send the digit itself, though the manuals put a length before it as everywhere else.
+        2 => StateChange::StateChanged(data.last() == Some(&b'1')),
         3 => match reader.u8()? {
             0 => StateChange::Gtids(reader.lenenc_bytes()?),
             // 0 is the only encoding there is so far.
