@@ -3,6 +3,8 @@
 //! The server chooses the plugin, by its greeting and by one request to switch. The password itself is never sent unless
 //! encrypted, by RSA or by the transport; plugins that want it otherwise are refused.
 
+use std::fmt;
+
 use zeroize::Zeroizing;
 
 use super::{FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
@@ -12,7 +14,7 @@ use crate::primitives::Malformed;
 use crate::result::{EOF_HEADER, ERR_HEADER, ErrOwned, ErrPacket, OK_HEADER, OkPacket};
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ClientStep {
     /// Send this payload, then read the server's answer. It may hold the password (over a secure transport only).
     Send(Vec<u8>),
@@ -35,6 +37,21 @@ pub enum ClientStep {
     Unsupported(Vec<u8>),
 }
 
+/// Without what could be, or give away, the password.
+impl fmt::Debug for ClientStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(payload) => write!(f, "Send({} bytes)", payload.len()),
+            Self::RequestPublicKey => f.write_str("RequestPublicKey"),
+            Self::EncryptPassword { .. } => f.write_str("EncryptPassword"),
+            Self::Await => f.write_str("Await"),
+            Self::Done(status) => f.debug_tuple("Done").field(status).finish(),
+            Self::Failed(err) => f.debug_tuple("Failed").field(err).finish(),
+            Self::Unsupported(plugin) => write!(f, "Unsupported({})", String::from_utf8_lossy(plugin)),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// OK, ERR, a switch, or the plugin's further words.
@@ -47,7 +64,6 @@ enum State {
 }
 
 /// One login, from the server's greeting on.
-#[derive(Debug)]
 pub struct ClientLogin {
     password: Zeroizing<Vec<u8>>,
     nonce: [u8; NONCE],
@@ -55,6 +71,13 @@ pub struct ClientLogin {
     has_switched: bool,
     secure_transport: bool,
     state: State,
+}
+
+/// Without the password.
+impl fmt::Debug for ClientLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientLogin").field("plugin", &self.plugin).field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl ClientLogin {

@@ -4,6 +4,8 @@
 //! there for when it is forced. An unknown account goes through all the steps with a password of its own making and is denied
 //! at the same place as a wrong password, by the same packets.
 
+use std::fmt;
+
 use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -64,12 +66,18 @@ enum State {
 }
 
 /// One login, from the client's answer to the greeting on.
-#[derive(Debug)]
 pub struct ServerLogin {
     challenge: Challenge,
     password: Zeroizing<Vec<u8>>,
     is_known: bool,
     state: State,
+}
+
+/// Without the password.
+impl fmt::Debug for ServerLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerLogin").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl ServerLogin {

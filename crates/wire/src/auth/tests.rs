@@ -398,6 +398,17 @@ fn words_that_make_no_sense_end_the_login() {
     check(CACHING_SHA2, &[&[1, FULL_AUTH], &switch_to(NATIVE)]);
 }
 
+#[test]
+fn no_login_shows_its_password() {
+    let mut client = ClientLogin::start(b"secret", &greeting(CACHING_SHA2), true);
+    let server = full(true, Some(b"secret"));
+    let step = answer(&mut client, &[1, FULL_AUTH]).unwrap();
+    let shown = format!("{client:?} {server:?} {step:?}");
+    let as_bytes = format!("{:?}", b"secret");
+    assert!(!shown.contains("secret") && !shown.contains(as_bytes.trim_matches(['[', ']'])), "{shown}");
+    assert!(shown.contains("Send(7 bytes)"), "{shown}");
+}
+
 /// The two machines, with an RSA of their own: it reverses.
 #[test]
 fn both_sides_agree_whatever_the_server_asks_for() {

@@ -218,6 +218,13 @@ fn text_rows_are_passed_on_unread() {
 }
 
 #[test]
+fn with_eof_packets_nine_bytes_that_begin_with_0xfe_are_a_row() {
+    let start = || Recorded::new(Expect::Query, OLD).columns(1);
+    start().pass(b"\xfe\x01\0\0\0\0\0\0\0").rows_end(IDLE).check();
+    start().pass(&[0xfe; 300]).rows_end(IDLE).feed([], 0);
+}
+
+#[test]
 fn a_result_may_have_no_rows() {
     check(Expect::Query, |r| r.columns(1).rows_end(IDLE));
 }
