@@ -5,7 +5,7 @@
 //! reason of the verdict. Where a statement then runs is the router's business.
 //!
 //! The way of a statement: `digest` reads it once and looks for a known verdict; `classifier::part` finds who knows its first word;
-//! a read is scanned token by token (`scan`) and parsed (`tree`), and only what both take for a read is one. What is not understood
+//! a read is scanned token by token (`scan`) and parsed (`tree`; `shape` where sqlparser cannot), and only what both take for a read is one. What is not understood
 //! is not a read.
 
 mod statement;
@@ -17,6 +17,7 @@ mod lexer;
 
 mod read;
 mod scan;
+mod shape;
 mod show;
 mod tree;
 

@@ -1,6 +1,6 @@
 //! Query expressions and what explains them: the only statements that may leave the primary for a replica.
 //!
-//! Both stages must say "read": the scan of the tokens, and the syntax tree. Sources: MySQL manual 15.2.13 "SELECT", 15.2.19 "VALUES",
+//! Both stages must say "read": the scan of the tokens, and the syntax tree, or the `shape` where the parser has no opinion. Sources: MySQL manual 15.2.13 "SELECT", 15.2.19 "VALUES",
 //! 15.2.16 "TABLE", 15.8.2 "EXPLAIN"; MariaDB "SELECT", "EXPLAIN", "ANALYZE Statement".
 
 use crate::lexer::{Kind, Lexer, Token};
@@ -8,11 +8,13 @@ use crate::notes::Notes;
 use crate::scan;
 use crate::schema::SchemaClass;
 use crate::set::skip_statement;
+use crate::shape;
 use crate::tree::{self, Opinion};
 use crate::{Because, Effects, Limits};
 
 /// The statement from the lexer's position to its end is a query expression, or is a write behind `WITH`.
 pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits) -> Notes {
+    let beginning = *lexer;
     let start = lexer.peek().start;
     let scan = scan::scan(lexer, schema);
     let mut notes = scan.notes;
@@ -27,11 +29,14 @@ pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits)
     } else {
         match tree::opinion(text, lexer.rules()) {
             Opinion::Read => None,
-            Opinion::More => Some(Because::StagesDisagree),
+            Opinion::More => {
+                notes.note(Effects::UNKNOWN, Because::StagesDisagree);
+                return notes;
+            }
             Opinion::NotParsed => Some(Because::NotParsed),
         }
     };
-    if let Some(because) = doubt {
+    if let Some(because) = doubt.filter(|_| !shape::is_query(beginning)) {
         notes.note(Effects::UNKNOWN, because);
     }
     notes
@@ -103,9 +108,9 @@ fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
 
 /// Behind `DO`: expressions, as in a select list without tables.
 pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
+    let beginning = *lexer;
     let mut notes = scan::scan(lexer, schema).notes;
-    if notes.has_only_data() {
-        // sqlparser does not know DO, and nobody needs its result.
+    if notes.has_only_data() && !shape::is_expression_list(beginning) {
         notes.note(Effects::UNKNOWN, Because::NotParsed);
     }
     notes
