@@ -1,0 +1,178 @@
+"""The ways to the server that are compared: directly, through HAProxy, through Pointsman.
+
+Each proxy is started anew for each measurement, so no path is disturbed by the other proxies' idle work, and listens on
+loopback at a port that the system chooses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+from benchmark import server
+from benchmark.client import Client, Refused
+from benchmark.failure import Failure
+from benchmark.process import running
+from benchmark.server import Server
+
+READY_SECONDS = 30
+
+HAPROXY_CONFIG = """
+global
+    nbthread {workers}
+    maxconn {connections}
+
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+
+listen mysql
+    bind fd@{listener}
+    server primary {server.host}:{server.port}
+"""
+
+POINTSMAN_CONFIG = """
+[listen]
+address = "127.0.0.1:0"
+threads = {workers}
+
+[[servers]]
+name = "primary"
+address = "{server.host}:{server.port}"
+
+[monitor]
+user = "monitor"
+password = "{monitor}"
+
+[[users]]
+name = "{user}"
+password = "{password}"
+
+[limits]
+client_connections = {connections}
+server_connections = {connections}
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What both proxies are given alike."""
+
+    workers: int
+    connections: int
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way that is open: where clients connect, and the proxy's process, if there is one."""
+
+    address: tuple[str, int]
+    pid: int | None
+
+    def log_in(self) -> Client:
+        return Client(self.address, server.USER, server.PASSWORD, server.SCHEMA)
+
+
+@dataclass(frozen=True)
+class Direct:
+    """No proxy."""
+
+    label: str = "direct"
+
+    @contextlib.contextmanager
+    def open(self, to: Server, settings: Settings) -> Iterator[Route]:
+        yield Route((to.host, to.port), None)
+
+
+@dataclass(frozen=True)
+class HAProxy:
+    """HAProxy as a pipe: TCP mode, no logging, its defaults otherwise."""
+
+    label: str = "haproxy"
+
+    @contextlib.contextmanager
+    def open(self, to: Server, settings: Settings) -> Iterator[Route]:
+        # HAProxy cannot say which port the system chose for it, so it inherits a bound socket.
+        with socket.socket() as listener, tempfile.TemporaryDirectory(prefix="pointsman-bench-") as home:
+            listener.bind(("127.0.0.1", 0))
+            config = Path(home, "haproxy.cfg")
+            config.write_text(HAPROXY_CONFIG.format(
+                workers=settings.workers, connections=settings.connections, listener=listener.fileno(), server=to
+            ))
+            command = ["haproxy", "-db", "-q", "-f", str(config)]
+            with _proxy(command, Path(home, "log"), pass_fds=[listener.fileno()]) as process:
+                route = Route(listener.getsockname(), process.pid)
+                _wait_until_ready(process, route)
+                yield route
+
+
+@dataclass(frozen=True)
+class Pointsman:
+    """A Pointsman binary, and options for its `run`."""
+
+    binary: Path
+    options: str = ""
+    label: str = "pointsman"
+
+    @contextlib.contextmanager
+    def open(self, to: Server, settings: Settings) -> Iterator[Route]:
+        with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as home:
+            config, log = Path(home, "pointsman.toml"), Path(home, "log")
+            config.write_text(POINTSMAN_CONFIG.format(
+                workers=settings.workers, connections=settings.connections, server=to,
+                monitor=server.MONITOR, user=server.USER, password=server.PASSWORD,
+            ))
+            command = [str(self.binary), "run", "--config", str(config), *shlex.split(self.options)]
+            with _proxy(command, log) as process:
+                route = Route(_address_in(process, log), process.pid)
+                _wait_until_ready(process, route)
+                yield route
+
+
+Way = Direct | HAProxy | Pointsman
+
+
+@contextlib.contextmanager
+def _proxy(command: list[str], log: Path, **options: object) -> Iterator[subprocess.Popen]:
+    """Runs a proxy; if what is done with it fails, the failure ends with its log."""
+    with log.open("wb") as output, running(command, stdout=output, stderr=output, **options) as process:
+        try:
+            yield process
+        except Failure as failure:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+            raise Failure(f"{failure}\nthe end of the log of {Path(command[0]).name}:\n{tail}") from failure
+
+
+def _address_in(process: subprocess.Popen, log: Path) -> tuple[str, int]:
+    """Where Pointsman listens, as it says in its log."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        for line in log.read_text(errors="replace").splitlines():
+            address = re.search(r"127\.0\.0\.1:(\d+)", line)
+            if "listening" in line and address:
+                return "127.0.0.1", int(address[1])
+        time.sleep(0.02)
+    raise Failure("Pointsman did not say where it listens")
+
+
+def _wait_until_ready(process: subprocess.Popen, route: Route) -> None:
+    """Waits until a statement gets through."""
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with contextlib.closing(route.log_in()) as client:
+                return client.query("SELECT 1")
+        except (OSError, Refused) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failure(f"no statement gets through: {error}") from error
+            time.sleep(0.02)
