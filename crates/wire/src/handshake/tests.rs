@@ -135,6 +135,16 @@ fn a_longer_nonce_is_cut_and_its_length_believed() {
 }
 
 #[test]
+fn a_nonce_has_thirteen_more_bytes_whatever_shorter_length_is_told() {
+    let length_at = 1 + 6 + 4 + 8 + 1 + 2 + 1 + 2 + 2;
+    for length in 0..=21 {
+        let mut payload = encoded(&greeting());
+        payload[length_at] = length;
+        assert_eq!(decode_greeting(&payload), Ok(Greeted::Greeting(greeting())), "{length}");
+    }
+}
+
+#[test]
 fn a_login_comes_back_as_it_was() {
     is_login(&login());
 }
