@@ -94,7 +94,7 @@ fn ten_minutes_of_busy_samples_stay_within_the_limit_and_the_precision() {
     for n in (1..=last).rev().step_by(97) {
         let truth = Duration::from_millis((last - n) * step);
         let Some(fresh) = history.fresh_as_of(&at(n)) else {
-            assert!(truth > HISTORY_AGE_MAX - HISTORY_AGE_MAX / 16, "no proof at {truth:?}");
+            assert!(truth + truth / HISTORY_RESOLUTION > HISTORY_AGE_MAX, "no proof at {truth:?}");
             continue;
         };
         let told = now.saturating_duration_since(fresh);

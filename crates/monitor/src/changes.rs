@@ -1,0 +1,50 @@
+//! The log: one line for every change that a human may want to know, none for what stays the same.
+
+use topology::{Health, Role, Server, Snapshot};
+use tracing::{error, info, warn};
+
+/// Says what is different in `after`.
+pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
+    for (old, new) in before.servers.iter().zip(&after.servers) {
+        log_health(old, new);
+        log_role(old, new);
+    }
+    if before.primary != after.primary {
+        if let Some(primary) = after.primary_server() {
+            info!(server = %primary.name, address = %primary.address, "writes go to this primary");
+        } else {
+            error!("there is no primary to write to");
+        }
+    }
+    for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
+        warn!("{warning}");
+    }
+    for warning in before.warnings.iter().filter(|warning| !after.warnings.contains(warning)) {
+        info!("no longer: {warning}");
+    }
+}
+
+fn log_health(old: &Server, new: &Server) {
+    match (&old.health, &new.health) {
+        (old, new) if old == new => {}
+        (_, Health::Up) => info!(
+            server = %new.name,
+            address = %new.address,
+            version = new.version_text.as_deref().unwrap_or("unknown"),
+            "server is up"
+        ),
+        (_, Health::Down { why }) => warn!(server = %new.name, address = %new.address, %why, "server is down"),
+        (_, Health::Unknown) => {}
+    }
+}
+
+fn log_role(old: &Server, new: &Server) {
+    if old.role == new.role {
+        return;
+    }
+    if new.role == Role::Stray && new.is_up() {
+        error!(server = %new.name, from = %old.role, "server accepts writes, but is not the primary: it gets no traffic");
+    } else {
+        info!(server = %new.name, from = %old.role, to = %new.role, "server has a new role");
+    }
+}

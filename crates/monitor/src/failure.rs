@@ -1,0 +1,163 @@
+//! From an error of the driver to what it proves, and to words that help whoever has to repair it.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use mysql_async::{DriverError, Error, IoError, ServerError};
+use topology::{Failure, FailureKind, ParsePositionError};
+
+/// Why a look at a server failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProbeError {
+    /// The server, the network or the driver said no.
+    #[error(transparent)]
+    Driver(#[from] Error),
+    /// The connection could not be made, or no login happened, in time.
+    #[error("no login within {0:?}: the server is hung or overloaded, or a firewall drops our packets")]
+    ConnectTimeout(Duration),
+    /// The answer did not come in time.
+    #[error("connected, but no answer within {0:?}: the server is hung or overloaded")]
+    QueryTimeout(Duration),
+    /// The answer lacks what every server of this engine says.
+    #[error("answered without {0}: is this a MySQL 8.4+ or MariaDB 10.11+ server?")]
+    Missing(&'static str),
+    /// The answer has a position that cannot be read.
+    #[error("unreadable GTIDs: {0}")]
+    Position(#[from] ParsePositionError),
+}
+
+impl ProbeError {
+    /// The connection was cut while it was in use, which proves nothing before a new one was tried.
+    pub(crate) fn is_cut_connection(&self) -> bool {
+        match self {
+            ProbeError::Driver(error) => kind_of(error) == FailureKind::Gone,
+            _ => false,
+        }
+    }
+
+    /// What this proves of a server that was to be looked at as `user`.
+    pub(crate) fn into_failure(self, user: &str) -> Failure {
+        match &self {
+            ProbeError::Driver(error) => Failure { kind: kind_of(error), why: why(error, user).into() },
+            _ => Failure { kind: FailureKind::Suspect, why: self.to_string().into() },
+        }
+    }
+}
+
+// https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html
+const ER_CON_COUNT: u16 = 1040;
+const ER_ACCESS_DENIED: u16 = 1045;
+const ER_SERVER_SHUTDOWN: u16 = 1053;
+const ER_HOST_IS_BLOCKED: u16 = 1129;
+const ER_HOST_NOT_PRIVILEGED: u16 = 1130;
+const ER_TOO_MANY_USER_CONNECTIONS: u16 = 1203;
+const ER_USER_LIMIT_REACHED: u16 = 1226;
+const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
+const ER_OFFLINE_MODE: u16 = 3032;
+const ER_SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+
+fn kind_of(error: &Error) -> FailureKind {
+    match error {
+        Error::Io(IoError::Io(error)) => match error.kind() {
+            ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof => FailureKind::Gone,
+            _ => FailureKind::Suspect,
+        },
+        Error::Driver(DriverError::ConnectionClosed) => FailureKind::Gone,
+        Error::Server(error) => match error.code {
+            ER_SERVER_SHUTDOWN | ER_OFFLINE_MODE => FailureKind::Gone,
+            ER_CON_COUNT | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => FailureKind::Full,
+            _ => FailureKind::Suspect,
+        },
+        _ => FailureKind::Suspect,
+    }
+}
+
+fn why(error: &Error, user: &str) -> String {
+    match error {
+        Error::Io(IoError::Io(error)) => why_io(error),
+        Error::Driver(DriverError::ConnectionClosed) => "the server closed the connection: is it starting or stopping?".into(),
+        Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+            format!("user {user} logs in with {name}, which is not supported here: use caching_sha2_password")
+        }
+        Error::Server(error) => why_server(error, user),
+        other => other.to_string(),
+    }
+}
+
+fn why_io(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "connection refused: nothing listens there; is the server running, and the address right?".into()
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            format!("the connection broke before a login ({error}): is the server starting or stopping?")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn why_server(error: &ServerError, user: &str) -> String {
+    let what = match error.code {
+        ER_ACCESS_DENIED => format!("login refused for user {user}: check user and password in [monitor] in the config"),
+        ER_HOST_NOT_PRIVILEGED => format!("user {user} may not log in from here: create it for this host, or for '%'"),
+        ER_HOST_IS_BLOCKED => "the server blocks this host after failed connections: run FLUSH HOSTS there".into(),
+        ER_CON_COUNT | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => {
+            "no room for the monitor's connection: raise max_connections or the user's limit".into()
+        }
+        ER_SPECIFIC_ACCESS_DENIED => format!(
+            "user {user} lacks a privilege to observe: GRANT REPLICATION CLIENT (MySQL) or REPLICA MONITOR (MariaDB) ON *.* to it"
+        ),
+        ER_OFFLINE_MODE => "offline_mode is on: the server refuses applications".into(),
+        ER_SERVER_SHUTDOWN => "the server is shutting down".into(),
+        ER_SECURE_TRANSPORT_REQUIRED => "the server insists on TLS, which the monitor does not speak yet".into(),
+        _ => return format!("the server said {}: {}", error.code, error.message),
+    };
+    format!("{what} (the server said {}: {})", error.code, error.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(code: u16) -> Error {
+        Error::Server(ServerError { code, message: "words of the server".into(), state: "HY000".into() })
+    }
+
+    fn io(kind: ErrorKind) -> Error {
+        Error::Io(IoError::Io(kind.into()))
+    }
+
+    #[test]
+    fn failures_prove_what_they_prove_and_say_what_to_do() {
+        for (error, kind, says) in [
+            (io(ErrorKind::ConnectionRefused), FailureKind::Gone, "is the server running"),
+            (io(ErrorKind::ConnectionReset), FailureKind::Gone, "starting or stopping"),
+            (io(ErrorKind::HostUnreachable), FailureKind::Suspect, "unreachable"),
+            (Error::Driver(DriverError::ConnectionClosed), FailureKind::Gone, "closed the connection"),
+            (Error::Driver(DriverError::PacketOutOfOrder), FailureKind::Suspect, "out of order"),
+            (server(1045), FailureKind::Suspect, "login refused for user watcher: check user and password in [monitor]"),
+            (server(1130), FailureKind::Suspect, "may not log in from here"),
+            (server(1129), FailureKind::Suspect, "FLUSH HOSTS"),
+            (server(1040), FailureKind::Full, "max_connections"),
+            (server(1203), FailureKind::Full, "max_connections"),
+            (server(1226), FailureKind::Full, "max_connections"),
+            (server(1227), FailureKind::Suspect, "GRANT REPLICATION CLIENT"),
+            (server(3032), FailureKind::Gone, "offline_mode"),
+            (server(1053), FailureKind::Gone, "shutting down"),
+            (server(3159), FailureKind::Suspect, "TLS"),
+            (server(9999), FailureKind::Suspect, "9999: words of the server"),
+        ] {
+            let shown = format!("{error:?}");
+            let failure = ProbeError::from(error).into_failure("watcher");
+            assert_eq!(failure.kind, kind, "{shown}");
+            assert!(failure.why.contains(says), "{shown}: {}", failure.why);
+        }
+        let failure = ProbeError::QueryTimeout(Duration::from_secs(1)).into_failure("watcher");
+        assert_eq!(failure.kind, FailureKind::Suspect);
+        assert!(failure.why.contains("no answer within 1s"), "{}", failure.why);
+    }
+}
