@@ -33,7 +33,7 @@ const LONGEST: usize = 40;
 pub(crate) fn call(name: &[u8], has_gap: bool, dialect: Dialect, sql_mode: SqlMode) -> Call {
     let mut buffer = [0; LONGEST];
     let Some(lower) = lower(name, &mut buffer) else { return UNKNOWN };
-    if has_gap && !sql_mode.contains(SqlMode::IGNORE_SPACE) && needs_no_space(lower) {
+    if has_gap && !sql_mode.contains(SqlMode::IGNORE_SPACE) && needs_no_space(lower, dialect) {
         return UNKNOWN;
     }
     special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { UNKNOWN })
@@ -77,9 +77,10 @@ fn is_native(lower: &str, dialect: Dialect) -> bool {
 
 /// Without `IGNORE_SPACE`, white space behind these names makes them the name of a stored function.
 ///
-/// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB manual on `sql_mode`, `IGNORE_SPACE`.
-pub(crate) fn needs_no_space(name: &str) -> bool {
-    const NAMES: &[&str] = &[
+/// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB manual on `sql_mode`, `IGNORE_SPACE`. Checked like the
+/// tables of native functions.
+fn needs_no_space(name: &str, dialect: Dialect) -> bool {
+    const BOTH: &[&str] = &[
         "adddate",
         "bit_and",
         "bit_or",
@@ -95,12 +96,9 @@ pub(crate) fn needs_no_space(name: &str) -> bool {
         "json_arrayagg",
         "json_objectagg",
         "max",
-        "median",
         "mid",
         "min",
         "now",
-        "percentile_cont",
-        "percentile_disc",
         "position",
         "session_user",
         "st_collect",
@@ -119,20 +117,35 @@ pub(crate) fn needs_no_space(name: &str) -> bool {
         "var_samp",
         "variance",
     ];
-    NAMES.binary_search(&name).is_ok()
+    const MARIADB: &[&str] = &[
+        "cume_dist",
+        "dense_rank",
+        "first_value",
+        "lag",
+        "last_value",
+        "lead",
+        "median",
+        "nth_value",
+        "ntile",
+        "percent_rank",
+        "percentile_cont",
+        "percentile_disc",
+        "rank",
+    ];
+    BOTH.binary_search(&name).is_ok() || (dialect == Dialect::MariaDb && MARIADB.binary_search(&name).is_ok())
 }
 
 /// [`needs_no_space`] for a name as it is written.
 pub(crate) fn needs_no_space_as_written(name: &[u8]) -> bool {
     let mut buffer = [0; LONGEST];
-    lower(name, &mut buffer).is_some_and(needs_no_space)
+    lower(name, &mut buffer).is_some_and(|lower| needs_no_space(lower, Dialect::MariaDb))
 }
 
-/// Words that may stand before `(` without calling anything. All of them are keywords of the grammar, and a keyword that is not
-/// quoted never names a stored function (`function_call_generic: IDENT_sys '('` in both servers' grammars).
+/// Words that may stand before `(` without calling anything. A keyword that is not quoted never names a stored function in MySQL
+/// (`function_call_generic: IDENT_sys '('`); in MariaDB some do, and these are in [`is_no_call_behind_operand`]. Checked by creating a
+/// function of each name on MySQL 9.7.4 and MariaDB 10.11.18 and trying to call it.
 pub(crate) fn is_no_call(word: &[u8]) -> bool {
     const WORDS: &[&str] = &[
-        "against",
         "all",
         "and",
         "any",
@@ -144,8 +157,10 @@ pub(crate) fn is_no_call(word: &[u8]) -> bool {
         "blob",
         "by",
         "case",
-        "columns",
+        "char",
+        "character",
         "cross",
+        "date",
         "datetime",
         "dec",
         "decimal",
@@ -156,30 +171,37 @@ pub(crate) fn is_no_call(word: &[u8]) -> bool {
         "dual",
         "else",
         "end",
-        "escape",
         "except",
         "exists",
         "fixed",
         "float",
+        "float4",
+        "float8",
+        "for",
         "from",
+        "group",
         "having",
         "in",
         "index",
         "int",
+        "int1",
         "integer",
         "intersect",
         "is",
         "join",
         "key",
-        "lateral",
         "like",
         "limit",
+        "longblob",
         "longtext",
+        "match",
+        "mediumint",
+        "mediumtext",
+        "middleint",
         "nchar",
         "not",
         "numeric",
         "nvarchar",
-        "of",
         "offset",
         "on",
         "or",
@@ -190,9 +212,9 @@ pub(crate) fn is_no_call(word: &[u8]) -> bool {
         "recursive",
         "regexp",
         "rlike",
-        "rollup",
         "row",
         "select",
+        "separator",
         "signed",
         "smallint",
         "some",
@@ -200,7 +222,10 @@ pub(crate) fn is_no_call(word: &[u8]) -> bool {
         "straight_join",
         "text",
         "then",
+        "time",
+        "timestamp",
         "tinyint",
+        "tinytext",
         "union",
         "unsigned",
         "using",
@@ -208,10 +233,19 @@ pub(crate) fn is_no_call(word: &[u8]) -> bool {
         "varchar",
         "when",
         "where",
+        "window",
+        "with",
         "xor",
+        "year",
     ];
     let mut buffer = [0; LONGEST];
     lower(word, &mut buffer).is_some_and(|lower| WORDS.binary_search(&lower).is_ok())
+}
+
+/// Words that call nothing where an operand stands before them: `MATCH (a) AGAINST (..)`, `'$' COLUMNS (..)`. In MariaDB they may name
+/// stored functions elsewhere. In MySQL, whose keywords they are, they never do.
+pub(crate) fn is_no_call_behind_operand(word: &[u8]) -> bool {
+    ["against", "columns", "escape", "lateral", "of", "rollup"].iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ impl Notes {
     /// The statement may leave the session in any state.
     pub(crate) fn anything(&mut self, because: Because) {
         self.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, because);
-        self.pin(Pin::Connection);
+        let pin = SessionEffect::Pin(Pin::Connection);
+        if !self.session.contains(&pin) {
+            self.session.push(pin);
+        }
     }
 
     pub(crate) fn absorb(&mut self, other: Self) {
@@ -45,7 +48,12 @@ impl Notes {
         if self.because.is_none() {
             self.because = other.because;
         }
-        self.session.extend(other.session);
+        for effect in other.session {
+            let is_again = effect == SessionEffect::Pin(Pin::Connection) && self.session.contains(&effect);
+            if !is_again {
+                self.session.push(effect);
+            }
+        }
     }
 
     pub(crate) fn has_only_data(&self) -> bool {

@@ -82,11 +82,15 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, token: Token<'a>) -> Option<()> {
         match token.kind {
-            Kind::Literal | Kind::Placeholder | Kind::Quoted => self.operand(),
+            Kind::Literal | Kind::Placeholder | Kind::Quoted => {
+                self.operand();
+                Some(())
+            }
             Kind::Hint => Some(()),
             Kind::SystemVariable => {
                 take_system_variable(&mut self.lexer).1?;
-                self.operand()
+                self.operand();
+                Some(())
             }
             Kind::Symbol => self.symbol(token),
             Kind::Word => self.word(token),
@@ -95,21 +99,27 @@ impl<'a> Walk<'a> {
     }
 
     /// Something that cannot begin a query.
-    fn operand(&mut self) -> Option<()> {
-        match self.level {
-            Level::Empty => self.level = Level::Expression,
-            Level::QueryInParentheses => self.level = Level::Expression,
-            Level::Expression | Level::Query(_) => {}
+    fn operand(&mut self) {
+        if matches!(self.level, Level::Empty | Level::QueryInParentheses) {
+            self.level = Level::Expression;
         }
-        Some(())
     }
 
     fn symbol(&mut self, token: Token<'a>) -> Option<()> {
         match token.text {
             b"(" => self.open(),
-            b")" => self.close(),
+            b")" | b"}" => self.close(),
+            // ODBC: `{fn f(a)}`, `{d '2026-11-20'}`, `{OJ a LEFT JOIN b ON ..}`.
+            b"{" => {
+                self.open()?;
+                self.level = Level::Expression;
+                self.lexer.next().is_any(ODBC).then_some(())
+            }
             b"," | b"." | b"*" | b"+" | b"-" | b"/" | b"%" | b"=" | b"<" | b">" | b"<=" | b">=" | b"<>" | b"!=" | b"<=>"
-            | b"<<" | b">>" | b"!" | b"~" | b"&" | b"|" | b"^" | b"&&" | b"||" | b"->" | b"->>" => self.operand(),
+            | b"<<" | b">>" | b"!" | b"~" | b"&" | b"|" | b"^" | b"&&" | b"||" | b"->" | b"->>" => {
+                self.operand();
+                Some(())
+            }
             _ => None,
         }
     }
@@ -145,7 +155,8 @@ impl<'a> Walk<'a> {
         let is_behind_dot = self.last.is_some_and(|last| last.is_symbol("."));
         let is_behind_for = self.last.is_some_and(|last| last.is_word("for"));
         if is_behind_dot || is_behind_for || !is_reserved(token.text) {
-            return self.operand();
+            self.operand();
+            return Some(());
         }
         let lower = token.text.to_ascii_lowercase();
         match lower.as_slice() {
@@ -164,7 +175,7 @@ impl<'a> Walk<'a> {
                 let word = std::str::from_utf8(word).ok()?;
                 READ_WORDS.binary_search(&word).ok()?;
                 if !matches!(word, "all" | "distinct" | "recursive" | "as") {
-                    self.operand()?;
+                    self.operand();
                 }
                 Some(())
             }
@@ -188,6 +199,8 @@ impl<'a> Walk<'a> {
 
     fn clause(&mut self, clause: Clause) -> Option<()> {
         match self.level {
+            // `FOR SYSTEM_TIME FROM a TO b`
+            _ if clause == Clause::From && self.last.is_some_and(|last| last.is_word("system_time")) => {}
             Level::Query(current) if current > Clause::Start && current < clause => self.level = Level::Query(clause),
             Level::QueryInParentheses if clause >= Clause::Order => self.level = Level::Query(clause),
             // `EXTRACT(DAY FROM d)`, `GROUP_CONCAT(a ORDER BY b LIMIT 1)`, `OVER (ORDER BY a)`.
@@ -199,6 +212,9 @@ impl<'a> Walk<'a> {
         Some(())
     }
 }
+
+/// What may stand behind `{`.
+const ODBC: &[&str] = &["fn", "oj", "d", "t", "ts", "date", "time", "timestamp"];
 
 /// Reserved words inside reads, except the ones that begin clauses.
 const READ_WORDS: &[&str] = &[
@@ -348,6 +364,8 @@ mod tests {
         for sql in [
             "SELECT 1",
             "TABLE t ORDER BY a LIMIT 1",
+            "SELECT {fn LENGTH('a')}, {d '2026-11-20'} FROM {OJ t LEFT OUTER JOIN u ON t.a = u.a}",
+            "SELECT * FROM t FOR SYSTEM_TIME FROM '2026-01-01' TO '2026-02-01' WHERE a",
             "VALUES ROW(1,2), ROW(3,4)",
             "SELECT a FROM t LIMIT 5 ROWS EXAMINED 10",
             "SELECT a FROM t1 LEFT JOIN (t2, t3) ON t1.a = t2.a WHERE b",
@@ -379,7 +397,7 @@ mod tests {
             "SELECT a FROM t FOR UPDATE OF t LOCK IN SHARE MODE",
             "SELECT a FROM t PROCEDURE ANALYSE()",
             "SELECT a INTO b FROM t",
-            "SELECT {d '2020-01-01'}",
+            "SELECT {x '2020-01-01'}",
             "SELECT a : b",
             "SELECT 1 SELECT 2",
         ] {

@@ -68,6 +68,9 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
         return Asked::PreviousStatement;
     }
     let is_pair = |one: &str, two: &[&str]| first.is_word(one) && second.is_any(two);
+    if first.is_word("grants") {
+        return grants(lexer);
+    }
     let has_two_words = first.is_word("create")
         || is_pair("table", &["status"])
         || is_pair("character", &["set"])
@@ -89,6 +92,18 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
         return variables(ahead);
     }
     Asked::Server
+}
+
+/// `SHOW GRANTS [FOR user [USING role, ..]]`: accounts, not expressions; the `@` in them is no variable.
+fn grants(lexer: &mut Lexer<'_>) -> Asked {
+    while !lexer.peek().is_end() {
+        let token = lexer.next();
+        let is_account = matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Literal | Kind::UserVariable | Kind::Symbol);
+        if !is_account {
+            return Asked::Server;
+        }
+    }
+    Asked::Data
 }
 
 /// Behind `SHOW [SESSION] VARIABLES`: `LIKE 'one_name'` of a variable that may be read anywhere.

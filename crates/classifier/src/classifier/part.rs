@@ -40,13 +40,15 @@ impl<'a> Surroundings<'a> {
 /// Takes one statement from the lexer, which is behind it afterwards.
 pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Notes) {
     let (verb, mut notes) = dispatch(lexer, surroundings, true);
-    match lexer.take_executable() {
-        Executable::None => {}
-        Executable::Certain => notes.note(Effects::UNKNOWN, Because::ExecutableComment),
-        Executable::Uncertain => notes.anything(Because::ExecutableComment),
+    let executable = lexer.take_executable();
+    if executable != Executable::None {
+        notes.note(Effects::UNKNOWN, Because::ExecutableComment);
+        if notes.because == Some(Because::SessionStatement) {
+            notes.because = Some(Because::ExecutableComment);
+        }
     }
-    if notes.effects.contains(Effects::UNKNOWN) && notes.because == Some(Because::SessionStatement) {
-        notes.because = Some(Because::ExecutableComment);
+    if executable == Executable::Uncertain {
+        notes.anything(Because::ExecutableComment);
     }
     (verb, notes)
 }

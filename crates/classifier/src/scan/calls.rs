@@ -4,7 +4,7 @@ use super::Scanner;
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::notes::name_of;
-use crate::{Because, Effects, Pin, SessionEffect};
+use crate::{Because, Dialect, Effects, Pin, SessionEffect};
 
 impl<'a> Scanner<'a, '_> {
     /// At `(`.
@@ -14,13 +14,40 @@ impl<'a> Scanner<'a, '_> {
         let is_behind_dot = before.is_some_and(|t| t.is_symbol("."));
         match name.kind {
             Kind::Word if !is_behind_dot && functions::is_no_call(name.text) => {}
+            Kind::Word if self.is_structure(name, before) => {}
             Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
+            Kind::Word if !is_behind_dot && name.is_word("json_table") && self.has_columns() => {}
             Kind::Word if !is_behind_dot => self.call(name, token.gap),
             Kind::Word | Kind::Quoted => {
                 self.notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction);
             }
             _ => {}
         }
+    }
+
+    /// Behind `JSON_TABLE(`: `'path' COLUMNS (`, which no call of a stored function of that name (MariaDB allows it) can have.
+    fn has_columns(&self) -> bool {
+        const LOOKAHEAD: usize = 100;
+        let mut ahead = *self.lexer;
+        let mut was_literal = false;
+        for _ in 0..LOOKAHEAD {
+            let token = ahead.next();
+            if token.is_word("columns") && was_literal {
+                return ahead.next().is_symbol("(");
+            }
+            if token.is_end() {
+                return false;
+            }
+            was_literal = token.kind == Kind::Literal;
+        }
+        false
+    }
+
+    /// A keyword of MySQL, or one of MariaDB in a place where no call can stand.
+    fn is_structure(&self, name: Token<'_>, before: Option<Token<'_>>) -> bool {
+        let is_behind_operand = before.is_some_and(|t| t.kind == Kind::Literal || t.is_symbol(")"));
+        let is_mysql_keyword = self.rules.dialect == Dialect::MySql && !before.is_some_and(|t| t.is_symbol("."));
+        (is_behind_operand || is_mysql_keyword) && functions::is_no_call_behind_operand(name.text)
     }
 
     /// `AS name (..`: a type or an alias with columns; `name (a, b) AS (`: a common table expression; `) name (a, b)`: a derived
@@ -60,7 +87,11 @@ impl<'a> Scanner<'a, '_> {
 
     /// The call is the first thing behind `SELECT` or `DO` and nothing comes behind it: no `IF`, no `FROM` can skip it.
     fn is_called_for_sure(&self) -> bool {
-        let is_first = self.last_but_one.is_some_and(|before| before.is_any(&["select", "do"])) && self.links <= 2;
+        // The scan of DO begins behind its keyword.
+        let is_first = match self.last_but_one {
+            Some(before) => before.is_word("select") && self.links == 2,
+            None => self.links == 1,
+        };
         let mut ahead = *self.lexer;
         let mut depth = 1_usize;
         while depth > 0 {

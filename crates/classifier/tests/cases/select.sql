@@ -25,7 +25,7 @@ WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 5) SEL
 --> replica plain_read
 SELECT ROW_NUMBER() OVER (PARTITION BY a ORDER BY b) FROM t WINDOW w AS (ORDER BY a)
 --> replica plain_read
-SELECT RAND(), UUID(), NOW(6), SLEEP(0), BENCHMARK(1, MD5('a'))
+SELECT RAND(), UUID(), NOW(6), SLEEP(0), BENCHMARK(1, CRC32('a'))
 --> replica only_computes
 SELECT * FROM t WHERE a = ? AND b IN (?, ?, ?)
 --> replica plain_read
@@ -117,6 +117,21 @@ SELECT NEXTVAL(s)
 SELECT NEXT VALUE FOR s
 --> primary sequence
 
+--# Keywords before a parenthesis are no calls; MariaDB has some that may be.
+SELECT id FROM t WHERE MATCH (a, b) AGAINST ('x' IN BOOLEAN MODE) AND (a, b) = ROW(1, 2)
+--> replica plain_read
+SELECT j.x FROM t, JSON_TABLE(t.doc, '$[*]' COLUMNS (x VARCHAR(10) PATH '$.x')) AS j
+--> replica plain_read
+SELECT against(1)
+--> mysql: primary stages_disagree
+--> mariadb: primary unknown_function
+SELECT a, lateral(1) FROM t
+--> mysql: primary stages_disagree
+--> mariadb: primary unknown_function
+SELECT * FROM t, LATERAL (SELECT t.a) AS d
+--> mysql: replica plain_read
+--> mariadb: primary unknown_function
+
 --# System variables and schemas.
 SELECT @@max_allowed_packet, @@session.auto_increment_increment, @@version_comment LIMIT 1
 --> replica only_computes
@@ -189,3 +204,17 @@ SELECT a FROM t FOR UPDATE
 --@ charset utf16
 SELECT 1
 --> primary unsafe_charset
+--@ charset utf8mb4
+--# MySQL 9.6 took MD5 and SHA out of the server, so that a stored function may have the name.
+SELECT MD5(a) FROM t
+--> mysql: primary unknown_function
+--> mariadb: replica plain_read
+SELECT RANK () OVER (ORDER BY a) FROM t
+--> mysql: replica plain_read
+--> mariadb: primary unknown_function
+SELECT json_table(1)
+--> mysql: replica only_computes
+--> mariadb: primary unknown_function
+SELECT POINT(1)
+--> mysql: replica only_computes
+--> mariadb: primary unknown_function
