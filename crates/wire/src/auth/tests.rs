@@ -230,6 +230,9 @@ fn full_authentication_sends_the_key_and_has_the_password_decrypted() {
     check(Some(b"secret"), None, false);
     check(None, Some(&masked(b"secret\0")), false);
     check(None, Some(&masked(&[server::DUMMY_PASSWORD, b"\0"].concat())), false);
+    check(Some(b""), Some(&masked(b"\0")), true);
+    check(Some(b""), Some(b""), false);
+    check(Some(b""), None, false);
     let long = [b'p'; 60];
     check(Some(&long), Some(&masked(&[&long[..], b"\0"].concat())), true);
 }
