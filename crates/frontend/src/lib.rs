@@ -1,1 +1,19 @@
-//! To come.
+//! The side that applications see: a MySQL server that has no data.
+//!
+//! One client's way through: [`listener`] accepts and hands the socket to a worker; [`login`] proves who it is; [`session`] reads
+//! its commands, asks `classifier` and `router` where each belongs, and lets [`relay`] pass the answer on. This crate does not
+//! probe servers (that is `monitor`): it borrows the published snapshot.
+
+mod accounts;
+mod limits;
+mod listener;
+mod login;
+mod relay;
+mod reply;
+mod rsa;
+mod session;
+mod worker;
+
+pub use accounts::Accounts;
+pub use limits::Limits;
+pub use listener::{Frontend, Running, Runtime};

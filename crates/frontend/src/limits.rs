@@ -1,0 +1,39 @@
+//! What a client may use, and for how long.
+
+use std::time::Duration;
+
+/// Every limit of the client side. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at once, over all workers. One more gets error 1040.
+    pub client_connections: usize,
+    /// From accept to the end of the login.
+    pub handshake: Duration,
+    /// Between two commands. Longer, and the connection is closed with error 4031.
+    pub client_idle: Duration,
+    /// While a client does not read what it asked for.
+    pub client_write: Duration,
+    /// One packet of a client. A longer one gets error 1153.
+    pub max_packet: usize,
+    /// Prepared statements of one session. One more gets error 1461.
+    pub prepared_statements: usize,
+    /// The texts of a session's prepared statements together.
+    pub prepared_statement_bytes: usize,
+    /// After a request to stop, open statements and transactions get this long.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            client_connections: 10_000,
+            handshake: Duration::from_secs(10),
+            client_idle: Duration::from_secs(8 * 60 * 60),
+            client_write: Duration::from_secs(60),
+            max_packet: 64 * 1024 * 1024,
+            prepared_statements: 16_382,
+            prepared_statement_bytes: 16 * 1024 * 1024,
+            drain: Duration::from_secs(30),
+        }
+    }
+}

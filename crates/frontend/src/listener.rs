@@ -1,0 +1,202 @@
+//! Accepting clients and handing them to the workers.
+//!
+//! Each worker is a thread with a runtime of its own, so a session and its server connections never change threads. The acceptor
+//! runs on the caller's runtime and gives each client to the worker that has the fewest.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use backend::{PoolSettings, Pools};
+use classifier::Classifier;
+use router::Policy;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use topology::Published;
+
+use crate::accounts::Accounts;
+use crate::limits::Limits;
+use crate::rsa::LoginKey;
+use crate::worker::{Shared, Worker};
+
+/// Connections that the system completes before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// Accepted clients that wait for their worker at most; then accepting pauses.
+const ACCEPTED: usize = 256;
+
+/// Between two looks at the idle server connections.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// After a failed accept (no file descriptors left), so that the acceptor does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How the sessions are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// So many threads, each with a runtime of its own.
+    WorkerPerCore(usize),
+    /// One runtime that moves tasks between so many threads.
+    MultiThread(usize),
+}
+
+/// Everything that the frontend needs to be told.
+pub struct Frontend {
+    /// Where to listen. Port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// How to run sessions.
+    pub runtime: Runtime,
+    /// Limits of the client side.
+    pub limits: Limits,
+    /// Limits of the server side.
+    pub pools: PoolSettings,
+    /// Routing.
+    pub policy: Policy,
+    /// Who may log in.
+    pub accounts: Accounts,
+    /// The classifier.
+    pub classifier: Classifier,
+    /// The servers, as the monitor sees them.
+    pub servers: Published,
+    /// Ask every client for its full password, by RSA: for tests of that exchange.
+    pub force_full_authentication: bool,
+}
+
+/// A frontend that is listening.
+pub struct Running {
+    address: SocketAddr,
+    acceptor: tokio::task::JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+impl Frontend {
+    /// Binds the port and starts the workers. To be called on a tokio runtime, which runs the acceptor.
+    pub fn start(self) -> io::Result<Running> {
+        let listener = bind(self.listen)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            limits: self.limits,
+            policy: self.policy,
+            accounts: self.accounts,
+            classifier: self.classifier,
+            servers: self.servers,
+            login_key: LoginKey::generate().map_err(io::Error::other)?,
+            force_full_authentication: self.force_full_authentication,
+            drain: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            next_connection_id: AtomicU32::new(1),
+            clients: AtomicUsize::new(0),
+        });
+        let count = match self.runtime {
+            Runtime::WorkerPerCore(threads) => threads.max(1),
+            Runtime::MultiThread(_) => 1,
+        };
+        let pools = Pools::new(self.pools, count);
+        let mut seats = Vec::new();
+        let mut threads = Vec::new();
+        for index in 0..count {
+            let runtime = match self.runtime {
+                Runtime::WorkerPerCore(_) => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+                Runtime::MultiThread(threads) => {
+                    tokio::runtime::Builder::new_multi_thread().worker_threads(threads.max(1)).enable_all().build()?
+                }
+            };
+            let worker = Worker::new(Arc::clone(&shared), pools.worker(index));
+            let (sender, receiver) = mpsc::channel(ACCEPTED);
+            seats.push((Arc::clone(&worker), sender));
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || runtime.block_on(work(worker, receiver)))?;
+            threads.push(thread);
+        }
+        let acceptor = tokio::spawn(accept(listener, seats, Arc::clone(&shared)));
+        Ok(Running { address, acceptor, threads, shared })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Clients connected now.
+    pub fn clients(&self) -> usize {
+        self.shared.clients.load(Ordering::Relaxed)
+    }
+
+    /// Ends it: no new clients, idle ones leave at once, open statements and transactions get the time of `limits.drain`.
+    /// True if all had ended by themselves.
+    pub async fn drain(self) -> bool {
+        self.shared.drain.cancel();
+        let _ = self.acceptor.await;
+        let threads = self.threads;
+        let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        let in_time = tokio::time::timeout(self.shared.limits.drain, &mut ended).await.is_ok();
+        if !in_time {
+            self.shared.stop.cancel();
+            let _ = ended.await;
+        }
+        in_time
+    }
+}
+
+type Accepted = (std::net::TcpStream, SocketAddr);
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted proxy must not wait for the old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn accept(listener: TcpListener, seats: Vec<(Arc<Worker>, mpsc::Sender<Accepted>)>, shared: Arc<Shared>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shared.drain.cancelled() => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a client");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(stream) = stream.into_std() else { continue };
+        let Some((worker, sender)) = seats.iter().min_by_key(|(worker, _)| worker.load()) else { return };
+        // Seated here and not by the worker's thread, so that a burst is spread and cannot slip past the limit.
+        worker.seat();
+        if sender.send((stream, peer)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The life of a worker's thread.
+async fn work(worker: Arc<Worker>, mut accepted: mpsc::Receiver<Accepted>) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            client = accepted.recv() => match client {
+                Some((stream, peer)) => worker.adopt(stream, peer),
+                // The acceptor has ended: drain.
+                None => break,
+            },
+            _ = sweep.tick() => worker.pool.sweep(),
+        }
+    }
+    tokio::select! {
+        () = worker.finish() => {}
+        () = worker.shared.stop.cancelled() => {}
+    }
+}

@@ -1,0 +1,205 @@
+//! From an accepted socket to a client that has proved who it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use backend::{Account, Exchange, Link, LinkError};
+use bytes::BytesMut;
+use tokio::time::timeout;
+use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
+
+use crate::reply::{self, Refusal};
+use crate::worker::Shared;
+
+/// No packet of a login is longer, in bytes.
+const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
+
+/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression, query attributes, local files.
+pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
+    .union(Capabilities::FOUND_ROWS)
+    .union(Capabilities::LONG_FLAG)
+    .union(Capabilities::CONNECT_WITH_DB)
+    .union(Capabilities::NO_SCHEMA)
+    .union(Capabilities::ODBC)
+    .union(Capabilities::IGNORE_SPACE)
+    .union(Capabilities::PROTOCOL_41)
+    .union(Capabilities::INTERACTIVE)
+    .union(Capabilities::IGNORE_SIGPIPE)
+    .union(Capabilities::TRANSACTIONS)
+    .union(Capabilities::SECURE_CONNECTION)
+    .union(Capabilities::MULTI_STATEMENTS)
+    .union(Capabilities::MULTI_RESULTS)
+    .union(Capabilities::PS_MULTI_RESULTS)
+    .union(Capabilities::PLUGIN_AUTH)
+    .union(Capabilities::CONNECT_ATTRS)
+    .union(Capabilities::PLUGIN_AUTH_LENENC)
+    .union(Capabilities::SESSION_TRACK)
+    .union(Capabilities::DEPRECATE_EOF);
+
+/// `utf8mb4_general_ci`: known to every server and client.
+const GREETING_COLLATION: u8 = 45;
+
+/// A client that is logged in.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) link: Link,
+    pub(crate) account: Arc<Account>,
+    /// What both sides can do.
+    pub(crate) capabilities: Capabilities,
+    pub(crate) collation: u8,
+    pub(crate) schema: Option<Vec<u8>>,
+    pub(crate) connection_id: u32,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Why there is no client. It has been told, where that was possible.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoginError {
+    /// It took too long.
+    #[error("the login was not completed within timeouts.handshake")]
+    Timeout,
+    /// The connection broke, or the client broke the protocol.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// A packet could not be understood.
+    #[error("{0}")]
+    Malformed(#[from] wire::Malformed),
+    /// Unknown user or wrong password.
+    #[error("access denied for user {user:?}: {why}")]
+    Denied {
+        /// The name given.
+        user: String,
+        /// For the log; the client is not told.
+        why: &'static str,
+    },
+    /// It asked for something that is not offered.
+    #[error("the client asked for {0}, which is not offered")]
+    NotOffered(&'static str),
+    /// No random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
+}
+
+/// Greets the client and has it prove who it is, within the time allowed.
+pub(crate) async fn log_in(link: Link, peer: SocketAddr, connection_id: u32, shared: &Shared) -> Result<Client, LoginError> {
+    timeout(shared.limits.handshake, converse(link, peer, connection_id, shared)).await.unwrap_or(Err(LoginError::Timeout))
+}
+
+async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Shared) -> Result<Client, LoginError> {
+    let nonce = nonce()?;
+    let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
+    let mut greeting = BytesMut::new();
+    Greeting {
+        server_version: shared.server_version(),
+        connection_id,
+        nonce,
+        capabilities: OFFERED,
+        charset: GREETING_COLLATION,
+        status: StatusFlags::AUTOCOMMIT,
+        auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
+    }
+    .encode(&mut greeting);
+    exchange.send(&greeting).await?;
+
+    let payload = match exchange.receive().await {
+        Ok(payload) => payload,
+        Err(error) => {
+            let refusal = match &error {
+                LinkError::TooLarge => Some(Refusal::packet_too_large(LARGEST_LOGIN_PACKET)),
+                LinkError::OutOfOrder => Some(Refusal::out_of_order()),
+                _ => None,
+            };
+            if let Some(refusal) = refusal {
+                tell(exchange, &refusal).await;
+            }
+            return Err(error.into());
+        }
+    };
+    if Login::is_ssl_request(&payload) {
+        let refusal = Refusal::new(3159, b"HY000", "TLS is not offered here; connect without it");
+        tell(exchange, &refusal).await;
+        return Err(LoginError::NotOffered("TLS"));
+    }
+    let login = match Login::decode(&payload) {
+        Ok(login) => login,
+        Err(error) => {
+            tell(exchange, &Refusal::new(1043, b"08S01", format!("bad handshake: {error}"))).await;
+            return Err(error.into());
+        }
+    };
+    let account = shared.accounts.find(login.user);
+    if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {
+        let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
+        tell(exchange, &refusal).await;
+        return Err(LoginError::Denied { user: String::from_utf8_lossy(login.user).into_owned(), why });
+    }
+    let Some(account) = account else {
+        return Err(LoginError::Denied { user: String::from_utf8_lossy(login.user).into_owned(), why: "unknown user" });
+    };
+    let capabilities = login.capabilities & OFFERED;
+    let ok = reply::ok(0, StatusFlags::AUTOCOMMIT, capabilities);
+    exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
+    Ok(Client {
+        account,
+        capabilities,
+        collation: u8::try_from(login.collation).unwrap_or(GREETING_COLLATION),
+        schema: login.schema.filter(|schema| !schema.is_empty()).map(<[u8]>::to_vec),
+        connection_id,
+        peer,
+        link: exchange.into_link(),
+    })
+}
+
+/// The proof of the password. `Ok(Err(why))` is a client that has not given it.
+async fn authenticate(
+    exchange: &mut Exchange,
+    login: &Login<'_>,
+    account: Option<&Account>,
+    nonce: &[u8; 20],
+    shared: &Shared,
+) -> Result<Result<(), &'static str>, LoginError> {
+    let challenge = Challenge {
+        nonce: *nonce,
+        announced: Plugin::CachingSha2,
+        force_full: shared.force_full_authentication,
+        secure_transport: false,
+    };
+    let password = account.map(|account| account.password.as_slice());
+    let (mut proof, mut step) = ServerLogin::start(challenge, login, password);
+    loop {
+        step = match step {
+            ServerStep::Send(payload) => {
+                exchange.send(&payload).await?;
+                proof.on_packet(&exchange.receive().await?)
+            }
+            ServerStep::SendPublicKey => {
+                let mut payload = BytesMut::new();
+                AuthMoreData { data: shared.login_key.public_pem() }.encode(&mut payload);
+                exchange.send(&payload).await?;
+                proof.on_packet(&exchange.receive().await?)
+            }
+            ServerStep::DecryptPassword(encrypted) => proof.on_decrypted(shared.login_key.decrypt(&encrypted).as_deref()),
+            ServerStep::Accepted { send_first } => {
+                if let Some(payload) = send_first {
+                    exchange.send(&payload).await?;
+                }
+                return Ok(Ok(()));
+            }
+            ServerStep::Denied(why) => return Ok(Err(why)),
+        }
+    }
+}
+
+/// Sends an error; whether it arrives does not matter any more.
+async fn tell(mut exchange: Exchange, refusal: &Refusal) {
+    let packet = refusal.packet(0);
+    let _ = exchange.send(packet.get(wire::HEADER..).unwrap_or_default()).await;
+    exchange.into_link().close().await;
+}
+
+/// Twenty random bytes, as the protocol wants them.
+fn nonce() -> Result<[u8; 20], LoginError> {
+    let mut random = [0; 20];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| LoginError::NoRandomness)?;
+    Ok(wire::nonce_from_random(random))
+}

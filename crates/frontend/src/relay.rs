@@ -1,0 +1,276 @@
+//! Passing one response from a server to the client.
+//!
+//! Rows and column definitions are not decoded: the tracker looks at packet headers only, and the bytes go out from the buffer
+//! that they came into. Only the packets that end something are read. They are written anew where the client has negotiated
+//! less than the server connection: then it gets the EOF packets of old, and no session state.
+//!
+//! Memory is bounded by one read buffer on each side: while the client does not read, nothing is read from the server.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+use std::time::Duration;
+
+use backend::{Lease, Link, LinkError};
+use bytes::BytesMut;
+use tokio::time::timeout;
+use wire::{
+    Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange, StatusFlags, Step,
+    put_packet_with, state_changes,
+};
+
+/// While a response is awaited, so many bytes of a client's further commands are taken in at most.
+const READ_AHEAD: usize = 8 * 1024;
+
+/// What a response said beside its data.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The error that ended it.
+    pub(crate) error: Option<u16>,
+    /// The last status flags; `None` if the response had none.
+    pub(crate) status: Option<StatusFlags>,
+    /// The server says that the session's schema is now this.
+    pub(crate) schema: Option<Box<[u8]>>,
+    /// The server says that the session's state was changed in some way.
+    pub(crate) state_changed: bool,
+    /// For `COM_STMT_PREPARE`.
+    pub(crate) prepared: Option<wire::PrepareOk>,
+}
+
+/// Why a response could not be passed on to its end.
+#[derive(Debug)]
+pub(crate) enum RelayError {
+    /// The server's fault. If the client has got nothing yet, another server may be tried.
+    Server {
+        /// What happened.
+        error: LinkError,
+        /// Whether bytes of the response have gone to the client.
+        begun: bool,
+    },
+    /// The client is gone, or does not read.
+    Client,
+}
+
+/// One response on its way.
+pub(crate) struct Relay<'a> {
+    pub(crate) client: &'a mut Link,
+    /// What the client has negotiated.
+    pub(crate) capabilities: Capabilities,
+    pub(crate) write_limit: Duration,
+    pub(crate) server: &'a mut Lease,
+    /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
+    pub(crate) statement_id: Option<u32>,
+    /// Packets written anew, in order, before what lies ready in the server's inbox.
+    out: BytesMut,
+    /// Bytes at the front of the server's inbox that may go out unchanged.
+    ready: usize,
+    /// EOF packets inserted so far: what follows is numbered so much higher.
+    inserted: u8,
+    begun: bool,
+    outcome: Outcome,
+}
+
+impl<'a> Relay<'a> {
+    pub(crate) fn new(client: &'a mut Link, capabilities: Capabilities, write_limit: Duration, server: &'a mut Lease) -> Self {
+        Self {
+            client,
+            capabilities,
+            write_limit,
+            server,
+            statement_id: None,
+            out: BytesMut::new(),
+            ready: 0,
+            inserted: 0,
+            begun: false,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Passes on the response to a command that was sent.
+    pub(crate) async fn run(mut self, expect: Expect) -> Result<Outcome, RelayError> {
+        let mut tracker = ResponseTracker::new(expect, self.server.capabilities());
+        while !tracker.is_done() {
+            let unread = self.server.link.bytes_mut().get_mut(self.ready..).unwrap_or_default();
+            let step = tracker.next(unread, self.inserted).map_err(|error| self.server_failed(error.into()))?;
+            match step {
+                Step::Pass(length) => self.ready += length,
+                Step::Packet { kind, length } => self.packet(kind, length).map_err(|error| self.server_failed(error.into()))?,
+                Step::DefinitionsEnd => self.insert_eof(tracker.last_sequence()),
+                Step::NeedMore(total) => {
+                    self.flush().await?;
+                    self.server.link.reserve(total);
+                    self.fill().await?;
+                }
+                Step::Done => break,
+            }
+        }
+        self.server.response_ended();
+        self.flush().await?;
+        if let Some(status) = self.outcome.status {
+            self.server.note_status(status);
+        }
+        Ok(self.outcome)
+    }
+
+    /// Reads a packet of the server's inbox, behind what lies ready, and puts it, or what stands for it, in line.
+    fn packet(&mut self, kind: PacketKind, length: usize) -> Result<(), wire::Malformed> {
+        let from = self.server.capabilities();
+        let packet = self.server.link.bytes_mut().get_mut(self.ready..self.ready + length).unwrap_or_default();
+        let (Some(&sequence), Some(payload)) = (packet.get(HEADER - 1), packet.get(HEADER..)) else {
+            return Err(wire::Malformed::new("a packet shorter than its header"));
+        };
+        match kind {
+            PacketKind::Ok | PacketKind::RowsEnd => {
+                let ok = OkPacket::decode(payload, from)?;
+                self.outcome.status = Some(ok.status);
+                let is_end_of_rows = matches!(kind, PacketKind::RowsEnd);
+                let wants_eof = is_end_of_rows && !self.capabilities.contains(Capabilities::DEPRECATE_EOF);
+                let filtered = self.outcome.absorb(&ok)?;
+                let loses_state = !self.capabilities.contains(Capabilities::SESSION_TRACK)
+                    && (!ok.info.is_empty() || ok.status.contains(StatusFlags::SESSION_STATE_CHANGED));
+                if !(wants_eof || loses_state || filtered.is_some()) {
+                    self.ready += length;
+                    return Ok(());
+                }
+                let mut replacement = BytesMut::new();
+                put_packet_with(&mut replacement, sequence, |out| {
+                    if wants_eof {
+                        let status = ok.status - StatusFlags::SESSION_STATE_CHANGED;
+                        EofPacket { warnings: ok.warnings, status }.encode(out);
+                    } else {
+                        let header = if is_end_of_rows { 0xfe } else { 0x00 };
+                        let session_state = filtered.as_deref().unwrap_or(ok.session_state);
+                        let mut status = ok.status;
+                        status.set(StatusFlags::SESSION_STATE_CHANGED, !session_state.is_empty());
+                        OkPacket { session_state, status, ..ok }.encode(header, self.capabilities, out);
+                    }
+                });
+                self.replace(length, &replacement);
+            }
+            PacketKind::Err => {
+                self.outcome.error = Some(ErrPacket::decode(payload)?.code);
+                self.ready += length;
+            }
+            PacketKind::PrepareOk(prepared) => {
+                self.outcome.prepared = Some(prepared);
+                if let (Some(id), Some(place)) = (self.statement_id, packet.get_mut(HEADER + 1..HEADER + 5)) {
+                    place.copy_from_slice(&id.to_le_bytes());
+                }
+                self.ready += length;
+            }
+            PacketKind::LocalInfile => return Err(wire::Malformed::new("a request for a local file, which was never offered")),
+            PacketKind::ColumnCount(_) | PacketKind::DefinitionsEof | PacketKind::Text => self.ready += length,
+        }
+        Ok(())
+    }
+
+    /// The client knows no result without an EOF behind the definitions.
+    fn insert_eof(&mut self, last_sequence: u8) {
+        if self.capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            return;
+        }
+        let status = self.server.status() & (StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS | StatusFlags::NO_BACKSLASH_ESCAPES);
+        let mut eof = BytesMut::new();
+        put_packet_with(&mut eof, last_sequence.wrapping_add(1), |out| EofPacket { warnings: 0, status }.encode(out));
+        self.replace(0, &eof);
+        self.inserted = self.inserted.wrapping_add(1);
+    }
+
+    /// Moves what lies ready to `out`, then `replacement`, and drops the `length` bytes that it replaces.
+    fn replace(&mut self, length: usize, replacement: &[u8]) {
+        self.stage();
+        self.out.extend_from_slice(replacement);
+        self.server.link.consume(length);
+    }
+
+    fn stage(&mut self) {
+        self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
+        self.server.link.consume(self.ready);
+        self.ready = 0;
+    }
+
+    /// Sends what is in line, in one write.
+    async fn flush(&mut self) -> Result<(), RelayError> {
+        if self.out.is_empty() && self.ready == 0 {
+            return Ok(());
+        }
+        self.begun = true;
+        let write = async {
+            if self.out.is_empty() {
+                return self.client.send_from(&mut self.server.link, std::mem::take(&mut self.ready)).await;
+            }
+            self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
+            self.server.link.consume(std::mem::take(&mut self.ready));
+            self.client.send(&self.out).await?;
+            self.out.clear();
+            Ok(())
+        };
+        match timeout(self.write_limit, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(RelayError::Client),
+            Err(_) => {
+                tracing::info!(limit = ?self.write_limit, "closed a client that does not read its result (timeouts.client_write)");
+                Err(RelayError::Client)
+            }
+        }
+    }
+
+    /// Reads more from the server, and notices meanwhile if the client goes away.
+    async fn fill(&mut self) -> Result<(), RelayError> {
+        match fill_watching(&mut self.server.link, self.client).await {
+            Ok(Filled::Some) => Ok(()),
+            Ok(Filled::End) => Err(self.server_failed(LinkError::Closed)),
+            Ok(Filled::ClientGone) => Err(RelayError::Client),
+            Err(error) => Err(self.server_failed(error.into())),
+        }
+    }
+
+    fn server_failed(&self, error: LinkError) -> RelayError {
+        RelayError::Server { error, begun: self.begun }
+    }
+}
+
+impl Outcome {
+    /// Notes what an OK packet says of the session. Returns the state block without what only Pointsman asked for, if it had any.
+    fn absorb(&mut self, ok: &OkPacket<'_>) -> Result<Option<Vec<u8>>, wire::Malformed> {
+        if ok.session_state.is_empty() {
+            return Ok(None);
+        }
+        let mut has_own = false;
+        for change in state_changes(ok.session_state) {
+            match change? {
+                StateChange::Schema(schema) => self.schema = Some(Box::from(schema)),
+                StateChange::StateChanged(changed) => {
+                    self.state_changed |= changed;
+                    has_own = true;
+                }
+                _ => {}
+            }
+        }
+        if has_own { wire::without_state_changed(ok.session_state).map(Some) } else { Ok(None) }
+    }
+}
+
+enum Filled {
+    Some,
+    End,
+    ClientGone,
+}
+
+/// Fills the server's inbox. Meanwhile a client that closes its side is noticed, and a few commands ahead are taken in.
+async fn fill_watching(server: &mut Link, client: &mut Link) -> io::Result<Filled> {
+    poll_fn(|cx| {
+        if let Poll::Ready(read) = server.poll_fill(cx) {
+            return Poll::Ready(read.map(|count| if count == 0 { Filled::End } else { Filled::Some }));
+        }
+        while client.bytes().len() < READ_AHEAD {
+            match client.poll_fill(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Ok(Filled::ClientGone)),
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}

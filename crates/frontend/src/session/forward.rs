@@ -1,0 +1,399 @@
+//! One statement: decide, get the connection, bring it to the session's state, send, pass the answer on, and note what it did.
+
+use backend::{ConnectError, Link, LinkError, ServerConnection};
+use bytes::BytesMut;
+use classifier::{Effects, Pin, SessionEffect, Statement, Track, Verb};
+use router::{Because, Decision, Denial, Route, SessionView};
+use topology::ServerId;
+use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with};
+
+use super::prepared::OnServer;
+use super::{Core, Ended, Held};
+use crate::relay::{Outcome, Relay, RelayError};
+use crate::reply::{self, Refusal};
+
+/// Servers that one statement tries at most.
+const ATTEMPTS: usize = 3;
+
+/// What is to be sent: a command that stands in the first `length` bytes of the client's inbox.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    length: usize,
+    expect: Expect,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// As it stands.
+    Whole,
+    /// A statement to prepare, which the client will know by this number.
+    Prepare(u32),
+    /// The execution of the statement that the client knows by this number.
+    Execute(u32),
+}
+
+impl Request {
+    pub(super) fn whole(length: usize, expect: Expect) -> Self {
+        Self { length, expect, what: What::Whole }
+    }
+
+    pub(super) fn prepare(length: usize, id: u32) -> Self {
+        Self { length, expect: Expect::Prepare, what: What::Prepare(id) }
+    }
+
+    pub(super) fn execute(length: usize, id: u32) -> Self {
+        Self { length, expect: Expect::Query, what: What::Execute(id) }
+    }
+}
+
+/// Why a statement was not answered by the server that was tried.
+enum Failure {
+    /// There is no connection. Nothing was sent.
+    Connect(ConnectError),
+    /// The server refused to be brought to the session's state, or to prepare the statement. The statement did not run, or it
+    /// was a read whose answer is thrown away with the connection.
+    Setup(ErrOwned),
+    /// The connection broke before anything was sent on it.
+    LostBefore,
+    /// The connection broke afterwards.
+    Lost {
+        /// How.
+        error: LinkError,
+        /// Whether the client has got part of the answer.
+        begun: bool,
+    },
+    /// The client's packet is not what it should be.
+    ClientMisbehaved(Malformed),
+    /// Nobody is there to get the answer.
+    ClientGone,
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        Self::Lost { error, begun: false }
+    }
+}
+
+impl Core {
+    /// Has a statement answered, by a server or with an error, and consumes it from the client's inbox.
+    pub(super) async fn forward(&mut self, client: &mut Link, statement: &Statement, request: Request) -> Result<(), Ended> {
+        self.forward_prepare(client, statement, request).await.map(|_| ())
+    }
+
+    /// The same for `COM_STMT_PREPARE`, which gives something to keep.
+    pub(super) async fn forward_prepare(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        request: Request,
+    ) -> Result<Option<PrepareOk>, Ended> {
+        let mut unread = Unread(request.length);
+        let outcome = self.forward_unread(client, statement, request, &mut unread).await;
+        unread.consume(client);
+        outcome
+    }
+
+    async fn forward_unread(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        request: Request,
+        unread: &mut Unread,
+    ) -> Result<Option<PrepareOk>, Ended> {
+        let mut failed: Vec<ServerId> = Vec::new();
+        loop {
+            let route = match self.decide(statement, &failed) {
+                Decision::Forward(route) => route,
+                Decision::Refuse(denial) => return self.refuse(client, denial).await,
+            };
+            tracing::debug!(
+                connection = self.connection_id,
+                server = route.server.0,
+                because = route.because.label(),
+                class = statement.because.label(),
+                verb = ?statement.verb,
+                "routed"
+            );
+            let failure = match self.attempt(client, statement, request, route, unread).await {
+                Ok(outcome) => {
+                    self.settle(statement, &request, route.server, &outcome);
+                    return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
+                }
+                Err(failure) => failure,
+            };
+            let is_lost_state = self.forget(route.server);
+            failed.push(route.server);
+            let may_try_again = match &failure {
+                Failure::Connect(_) | Failure::Setup(_) | Failure::LostBefore => true,
+                Failure::Lost { begun, .. } => !begun && statement.track() == Track::Replica && !matches!(request.what, What::Prepare(_)),
+                Failure::ClientMisbehaved(_) | Failure::ClientGone => false,
+            };
+            if may_try_again && !is_lost_state && failed.len() < ATTEMPTS && self.leads_elsewhere(statement, &failed, &failure) {
+                self.log_failure(route.server, &failure);
+                continue;
+            }
+            return self.give_up(client, statement, route.server, failure, is_lost_state).await;
+        }
+    }
+
+    fn decide(&self, statement: &Statement, failed: &[ServerId]) -> Decision {
+        let held: Vec<ServerId> = match statement.track() {
+            Track::Session | Track::Previous => self.held.iter().map(|held| held.lease.server()).collect(),
+            Track::Replica | Track::Primary => Vec::new(),
+        };
+        let view = SessionView {
+            transaction: self.binding.transaction(),
+            bond: self.binding.bond(),
+            home: self.binding.home(),
+            previous: self.binding.previous().filter(|server| self.is_held(*server)),
+            held: &held,
+            avoid: failed,
+        };
+        self.worker.decide(statement, &view)
+    }
+
+    /// Whether another attempt would go to a server that has not failed, or to one whose dead connection was just replaced.
+    fn leads_elsewhere(&self, statement: &Statement, failed: &[ServerId], failure: &Failure) -> bool {
+        match self.decide(statement, failed) {
+            Decision::Forward(route) => {
+                let times = failed.iter().filter(|server| **server == route.server).count();
+                times == 0 || (times == 1 && matches!(failure, Failure::LostBefore))
+            }
+            Decision::Refuse(_) => false,
+        }
+    }
+
+    /// One try on one server.
+    async fn attempt(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        request: Request,
+        route: Route,
+        unread: &mut Unread,
+    ) -> Result<Outcome, Failure> {
+        if let Some(server) = route.end_first {
+            self.end_transaction_on(server).await;
+        }
+        let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
+        let index = self.connect(route.server).await?;
+        let limits = &self.worker.shared.limits;
+        let Self { held, state, statements, .. } = self;
+        let Some(Held { lease, prepared }) = held.get_mut(index) else { return Err(Failure::LostBefore) };
+
+        let mut out = BytesMut::new();
+        let mut own_responses = lease.catch_up(state, &mut out);
+        // A statement that may write must not run if the state could not be set: then it waits for the answers. A read does not.
+        if own_responses > 0 && !is_retried {
+            lease.link.send(&out).await.map_err(|error| Failure::from(LinkError::from(error)))?;
+            out.clear();
+            receive_own(lease, std::mem::take(&mut own_responses)).await?;
+        }
+        if let What::Execute(id) = request.what {
+            if !prepared.contains_key(&id) {
+                if own_responses > 0 {
+                    lease.link.send(&out).await.map_err(|error| Failure::from(LinkError::from(error)))?;
+                    out.clear();
+                    receive_own(lease, std::mem::take(&mut own_responses)).await?;
+                }
+                let sql = statements.get(id).map(|statement| &*statement.sql).unwrap_or_default();
+                let on_server = prepare_own(lease, sql).await?;
+                prepared.insert(id, OnServer::new(on_server.statement_id));
+            }
+            let Some(on_server) = prepared.get_mut(&id) else { return Err(Failure::LostBefore) };
+            let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
+                return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
+            };
+            Self::put_execution(statements, id, on_server, &payload, &mut out).map_err(Failure::ClientMisbehaved)?;
+        } else if !out.is_empty() {
+            out.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
+        }
+
+        lease.expect_responses(1);
+        let bytes = if out.is_empty() { client.bytes().get(..request.length).unwrap_or_default() } else { &out };
+        lease.link.send(bytes).await.map_err(|error| Failure::from(LinkError::from(error)))?;
+        drop(out);
+        if !is_retried {
+            // Frees what may be many megabytes, and lets the relay watch the client.
+            unread.consume(client);
+        }
+        if own_responses > 0 {
+            receive_own(lease, own_responses).await?;
+        }
+        let mut relay = Relay::new(client, self.capabilities, limits.client_write, lease);
+        if let What::Prepare(id) = request.what {
+            relay.statement_id = Some(id);
+        }
+        let outcome = relay.run(request.expect).await.map_err(|error| match error {
+            RelayError::Server { error, begun } => Failure::Lost { error, begun },
+            RelayError::Client => Failure::ClientGone,
+        })?;
+        if let (What::Prepare(id), Some(on_server), None) = (request.what, &outcome.prepared, outcome.error) {
+            prepared.insert(id, OnServer::new(on_server.statement_id));
+        }
+        Ok(outcome)
+    }
+
+    /// The place of the connection to this server among those held; a new one if there is none that is alive.
+    async fn connect(&mut self, server: ServerId) -> Result<usize, Failure> {
+        if let Some(index) = self.held.iter().position(|held| held.lease.server() == server) {
+            let is_alive = self.held.get(index).is_some_and(|held| held.lease.is_clean() && held.lease.link.is_quiet());
+            return if is_alive { Ok(index) } else { Err(Failure::LostBefore) };
+        }
+        let lease = self.worker.pool.lease(server, &self.options, &self.state).await.map_err(Failure::Connect)?;
+        self.held.push(Held { lease, prepared: super::PreparedOn::default() });
+        Ok(self.held.len() - 1)
+    }
+
+    fn is_held(&self, server: ServerId) -> bool {
+        self.held.iter().any(|held| held.lease.server() == server)
+    }
+
+    /// A `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
+    async fn end_transaction_on(&mut self, server: ServerId) {
+        let limit = self.worker.shared.limits.handshake;
+        self.binding.transaction_ended();
+        let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) else { return };
+        let mut command = vec![wire::COM_QUERY];
+        command.extend_from_slice(b"COMMIT");
+        if !matches!(held.lease.run_own(&command, limit).await, Ok(Ok(()))) {
+            self.forget(server);
+        }
+    }
+
+    /// Drops the connection to a server; true if the session loses something with it that it cannot do without.
+    fn forget(&mut self, server: ServerId) -> bool {
+        let Some(index) = self.held.iter().position(|held| held.lease.server() == server) else { return false };
+        self.held.swap_remove(index);
+        self.binding.loses_with(server)
+    }
+
+    /// A statement was answered: what did it change?
+    fn settle(&mut self, statement: &Statement, request: &Request, server: ServerId, outcome: &Outcome) {
+        if outcome.error.is_none() {
+            self.remember(statement);
+            self.binding.succeeded(statement, server);
+        } else if statement.verb == Verb::Batch && !statement.session.is_empty() {
+            // Some of its parts ran, and which is not known.
+            self.binding.pin(Pin::Connection, server);
+        }
+        self.binding.answered(statement, server, outcome.status);
+        if let Some(schema) = &outcome.schema {
+            self.state.use_schema(schema);
+        }
+        let is_unforeseen = outcome.state_changed
+            && statement.session.is_empty()
+            && !statement.effects.contains(Effects::CHANGE_SESSION)
+            && matches!(request.what, What::Whole | What::Execute(_));
+        if is_unforeseen {
+            // A procedure that sets variables or makes temporary tables: what exactly, the server does not say.
+            self.binding.pin(Pin::Connection, server);
+        }
+        if let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) {
+            held.lease.applied.follow(&self.state);
+        }
+    }
+
+    /// Notes what is to be repeated on the session's other connections.
+    fn remember(&mut self, statement: &Statement) {
+        for effect in &statement.session {
+            let is_noted = match effect {
+                SessionEffect::Use(schema) => {
+                    self.state.use_schema(schema);
+                    true
+                }
+                SessionEffect::Set { name, sql } => self.state.set(name, sql),
+                SessionEffect::SetCharset { sql, .. } => self.state.set("names", sql),
+                _ => true,
+            };
+            if !is_noted {
+                self.binding.pin_anywhere(Pin::Connection);
+            }
+        }
+    }
+
+    async fn refuse(&mut self, client: &mut Link, denial: Denial) -> Result<Option<PrepareOk>, Ended> {
+        let refusal = Refusal::from(denial);
+        match denial {
+            Denial::TransactionLost | Denial::PinLost => Err(self.dismiss(client, &refusal, 1).await),
+            _ => self.reply(client, &refusal).await.map(|()| None),
+        }
+    }
+
+    /// The last word to the client on a statement that no server has answered.
+    async fn give_up(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        server: ServerId,
+        failure: Failure,
+        is_lost_state: bool,
+    ) -> Result<Option<PrepareOk>, Ended> {
+        self.log_failure(server, &failure);
+        let refusal = match failure {
+            Failure::ClientGone => return Err(Ended),
+            // The client has half an answer: it must not take the rest of the stream for the other half.
+            Failure::Lost { begun: true, .. } => return Err(Ended),
+            Failure::Lost { error, begun: false } => {
+                let may_have_written = !(Effects::READ_DATA | Effects::CHANGE_SESSION).contains(statement.effects);
+                let refusal = Refusal::server_lost(may_have_written, &error.to_string());
+                return Err(self.dismiss(client, &refusal, 1).await);
+            }
+            Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
+            Failure::Setup(error) | Failure::Connect(ConnectError::Refused { error, .. }) => {
+                let packet = reply::server_error(&error, 1);
+                let sent = client.send(&packet).await.map_err(|_| Ended);
+                return if is_lost_state { Err(Ended) } else { sent.map(|()| None) };
+            }
+            Failure::Connect(error) => Refusal::from(&error),
+            Failure::ClientMisbehaved(malformed) => Refusal::malformed(&malformed),
+        };
+        if is_lost_state { Err(self.dismiss(client, &refusal, 1).await) } else { self.reply(client, &refusal).await.map(|()| None) }
+    }
+
+    fn log_failure(&self, server: ServerId, failure: &Failure) {
+        let connection = self.connection_id;
+        let server = server.0;
+        match failure {
+            Failure::Connect(error) => tracing::warn!(connection, server, %error, "no connection for a statement"),
+            Failure::Setup(error) => {
+                let message = String::from_utf8_lossy(&error.message);
+                tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
+            }
+            Failure::Lost { error, begun } => tracing::warn!(connection, server, %error, begun, "lost a server during a statement"),
+            Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
+            Failure::ClientMisbehaved(error) => tracing::info!(connection, %error, "a client broke the protocol"),
+            Failure::ClientGone => tracing::debug!(connection, "a client left during its statement"),
+        }
+    }
+}
+
+/// The bytes of the client's inbox that belong to the statement under way.
+struct Unread(usize);
+
+impl Unread {
+    fn consume(&mut self, client: &mut Link) {
+        client.consume(std::mem::take(&mut self.0));
+    }
+}
+
+/// Reads the answers to what brought a connection to the session's state.
+async fn receive_own(connection: &mut ServerConnection, count: u32) -> Result<(), Failure> {
+    for _ in 0..count {
+        connection.receive_own().await?.map_err(Failure::Setup)?;
+    }
+    Ok(())
+}
+
+/// Prepares a statement on one more server, without the client.
+async fn prepare_own(connection: &mut ServerConnection, sql: &[u8]) -> Result<PrepareOk, Failure> {
+    let mut packet = BytesMut::new();
+    put_packet_with(&mut packet, 0, |payload| {
+        payload.extend_from_slice(&[wire::COM_STMT_PREPARE]);
+        payload.extend_from_slice(sql);
+    });
+    connection.expect_responses(1);
+    connection.link.send(&packet).await.map_err(LinkError::from)?;
+    connection.receive_prepared().await?.map_err(Failure::Setup)
+}

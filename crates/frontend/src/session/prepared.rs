@@ -1,0 +1,236 @@
+//! Prepared statements of the binary protocol.
+//!
+//! The client knows a statement by one number; each server connection that has prepared it knows it by another. A statement is
+//! prepared on a server when it is first needed there. Long data is kept here until the statement is executed, so that it goes
+//! to whichever server executes it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use classifier::Statement;
+use wire::{put_packet_with, Malformed};
+
+use super::{Core, Ended};
+use crate::reply::Refusal;
+use crate::session::forward::Request;
+
+/// The statements that a client has prepared.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    by_id: HashMap<u32, Prepared>,
+    last_id: u32,
+    text_bytes: usize,
+    long_data_bytes: usize,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) sql: Box<[u8]>,
+    pub(super) verdict: Arc<Statement>,
+    pub(super) params: u16,
+    /// Two bytes for each parameter, as last bound; clients send them only when they change.
+    types: Option<Arc<[u8]>>,
+    /// By parameter; `Err` once it was too much.
+    long_data: Result<Vec<(u16, Vec<u8>)>, TooLong>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TooLong;
+
+/// What one server connection has prepared: by the client's number, the server's and the parameter types bound there.
+pub(super) type PreparedOn = HashMap<u32, OnServer>;
+
+#[derive(Debug, Clone)]
+pub(super) struct OnServer {
+    pub(super) id: u32,
+    types: Option<Arc<[u8]>>,
+}
+
+impl OnServer {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, types: None }
+    }
+}
+
+impl Statements {
+    pub(super) fn get(&self, id: u32) -> Option<&Prepared> {
+        self.by_id.get(&id)
+    }
+
+    fn next_id(&mut self) -> u32 {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1).max(1);
+            if !self.by_id.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    fn add(&mut self, id: u32, sql: Box<[u8]>, verdict: Arc<Statement>, params: u16) {
+        self.text_bytes += sql.len();
+        self.by_id.insert(id, Prepared { sql, verdict, params, types: None, long_data: Ok(Vec::new()) });
+    }
+
+    fn remove(&mut self, id: u32) -> bool {
+        self.forget_long_data(id);
+        let removed = self.by_id.remove(&id);
+        self.text_bytes -= removed.as_ref().map_or(0, |prepared| prepared.sql.len());
+        removed.is_some()
+    }
+
+    /// Keeps a piece of a parameter. The protocol has no answer to it: what is wrong is said when the statement is executed.
+    pub(super) fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], limit: usize) {
+        let Some(prepared) = self.by_id.get_mut(&id) else { return };
+        let Ok(pieces) = &mut prepared.long_data else { return };
+        if self.long_data_bytes.saturating_add(data.len()) > limit {
+            self.long_data_bytes -= pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+            prepared.long_data = Err(TooLong);
+            return;
+        }
+        self.long_data_bytes += data.len();
+        match pieces.iter_mut().find(|(of, _)| *of == parameter) {
+            Some((_, piece)) => piece.extend_from_slice(data),
+            None => pieces.push((parameter, data.to_vec())),
+        }
+    }
+
+    /// True if there is such a statement.
+    pub(super) fn forget_long_data(&mut self, id: u32) -> bool {
+        let Some(prepared) = self.by_id.get_mut(&id) else { return false };
+        if let Ok(pieces) = std::mem::replace(&mut prepared.long_data, Ok(Vec::new())) {
+            self.long_data_bytes -= pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+        }
+        true
+    }
+}
+
+impl Prepared {
+    /// Notes the parameter types of a `COM_STMT_EXECUTE`, if it has some.
+    fn note_types(&mut self, types: Option<&[u8]>) {
+        if let Some(types) = types
+            && self.types.as_deref() != Some(types)
+        {
+            self.types = Some(Arc::from(types));
+        }
+    }
+}
+
+impl Core {
+    /// `COM_STMT_PREPARE`: on the server where it would run now.
+    pub(super) async fn prepare(
+        &mut self,
+        client: &mut backend::Link,
+        statement: Statement,
+        sql: Box<[u8]>,
+        length: usize,
+    ) -> Result<(), Ended> {
+        let limits = &self.worker.shared.limits;
+        let is_too_many = self.statements.by_id.len() >= limits.prepared_statements
+            || self.statements.text_bytes.saturating_add(sql.len()) > limits.prepared_statement_bytes;
+        if is_too_many {
+            // ER_MAX_PREPARED_STMT_COUNT_REACHED
+            let refusal = Refusal::new(
+                1461,
+                b"42000",
+                format!(
+                    "cannot prepare more statements in this session; limits.prepared_statements is {}, limits.prepared_statement_bytes is {}",
+                    limits.prepared_statements, limits.prepared_statement_bytes
+                ),
+            );
+            client.consume(length);
+            return self.reply(client, &refusal).await;
+        }
+        let id = self.statements.next_id();
+        let verdict = Arc::new(statement);
+        // Preparing changes nothing but the session's own list: its effects come with the execution.
+        let preparing = Statement { session: Vec::new(), ..(*verdict).clone() };
+        let request = Request::prepare(length, id);
+        let prepared = self.forward_prepare(client, &preparing, request).await?;
+        if let Some(prepared) = prepared {
+            self.statements.add(id, sql, verdict, prepared.params);
+        }
+        Ok(())
+    }
+
+    /// `COM_STMT_EXECUTE`.
+    pub(super) async fn execute(&mut self, client: &mut backend::Link, id: u32, length: usize) -> Result<(), Ended> {
+        let Some(prepared) = self.statements.get(id) else {
+            client.consume(length);
+            return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
+        };
+        if prepared.long_data.is_err() {
+            client.consume(length);
+            self.statements.forget_long_data(id);
+            let limit = self.worker.shared.limits.max_packet;
+            let refusal = Refusal::new(1105, b"HY000", format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"));
+            return self.reply(client, &refusal).await;
+        }
+        let verdict = Arc::clone(&prepared.verdict);
+        let outcome = self.forward(client, &verdict, Request::execute(length, id)).await;
+        self.statements.forget_long_data(id);
+        outcome
+    }
+
+    /// `COM_STMT_CLOSE` has no answer.
+    pub(super) async fn close_statement(&mut self, id: u32) -> Result<(), Ended> {
+        self.statements.remove(id);
+        let mut lost = Vec::new();
+        for held in &mut self.held {
+            let Some(on_server) = held.prepared.remove(&id) else { continue };
+            let mut packet = BytesMut::new();
+            put_packet_with(&mut packet, 0, |payload| {
+                payload.extend_from_slice(&[wire::COM_STMT_CLOSE]);
+                payload.extend_from_slice(&on_server.id.to_le_bytes());
+            });
+            if held.lease.link.send(&packet).await.is_err() {
+                lost.push(held.lease.server());
+            }
+        }
+        // A broken connection is noticed, and reported, by the next statement that needs it; a replica's is just replaced.
+        self.held.retain(|held| !lost.contains(&held.lease.server()) || self.binding.loses_with(held.lease.server()));
+        Ok(())
+    }
+
+    /// Writes what executes statement `id` on a server that knows it as `on_server`: long data, then the execution with the
+    /// client's own parameters. `payload` is the client's `COM_STMT_EXECUTE`.
+    pub(super) fn put_execution(
+        statements: &mut Statements,
+        id: u32,
+        on_server: &mut OnServer,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), Malformed> {
+        let Some(prepared) = statements.by_id.get_mut(&id) else { return Err(Malformed::new("an unknown statement")) };
+        let wire::Command::Execute(execute) = wire::Command::parse(payload)? else {
+            return Err(Malformed::new("not a COM_STMT_EXECUTE"));
+        };
+        if let Ok(pieces) = &prepared.long_data {
+            for (parameter, data) in pieces {
+                put_packet_with(out, 0, |payload| {
+                    payload.extend_from_slice(&[wire::COM_STMT_SEND_LONG_DATA]);
+                    payload.extend_from_slice(&on_server.id.to_le_bytes());
+                    payload.extend_from_slice(&parameter.to_le_bytes());
+                    payload.extend_from_slice(data);
+                });
+            }
+        }
+        if prepared.params == 0 {
+            put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, None));
+            return Ok(());
+        }
+        let parameters = wire::execute_parameters(execute.rest, prepared.params)?;
+        prepared.note_types(parameters.types);
+        let is_known_there = match (&prepared.types, &on_server.types) {
+            (Some(here), Some(there)) => Arc::ptr_eq(here, there),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        // The types go along when the client sent them and when this server has not seen them yet.
+        let types = if is_known_there { parameters.types } else { prepared.types.as_deref() };
+        put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, Some((&parameters, types))));
+        on_server.types.clone_from(&prepared.types);
+        Ok(())
+    }
+}

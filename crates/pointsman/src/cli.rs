@@ -1,0 +1,86 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A replication-aware SQL routing proxy for MySQL and MariaDB.
+///
+/// Point your application's DSN at Pointsman: writes go to the primary, reads go to replicas that are fresh enough.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit codes: 0 good, 1 failed, 2 wrong usage or configuration.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy until SIGTERM or SIGINT, then let open statements finish.
+    Run(RunOptions),
+    /// Check a configuration file and list all its mistakes.
+    Check {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Say how a statement is classified, where it may run, and why. Needs no server.
+    Explain(ExplainRequest),
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The configuration file.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+    /// How sessions are spread over threads. The default is the faster one; the other is there for measurements.
+    #[arg(long, value_enum, default_value_t = RuntimeKind::WorkerPerCore, hide = true)]
+    pub(crate) runtime: RuntimeKind,
+    /// Ask every client for its password in full: for tests of that exchange.
+    #[arg(long, hide = true)]
+    pub(crate) force_full_authentication: bool,
+}
+
+/// The two ways to spread sessions over threads.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RuntimeKind {
+    WorkerPerCore,
+    MultiThread,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainRequest {
+    /// The statement.
+    pub(crate) sql: String,
+    /// The servers' grammar.
+    #[arg(long, value_enum, default_value_t = Engine::Mysql)]
+    pub(crate) engine: Engine,
+    /// The session's `sql_mode`.
+    #[arg(long, default_value = "")]
+    pub(crate) sql_mode: String,
+    /// The session's character set.
+    #[arg(long, default_value = "utf8mb4")]
+    pub(crate) charset: String,
+    /// The session's default schema.
+    #[arg(long)]
+    pub(crate) schema: Option<String>,
+}
+
+/// The servers' kind.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Engine {
+    Mysql,
+    Mariadb,
+}
+
+/// Prints an answer. A reader that has gone away is no failure of ours worth words.
+pub(crate) fn say(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

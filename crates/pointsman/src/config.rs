@@ -1,0 +1,225 @@
+//! The configuration file: one TOML file, read into types that cannot be wrong, or a list of all its mistakes.
+//!
+//! `config/pointsman.toml` documents every key; a test holds that file and the defaults here together.
+
+mod reader;
+mod units;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use backend::{Account, Target};
+use toml::de::DeTable;
+
+use self::reader::{Mistakes, Section};
+use self::units::{Address, Level, Period, Size};
+
+/// A whole configuration.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) threads: usize,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) monitor: Monitor,
+    pub(crate) max_lag: Duration,
+    pub(crate) users: Vec<Account>,
+    pub(crate) limits: frontend::Limits,
+    pub(crate) server_connections: usize,
+    pub(crate) digest_cache: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) lease_timeout: Duration,
+    pub(crate) server_idle: Duration,
+    pub(crate) log: Log,
+}
+
+/// One `[[servers]]`.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) target: Target,
+    pub(crate) weight: u32,
+}
+
+/// `[monitor]`.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    pub(crate) account: Account,
+    pub(crate) interval: Duration,
+    pub(crate) position_interval: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) query_timeout: Duration,
+    pub(crate) failures: u32,
+}
+
+/// `[log]`.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) level: Level,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is wrong with a configuration, all of it.
+#[derive(Debug)]
+pub(crate) struct Invalid {
+    path: String,
+    mistakes: Vec<String>,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.mistakes.len();
+        write!(f, "{} has {count} {}", self.path, if count == 1 { "mistake" } else { "mistakes" })?;
+        self.mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn load(path: &Path) -> Result<Self, Invalid> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map_err(|mistakes| Invalid { path: name, mistakes }),
+            Err(error) => Err(Invalid { path: name, mistakes: vec![format!("it cannot be read: {error}")] }),
+        }
+    }
+
+    /// Reads a text; the mistakes are in the order of their lines.
+    pub(crate) fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mistakes = Mistakes::new(text);
+        for error in &errors {
+            mistakes.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
+        }
+        // What cannot be parsed leaves holes, and complaints about those would only confuse.
+        let config = if errors.is_empty() { Self::read(Section::new(&table, "", &mistakes)) } else { None };
+        match (config, mistakes.into_sorted()) {
+            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
+            (_, mistakes) => Err(mistakes),
+        }
+    }
+
+    fn read(mut file: Section<'_>) -> Option<Self> {
+        let mut listen = file.section("listen");
+        let address = listen.optional("address", SocketAddr::from(([127, 0, 0, 1], 6033)));
+        let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
+        listen.finish();
+
+        let servers = file.sections("servers").into_iter().map(server).collect::<Vec<_>>();
+        if servers.is_empty() {
+            file.complain("there is no [[servers]]: list every server of the replication set");
+        }
+        duplicates(&file, "servers", servers.iter().flatten().map(|server| server.name.clone()));
+
+        let monitor = monitor(file.section("monitor"));
+
+        let mut routing = file.section("routing");
+        let max_lag = routing.optional("max_lag", Period(Duration::from_secs(1))).0;
+        routing.finish();
+
+        let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
+        if users.is_empty() {
+            file.complain("there is no [[users]]: list every user that applications log in with");
+        }
+        duplicates(&file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.user).into_owned()));
+
+        let default = frontend::Limits::default();
+        let mut limits = file.section("limits");
+        let mut timeouts = file.section("timeouts");
+        let mut period = |key, default| timeouts.optional(key, Period(default)).0;
+        let config_limits = frontend::Limits {
+            client_connections: limits.positive("client_connections", default.client_connections),
+            max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
+            prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
+            prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
+            handshake: period("handshake", default.handshake),
+            client_idle: period("client_idle", default.client_idle),
+            client_write: period("client_write", default.client_write),
+            drain: period("drain", default.drain),
+        };
+        let server_connections = limits.positive("server_connections", 200);
+        let digest_cache = limits.positive("digest_cache", 16_384);
+        let connect_timeout = period("connect", Duration::from_secs(3));
+        let lease_timeout = period("lease", Duration::from_secs(5));
+        let server_idle = period("server_idle", Duration::from_secs(60));
+        limits.finish();
+        timeouts.finish();
+
+        let mut log = file.section("log");
+        let log_settings =
+            Log { level: log.optional("level", Level::default()), format: log.optional("format", LogFormat::Human) };
+        log.finish();
+        file.finish();
+
+        Some(Self {
+            listen: address,
+            threads: threads.max(1),
+            servers: servers.into_iter().collect::<Option<_>>()?,
+            monitor: monitor?,
+            max_lag,
+            users: users.into_iter().collect::<Option<_>>()?,
+            limits: config_limits,
+            server_connections,
+            digest_cache,
+            connect_timeout,
+            lease_timeout,
+            server_idle,
+            log: log_settings,
+        })
+    }
+}
+
+fn server(mut section: Section<'_>) -> Option<Server> {
+    let name = section.required::<String>("name");
+    let address = section.required::<Address>("address");
+    let weight = section.optional("weight", 1);
+    section.finish();
+    Some(Server { name: name?, target: address?.0, weight })
+}
+
+fn monitor(mut section: Section<'_>) -> Option<Monitor> {
+    let user = section.required::<String>("user");
+    let password = section.secret("password");
+    let mut period = |key, default| section.optional(key, Period(Duration::from_millis(default))).0;
+    let interval = period("interval", 250);
+    let position_interval = period("position_interval", 50);
+    let connect_timeout = period("connect_timeout", 2000);
+    let query_timeout = period("query_timeout", 1000);
+    let failures = section.optional("failures", 3);
+    section.finish();
+    let account = Account { user: user?.into_bytes(), password: password?.into_bytes() };
+    Some(Monitor { account, interval, position_interval, connect_timeout, query_timeout, failures })
+}
+
+fn user(mut section: Section<'_>) -> Option<Account> {
+    let name = section.required::<String>("name");
+    let password = section.secret("password");
+    section.finish();
+    Some(Account { user: name?.into_bytes(), password: password?.into_bytes() })
+}
+
+fn duplicates(file: &Section<'_>, list: &str, names: impl Iterator<Item = String>) {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if seen.contains(&name) {
+            file.complain(&format!("two [[{list}]] have the name {name:?}"));
+        }
+        seen.insert(name);
+    }
+}
+
+#[cfg(test)]
+mod tests;

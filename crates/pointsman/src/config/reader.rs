@@ -1,0 +1,196 @@
+//! Walking over a parsed file and collecting what is wrong with it, each mistake with its line.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+/// A name that differs from a known one by more than this is no typing mistake.
+const SIMILAR: f64 = 0.7;
+
+/// All that was found so far.
+pub(super) struct Mistakes<'a> {
+    text: &'a str,
+    /// By place in the text.
+    found: RefCell<Vec<(usize, String)>>,
+}
+
+impl<'a> Mistakes<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, found: RefCell::default() }
+    }
+
+    pub(super) fn add(&self, place: usize, message: String) {
+        self.found.borrow_mut().push((place, message));
+    }
+
+    /// `line 3: ...`, first line first.
+    pub(super) fn into_sorted(self) -> Vec<String> {
+        let mut found = self.found.into_inner();
+        found.sort();
+        let line = |place| self.text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
+        found.into_iter().map(|(place, message)| format!("line {}: {message}", line(place))).collect()
+    }
+}
+
+/// One table of the file. Each key that is read is crossed off; what is left at [`Section::finish`] is unknown.
+pub(super) struct Section<'a> {
+    /// `None` where the file has no such table: all its keys have their defaults.
+    table: Option<&'a DeTable<'a>>,
+    name: String,
+    place: usize,
+    known: BTreeSet<&'static str>,
+    mistakes: &'a Mistakes<'a>,
+}
+
+impl<'a> Section<'a> {
+    /// The file itself.
+    pub(super) fn new(table: &'a Spanned<DeTable<'a>>, name: &str, mistakes: &'a Mistakes<'a>) -> Self {
+        let place = table.span().start;
+        Self { table: Some(table.get_ref()), name: name.to_owned(), place, known: BTreeSet::new(), mistakes }
+    }
+
+    /// `[key]`
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+        let value = self.take(key);
+        let table = value.and_then(|value| {
+            let table = value.get_ref().as_table();
+            if table.is_none() {
+                self.mistakes.add(value.span().start, format!("{key} must be a table: [{key}]"));
+            }
+            table
+        });
+        let place = value.map_or(self.place, |value| value.span().start);
+        Section { table, name: key.to_owned(), place, known: BTreeSet::new(), mistakes: self.mistakes }
+    }
+
+    /// `[[key]]`, all of them.
+    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.mistakes.add(value.span().start, format!("{key} must be a list of tables: [[{key}]]"));
+            return Vec::new();
+        };
+        let mistakes = self.mistakes;
+        array
+            .iter()
+            .filter_map(|value| {
+                let place = value.span().start;
+                let Some(table) = value.get_ref().as_table() else {
+                    mistakes.add(place, format!("{key} must be a list of tables: [[{key}]]"));
+                    return None;
+                };
+                Some(Section { table: Some(table), name: format!("[{key}]"), place, known: BTreeSet::new(), mistakes })
+            })
+            .collect()
+    }
+
+    /// A key that must be there.
+    pub(super) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
+        let Some(value) = self.take(key) else {
+            self.complain(&format!("{key} is missing"));
+            return None;
+        };
+        self.deserialize(key, value)
+    }
+
+    /// A key with a default.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
+        self.take(key).and_then(|value| self.deserialize(key, value)).unwrap_or(default)
+    }
+
+    /// A number of things, at least 1.
+    pub(super) fn positive(&mut self, key: &'static str, default: usize) -> usize {
+        let value = self.optional(key, default);
+        if value == 0 {
+            self.complain(&format!("{key} must be at least 1"));
+        }
+        value
+    }
+
+    /// A secret under one of three keys: `key` itself, `key_file` (its first line), `key_env` (a variable's name).
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<String> {
+        let (file_key, env_key) = match key {
+            "password" => ("password_file", "password_env"),
+            _ => return None,
+        };
+        let literal = self.optional::<Option<String>>(key, None);
+        let file = self.optional::<Option<String>>(file_key, None);
+        let variable = self.optional::<Option<String>>(env_key, None);
+        match (literal, file, variable) {
+            (Some(literal), None, None) => Some(literal),
+            (None, Some(path), None) => match std::fs::read_to_string(&path) {
+                Ok(text) => Some(text.lines().next().unwrap_or_default().to_owned()),
+                Err(error) => {
+                    self.complain(&format!("{file_key}: {path} cannot be read: {error}"));
+                    None
+                }
+            },
+            (None, None, Some(name)) => {
+                let value = std::env::var(&name).ok();
+                if value.is_none() {
+                    self.complain(&format!("{env_key}: the environment has no variable {name}"));
+                }
+                value
+            }
+            (None, None, None) => {
+                self.complain(&format!("{key} is missing: give one of {key}, {file_key}, {env_key}"));
+                None
+            }
+            _ => {
+                self.complain(&format!("give only one of {key}, {file_key}, {env_key}"));
+                None
+            }
+        }
+    }
+
+    /// A mistake of the table as a whole.
+    pub(super) fn complain(&self, message: &str) {
+        let message = if self.name.is_empty() { message.to_owned() } else { format!("[{}]: {message}", self.name) };
+        self.mistakes.add(self.place, message);
+    }
+
+    /// What was not asked for is unknown.
+    pub(super) fn finish(self) {
+        for (key, _) in self.table.into_iter().flatten() {
+            let name = key.get_ref().as_ref();
+            if self.known.contains(name) {
+                continue;
+            }
+            let similar = self
+                .known
+                .iter()
+                .map(|known| (strsim::jaro_winkler(known, name), *known))
+                .filter(|(similarity, _)| *similarity > SIMILAR)
+                .max_by(|one, other| one.0.total_cmp(&other.0));
+            let place = if self.name.is_empty() { String::new() } else { format!("[{}]: ", self.name) };
+            let message = match similar {
+                Some((_, known)) => format!("{place}unknown key {name}; did you mean {known}?"),
+                None => {
+                    let known = self.known.iter().copied().collect::<Vec<_>>().join(", ");
+                    format!("{place}unknown key {name}; the keys here are {known}")
+                }
+            };
+            self.mistakes.add(key.span().start, message);
+        }
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.insert(key);
+        self.table?.get(key)
+    }
+
+    fn deserialize<T: DeserializeOwned>(&self, key: &str, value: &Spanned<DeValue<'a>>) -> Option<T> {
+        let place = value.span().start;
+        match T::deserialize(ValueDeserializer::from(value.clone())) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let name = if self.name.is_empty() { key.to_owned() } else { format!("[{}] {key}", self.name) };
+                self.mistakes.add(place, format!("{name}: {}", error.message()));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use super::*;
+
+const SMALLEST: &str = r#"
+[[servers]]
+name = "db1"
+address = "127.0.0.1:3306"
+
+[monitor]
+user = "m"
+password = "p"
+
+[[users]]
+name = "app"
+password = "p"
+"#;
+
+fn mistakes(text: &str) -> Vec<String> {
+    Config::parse(text).expect_err("this configuration has mistakes")
+}
+
+#[test]
+fn the_smallest_configuration_has_all_defaults() {
+    let config = Config::parse(SMALLEST).expect("good");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:6033");
+    assert_eq!(config.max_lag, Duration::from_secs(1));
+    assert_eq!(config.limits, frontend::Limits::default());
+    assert_eq!(config.servers[0].weight, 1);
+}
+
+/// The reference as it is, then with every default uncommented: both must say the same.
+#[test]
+fn the_reference_documents_every_key_with_its_true_default() {
+    let reference = include_str!("../../../../config/pointsman.toml");
+    let uncommented: String = reference
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) => rest,
+            _ => line,
+        })
+        .filter(|line| !line.starts_with("threads"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert_ne!(uncommented, reference);
+    let plain = Config::parse(reference).expect("the reference is good");
+    let explicit = Config::parse(&uncommented).expect("its defaults are good");
+    assert_eq!(format!("{plain:?}"), format!("{explicit:?}"));
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    let text = r#"
+[listen]
+adress = "127.0.0.1:1"
+
+[[servers]]
+name = "db1"
+address = "nowhere"
+weight = "heavy"
+
+[monitor]
+user = "m"
+password = "a"
+password_env = "B"
+interval = 250
+
+[routing]
+max_lag = "1 fortnight"
+"#;
+    let told = mistakes(text);
+    for expected in [
+        "line 3: [listen]: unknown key adress; did you mean address?",
+        "line 7: [[servers]] address: \"nowhere\" is no \"host:port\"",
+        "line 8: [[servers]] weight:",
+        "give only one of password, password_file, password_env",
+        "line 14: [monitor] interval:",
+        "line 17: [routing] max_lag:",
+        "there is no [[users]]",
+    ] {
+        assert!(told.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {told:#?}");
+    }
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_line() {
+    let told = mistakes("[listen]\naddress = \n");
+    assert!(told[0].starts_with("line 2:"), "{told:?}");
+}
+
+#[test]
+fn two_servers_of_one_name_are_a_mistake() {
+    let text = format!("{SMALLEST}\n[[servers]]\nname = \"db1\"\naddress = \"h:1\"\n");
+    assert!(mistakes(&text)[0].contains("two [[servers]] have the name \"db1\""));
+}
+
+#[test]
+fn a_password_can_come_from_a_file() {
+    let path = std::env::temp_dir().join(format!("pointsman-secret-{}", std::process::id()));
+    std::fs::write(&path, "s3cret\n").expect("a file");
+    let text = SMALLEST.replacen("password = \"p\"", &format!("password_file = {:?}", path.display().to_string()), 1);
+    let config = Config::parse(&text);
+    std::fs::remove_file(&path).expect("removed");
+    assert_eq!(config.expect("good").monitor.account.password, b"s3cret");
+}
+
+#[test]
+fn a_missing_environment_variable_is_told_by_name() {
+    let text = SMALLEST.replacen("password = \"p\"", "password_env = \"POINTSMAN_TEST_UNSET\"", 1);
+    assert!(mistakes(&text)[0].contains("POINTSMAN_TEST_UNSET"));
+}

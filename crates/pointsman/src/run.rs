@@ -1,0 +1,105 @@
+//! `pointsman run`: the parts put together, and taken apart again.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use backend::PoolSettings;
+use classifier::Classifier;
+use frontend::{Accounts, Frontend, Runtime};
+use router::Policy;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{RunOptions, RuntimeKind};
+use crate::config::Config;
+use crate::logging;
+
+/// Runs until a signal ends it.
+pub(crate) fn run(config: Config, options: &RunOptions) -> anyhow::Result<()> {
+    logging::start(&config.log);
+    // The control plane: monitor, acceptor and signals, on this thread. The workers have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+    runtime.block_on(control(config, options))
+}
+
+async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = CancellationToken::new();
+    let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
+    let (mut snapshots, monitoring) = monitor::start(monitor_settings(&config), stop.clone());
+    tokio::select! {
+        () = wait_for_primary(&mut snapshots, first_look) => {}
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    }
+
+    let drain = config.limits.drain;
+    let running = frontend(config, options, snapshots.published()).start().context("cannot listen")?;
+    tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let clients = running.clients();
+    tracing::info!(clients, limit = ?drain, "draining: no new clients, open statements and transactions may finish");
+    tokio::select! {
+        in_time = running.drain() => tracing::info!(in_time, "stopped"),
+        _ = terminate.recv() => tracing::warn!("a second signal: stopped at once"),
+        _ = interrupt.recv() => tracing::warn!("a second signal: stopped at once"),
+    }
+    stop.cancel();
+    monitoring.await.context("the monitor failed")?;
+    Ok(())
+}
+
+/// Clients that come before the monitor has seen the servers would get errors for nothing.
+async fn wait_for_primary(snapshots: &mut monitor::Snapshots, limit: Duration) {
+    let seen = snapshots.wait_until(|snapshot| snapshot.primary.is_some());
+    if tokio::time::timeout(limit, seen).await.is_err() {
+        tracing::warn!("no primary was found; writes are refused until there is one");
+    }
+}
+
+fn monitor_settings(config: &Config) -> monitor::Settings {
+    let servers = config.servers.iter().map(|server| monitor::Target {
+        name: server.name.clone(),
+        host: server.target.host.clone(),
+        port: server.target.port,
+        weight: server.weight,
+    });
+    let monitor = &config.monitor;
+    monitor::Settings {
+        servers: servers.collect(),
+        user: String::from_utf8_lossy(&monitor.account.user).into_owned(),
+        password: String::from_utf8_lossy(&monitor.account.password).into_owned(),
+        interval: monitor.interval,
+        position_interval: monitor.position_interval,
+        connect_timeout: monitor.connect_timeout,
+        query_timeout: monitor.query_timeout,
+        failures: monitor.failures,
+    }
+}
+
+fn frontend(config: Config, options: &RunOptions, servers: topology::Published) -> Frontend {
+    Frontend {
+        listen: config.listen,
+        runtime: match options.runtime {
+            RuntimeKind::WorkerPerCore => Runtime::WorkerPerCore(config.threads),
+            RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),
+        },
+        limits: config.limits,
+        pools: PoolSettings {
+            servers: config.servers.into_iter().map(|server| server.target).collect(),
+            server_connections: config.server_connections,
+            connect_timeout: config.connect_timeout,
+            lease_timeout: config.lease_timeout,
+            idle_timeout: config.server_idle,
+        },
+        policy: Policy { max_lag: config.max_lag },
+        accounts: Accounts::new(config.users),
+        classifier: Classifier::new(classifier::Limits { cache_entries: config.digest_cache, ..classifier::Limits::default() }),
+        servers,
+        force_full_authentication: options.force_full_authentication,
+    }
+}

@@ -1,0 +1,83 @@
+//! Holds the direction of dependencies between our crates, and what the pure ones may not know (ARCHITECTURE.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Every crate with those of ours that it may depend on.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("wire", &[]),
+    ("classifier", &[]),
+    ("topology", &[]),
+    ("router", &["classifier", "topology"]),
+    ("backend", &["wire", "topology"]),
+    ("frontend", &["backend", "router", "classifier", "topology", "wire"]),
+    ("monitor", &["topology"]),
+    ("pointsman", &["frontend", "monitor", "backend", "router", "classifier", "topology"]),
+    ("testkit", &["wire"]),
+    ("e2e", &["testkit", "wire"]),
+];
+
+/// Crates that are functions of their arguments: no sockets, no runtime.
+const PURE: &[&str] = &["wire", "classifier", "topology", "router"];
+
+/// What a pure crate may not reach, not even through others.
+const IMPURE: &[&str] = &["tokio", "mio", "socket2", "mysql_async", "rand", "getrandom"];
+
+/// The only crate that reads configuration.
+const SERDE: &[&str] = &["pointsman", "e2e"];
+
+/// Our crates with the names of what each depends on, without what only tests need.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
+    let names = |package: &cargo_metadata::Package| {
+        let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+        normal.map(|dependency| dependency.name.clone()).collect()
+    };
+    metadata.workspace_packages().into_iter().map(|package| (package.name.to_string(), names(package))).collect()
+}
+
+#[test]
+fn every_crate_has_its_place() {
+    let known: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(dependencies().into_keys().collect::<BTreeSet<_>>(), known, "add the crate here and to ARCHITECTURE.md");
+}
+
+#[test]
+fn dependencies_point_downwards_only() {
+    let dependencies = dependencies();
+    for (name, allowed) in ALLOWED {
+        let ours = dependencies[*name].iter().filter(|dependency| ALLOWED.iter().any(|(known, _)| known == dependency));
+        for dependency in ours {
+            assert!(allowed.contains(&dependency.as_str()), "{name} may not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_cannot_reach_a_runtime_or_a_socket() {
+    let metadata = MetadataCommand::new().exec().expect("cargo metadata");
+    let graph = metadata.resolve.expect("a resolved graph");
+    let name = |id: &cargo_metadata::PackageId| metadata.packages.iter().find(|package| package.id == *id).expect("a package").name.to_string();
+    for pure in PURE {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<_> = graph.nodes.iter().filter(|node| name(&node.id) == **pure).collect();
+        while let Some(node) = open.pop() {
+            for dependency in &node.deps {
+                let is_normal = dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+                if is_normal && reached.insert(name(&dependency.pkg)) {
+                    open.extend(graph.nodes.iter().filter(|node| node.id == dependency.pkg));
+                }
+            }
+        }
+        let impure: Vec<_> = IMPURE.iter().filter(|crate_name| reached.contains(**crate_name)).collect();
+        assert!(impure.is_empty(), "{pure} reaches {impure:?}");
+    }
+}
+
+#[test]
+fn only_the_program_reads_configuration() {
+    for (name, dependencies) in dependencies() {
+        assert!(SERDE.contains(&name.as_str()) || !dependencies.contains("serde"), "{name} depends on serde");
+    }
+}
