@@ -33,6 +33,7 @@ fn log_health(old: &Server, new: &Server) {
             version = new.version_text.as_deref().unwrap_or("unknown"),
             "server is up"
         ),
+        (Health::Down { .. }, Health::Down { why }) => info!(server = %new.name, %why, "server is still down"),
         (_, Health::Down { why }) => warn!(server = %new.name, address = %new.address, %why, "server is down"),
         (_, Health::Unknown) => {}
     }

@@ -22,6 +22,8 @@ pub struct Candidate<'a> {
     pub address: &'a str,
     /// It answers, and applications may log in.
     pub is_up: bool,
+    /// Neither an answer nor enough failures yet: it may turn out to be anything.
+    pub is_pending: bool,
     /// It lost the primary's role to another while it was down, and was not seen giving it up since.
     pub is_deposed: bool,
     /// Its role until now.
@@ -55,9 +57,16 @@ pub struct Roles {
 /// - it was the primary before, and no other writable server has more followers; else
 /// - it is the only one, and either nothing speaks against it or it was a replica until now: then somebody promoted it.
 ///
+/// At the start there is no primary before every server has answered or is known to be down: otherwise the first writable server to
+/// answer would get the role, and memory would keep it there.
+///
 /// A replica that is down still counts as a follower of whom it followed: otherwise a primary would lose its role to a stray
 /// server merely because its own replicas fail.
 pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
+    if before.primary.is_none() && servers.iter().any(|server| server.is_pending) {
+        let roles = servers.iter().map(role_before_the_first_primary).collect();
+        return Roles { roles, primary: None, warnings: Vec::new() };
+    }
     let writable = eligible(servers, before);
     let votes = votes(servers, &writable);
     let primary = match choose_followed(&writable, &votes.by_server, votes.elsewhere) {
@@ -111,6 +120,11 @@ fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Vot
         Role::Stray => last_gave_up && !others_are_followed,
         Role::Primary | Role::Unknown => !others_are_followed,
     }
+}
+
+fn role_before_the_first_primary(server: &Candidate<'_>) -> Role {
+    let is_replica = server.observation.is_some() && (!server.is_writable() || server.follows_somebody());
+    if is_replica { Role::Replica } else { Role::Unknown }
 }
 
 fn role_of(server: &Candidate<'_>, primary: Option<ServerId>, id: ServerId) -> Role {

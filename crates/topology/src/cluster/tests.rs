@@ -120,6 +120,29 @@ fn roles_are_discovered_whatever_the_order_of_the_probes() {
 }
 
 #[test]
+fn a_stray_that_answers_first_is_not_the_primary_for_a_moment() {
+    for last in [FailureKind::Gone, FailureKind::Suspect] {
+        let mut world = World::new();
+        world.sees(B, None, false, 10);
+        world.sees(A, None, false, 10);
+        assert_eq!((world.primary(), world.server(B).role), (None, Role::Unknown));
+        assert_eq!(world.cluster.snapshot().warnings.len(), 0);
+        world.sees(C, Some(1), true, 10);
+        assert_eq!((world.primary(), world.server(B).role), (Some(A), Role::Stray));
+
+        // The same when the last one never answers.
+        let mut world = World::new();
+        world.sees(A, None, false, 10);
+        world.sees(B, Some(1), true, 10);
+        assert_eq!(world.primary(), None);
+        for _ in 0..3 {
+            world.fails(C, last);
+        }
+        assert_eq!(world.primary(), Some(A));
+    }
+}
+
+#[test]
 fn a_report_that_changes_nothing_publishes_nothing() {
     let mut world = World::settled();
     let generation = world.cluster.snapshot().generation;
@@ -311,6 +334,7 @@ fn after_a_promotion_freshness_counts_from_the_new_primary() {
 fn a_primary_without_gtids_proves_nothing_and_says_so() {
     let mut world = World::new();
     world.sees(B, Some(1), true, 10);
+    world.sees(C, Some(1), true, 10);
     world.sees(A, None, false, 10);
     world.later(50);
     let sample = Sample { written: None, applied: None, ..world.sample(false, 0) };

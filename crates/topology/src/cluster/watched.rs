@@ -42,6 +42,7 @@ impl Watched {
             name: &self.server.name,
             address: &self.server.address,
             is_up: self.server.is_up(),
+            is_pending: self.server.health == Health::Unknown,
             is_deposed: self.is_deposed,
             role_before: self.server.role,
             observation: self.observation.as_deref(),

@@ -1,6 +1,6 @@
 //! Clusters as data. A server is one word: `name=state`, with `>other` for whom it follows.
 //!
-//! States: `w` writable, `r` read-only, `?` never seen; then `!` if it is down, `x` if it was deposed; then its role before in
+//! States: `w` writable, `r` read-only, `-` down and never seen, `?` not heard of yet; then `!` if it is down, `x` if it was deposed; then its role before in
 //! capitals: `P`rimary, `R`eplica, `S`tray, or nothing for unknown. Sources: `>a` by identity, `>@a` by our own address,
 //! `>%` a server that is not in the list, `>_` one that does not say. `before` names the last primary.
 
@@ -13,6 +13,7 @@ use crate::{Engine, Position, Replication, Sample, SourceId, ThreadState, Uuid};
 struct Parsed {
     name: String,
     is_up: bool,
+    is_pending: bool,
     is_deposed: bool,
     role_before: Role,
     observation: Option<Observation>,
@@ -27,10 +28,11 @@ fn parse(word: &str, names: &[&str]) -> Parsed {
         'S' => Role::Stray,
         _ => Role::Unknown,
     };
-    let observation = (!state.starts_with('?')).then(|| observation(name, state.starts_with('r'), source, names));
+    let observation = (!state.starts_with(['?', '-'])).then(|| observation(name, state.starts_with('r'), source, names));
     Parsed {
         name: name.to_owned(),
         is_up: observation.is_some() && !state.contains('!'),
+        is_pending: state.starts_with('?'),
         is_deposed: state.contains('x'),
         role_before,
         observation,
@@ -92,6 +94,7 @@ fn assign(cluster: &str, before: &str) -> (Vec<String>, Roles) {
             name: &server.name,
             address,
             is_up: server.is_up,
+            is_pending: server.is_pending,
             is_deposed: server.is_deposed,
             role_before: server.role_before,
             observation: server.observation.as_ref(),
@@ -132,10 +135,18 @@ fn the_usual_cluster() {
     check("a=w b=r>a c=r>a", "", "PRR");
     check("a=wP b=rR>a c=rR>a", "a", "PRR");
     check("a=w b=r>@a c=r>@a", "", "PRR");
-    check("a=w b=? c=r>a", "", "P?R");
+    check("a=w b=- c=r>a", "", "P?R");
     check("a=w", "", "P");
-    check("a=w b=?", "", "P?");
+    check("a=w b=-", "", "P?");
+    check("a=-", "", "?");
+}
+
+#[test]
+fn nobody_is_the_first_primary_before_all_were_heard_of() {
+    check("a=w b=? c=r>a", "", "??R");
+    check("a=w b=w c=?", "", "???");
     check("a=?", "", "?");
+    check("a=wP b=? c=r>a", "a", "P?R");
 }
 
 #[test]
@@ -181,7 +192,7 @@ fn a_stray_does_not_become_primary_because_the_primary_died() {
     check_primary("a=w!P b=wS c=rR>a", "a", None);
     check_primary("a=w!P b=wS", "a", None);
     // Not even when nobody remembers, as long as the replicas say that they follow another.
-    check_primary("a=? b=w c=r>%", "", None);
+    check_primary("a=- b=w c=r>%", "", None);
     check_primary("a=w! b=w c=r>a", "", None);
 }
 
@@ -219,7 +230,7 @@ fn a_writable_server_with_a_source_is_a_replica() {
     check("a=w b=w>a c=r>b d=r>b", "", "PRRR");
     // Its own source is dead, and it has followers. Still it was not promoted.
     check_primary("a=w!P b=wR>a c=rR>b", "a", None);
-    check_primary("a=? b=w>% c=r>b", "", None);
+    check_primary("a=- b=w>% c=r>b", "", None);
     check_primary("a=rR b=wR>a c=rR>b", "a", None);
 }
 
@@ -255,6 +266,7 @@ fn a_stopped_or_stale_identity_yields_to_an_address_of_ours() {
                 name: &server.name,
                 address,
                 is_up: true,
+                is_pending: false,
                 is_deposed: false,
                 role_before: Role::Unknown,
                 observation: server.observation.as_ref(),
@@ -279,6 +291,9 @@ fn warnings_say_what_to_do() {
         ("a=w!P b=rR>a", "a", vec!["no primary: a is down"]),
         ("a=w!P b=wS c=rR>a", "a", vec!["b accepts writes, but nothing shows", "no primary: a is down"]),
         ("a=? b=?", "", vec![]),
+        ("a=? b=r", "", vec![]),
+        ("a=w b=w c=?", "", vec![]),
+        ("a=- b=-", "", vec![]),
     ] {
         let (_, roles) = assign(cluster, before);
         let got: Vec<String> = roles.warnings.iter().map(ToString::to_string).collect();
@@ -295,8 +310,8 @@ fn whatever_the_servers_say_the_promises_hold() {
     let names = ["a", "b", "c"];
     // The third server is there to vote, so it needs fewer states.
     let states: [&[&str]; 3] = [
-        &["?", "w", "wP", "wR", "wS", "wxS", "w!P", "w!S", "r", "rP", "r!R"],
-        &["?", "w", "wP", "wR", "wS", "wxS", "w!P", "w!S", "r", "rR"],
+        &["-", "w", "wP", "wR", "wS", "wxS", "w!P", "w!S", "r", "rP", "r!R"],
+        &["-", "w", "wP", "wR", "wS", "wxS", "w!P", "w!S", "r", "rR"],
         &["w", "rR", "r!R"],
     ];
     let mut clusters = 0_u32;
