@@ -52,14 +52,14 @@ fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
         lexer.next();
         let mut notes = writes();
         temporary(lexer, schema, &mut notes);
-        notes.session.extend(scan::session_effects(lexer));
+        notes.absorb_session(scan::session_effects(lexer));
         return notes;
     }
     if is_program(*lexer) {
         return program(lexer);
     }
     let mut notes = commits();
-    notes.session.extend(scan::session_effects(lexer));
+    notes.absorb_session(scan::session_effects(lexer));
     notes
 }
 

@@ -2,6 +2,9 @@
 
 use crate::{Because, Effects, Pin, SessionEffect};
 
+/// More effects on the session than this are not listed: the session is pinned instead. A 16 MB `SET` could list millions.
+pub(crate) const SESSION_EFFECTS_MAX: usize = 1_000;
+
 /// Effects so far, the reason that counts, and what happens to the session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
@@ -23,15 +26,19 @@ impl Notes {
     }
 
     pub(crate) fn push(&mut self, effect: SessionEffect) {
-        self.session.push(effect);
+        match self.session.len() {
+            0..SESSION_EFFECTS_MAX => self.session.push(effect),
+            SESSION_EFFECTS_MAX => self.session.push(SessionEffect::Pin(Pin::Connection)),
+            _ => {}
+        }
     }
 
     pub(crate) fn pin(&mut self, pin: Pin) {
-        self.session.push(SessionEffect::Pin(pin));
+        self.push(SessionEffect::Pin(pin));
     }
 
     pub(crate) fn unpin(&mut self, pin: Pin) {
-        self.session.push(SessionEffect::Unpin(pin));
+        self.push(SessionEffect::Unpin(pin));
     }
 
     /// The statement may leave the session in any state.
@@ -39,7 +46,7 @@ impl Notes {
         self.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, because);
         let pin = SessionEffect::Pin(Pin::Connection);
         if !self.session.contains(&pin) {
-            self.session.push(pin);
+            self.push(pin);
         }
     }
 
@@ -48,10 +55,14 @@ impl Notes {
         if self.because.is_none() {
             self.because = other.because;
         }
-        for effect in other.session {
+        self.absorb_session(other.session);
+    }
+
+    pub(crate) fn absorb_session(&mut self, effects: Vec<SessionEffect>) {
+        for effect in effects {
             let is_again = effect == SessionEffect::Pin(Pin::Connection) && self.session.contains(&effect);
             if !is_again {
-                self.session.push(effect);
+                self.push(effect);
             }
         }
     }

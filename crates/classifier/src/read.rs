@@ -60,7 +60,7 @@ pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limit
     }
     if first.is_any(&["update", "delete", "insert", "replace"]) {
         let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-        notes.session.extend(scan::session_effects(lexer));
+        notes.absorb_session(scan::session_effects(lexer));
         return notes;
     }
     if first.is_word("for") {

@@ -43,7 +43,7 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
 /// `INSERT`, `REPLACE`, `UPDATE`, `DELETE`: locks and variables in their expressions stay with the session.
 fn data(lexer: &mut Lexer<'_>) -> Notes {
     let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-    notes.session = scan::session_effects(lexer);
+    notes.absorb_session(scan::session_effects(lexer));
     notes
 }
 
@@ -53,16 +53,20 @@ fn load(lexer: &mut Lexer<'_>) -> Notes {
         return admin(lexer, ADMIN);
     }
     let mut notes = Notes::of(Effects::WRITE_DATA | Effects::FILE, Because::Writes);
-    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
-    notes.session.extend(scan::session_effects(lexer));
+    for name in scan::user_variables(*lexer) {
+        notes.pin(Pin::UserVariable(name));
+    }
+    notes.absorb_session(scan::session_effects(lexer));
     notes
 }
 
 /// A procedure may do anything to the data and to the session: open transactions, temporary tables, variables, locks.
 fn call(lexer: &mut Lexer<'_>) -> Notes {
     let mut notes = Notes::of(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, Because::Writes);
-    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
-    notes.session.extend(scan::session_effects(lexer));
+    for name in scan::user_variables(*lexer) {
+        notes.pin(Pin::UserVariable(name));
+    }
+    notes.absorb_session(scan::session_effects(lexer));
     notes.pin(Pin::Connection);
     notes
 }
@@ -87,7 +91,9 @@ fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
         return Notes::of(Effects::UNKNOWN, Because::NotKnown);
     }
     let mut notes = Notes::of(Effects::PREVIOUS_STATEMENT | Effects::CHANGE_SESSION, Because::PreviousStatement);
-    notes.session = scan::user_variables(*lexer).into_iter().map(|name| SessionEffect::Pin(Pin::UserVariable(name))).collect();
+    for name in scan::user_variables(*lexer) {
+        notes.pin(Pin::UserVariable(name));
+    }
     skip_statement(lexer);
     notes
 }

@@ -92,6 +92,9 @@ impl<'a> Scanner<'a, '_> {
             Some(before) => before.is_word("select") && self.links == 2,
             None => self.links == 1,
         };
+        if !is_first {
+            return false;
+        }
         let mut ahead = *self.lexer;
         let mut depth = 1_usize;
         while depth > 0 {
@@ -103,7 +106,7 @@ impl<'a> Scanner<'a, '_> {
                 _ => {}
             }
         }
-        is_first && ahead.next().is_end()
+        ahead.next().is_end()
     }
 
     /// `'name'` as the first argument, as the server compares it: without regard to case.

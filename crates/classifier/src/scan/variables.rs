@@ -2,7 +2,7 @@
 
 use super::{Scanner, unquoted};
 use crate::lexer::Token;
-use crate::notes::name_of;
+use crate::notes::{SESSION_EFFECTS_MAX, name_of};
 use crate::variables::{self, Reading, Scope};
 use crate::{Because, Effects, Pin};
 
@@ -14,7 +14,9 @@ impl<'a> Scanner<'a, '_> {
             self.notes.pin(Pin::UserVariable(name));
         } else {
             self.notes.note(Effects::PRIMARY_SESSION, Because::ReadsUserVariable);
-            self.variables.push(name);
+            if self.variables.len() <= SESSION_EFFECTS_MAX {
+                self.variables.push(name);
+            }
         }
     }
 
