@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) max_lag: Duration,
+    pub(crate) causal_reads: CausalReads,
     pub(crate) users: Vec<Account>,
     pub(crate) limits: frontend::Limits,
     pub(crate) server_connections: usize,
@@ -51,6 +52,16 @@ pub(crate) struct Monitor {
     pub(crate) connect_timeout: Duration,
     pub(crate) query_timeout: Duration,
     pub(crate) failures: u32,
+}
+
+/// What a read is sure to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CausalReads {
+    /// Whatever is within `max_lag`.
+    Off,
+    /// Also everything that its own session wrote.
+    Session,
 }
 
 /// `[log]`.
@@ -128,6 +139,7 @@ impl Config {
 
         let mut routing = file.section("routing");
         let max_lag = routing.optional("max_lag", Period(Duration::from_secs(1))).0;
+        let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         routing.finish();
 
         let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
@@ -170,6 +182,7 @@ impl Config {
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             max_lag,
+            causal_reads,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,
             server_connections,

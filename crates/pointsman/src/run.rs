@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::Config;
+use crate::config::{CausalReads, Config};
 use crate::logging;
 
 /// Runs until a signal ends it.
@@ -96,7 +96,7 @@ fn frontend(config: Config, options: &RunOptions, servers: topology::Published) 
             lease_timeout: config.lease_timeout,
             idle_timeout: config.server_idle,
         },
-        policy: Policy { max_lag: config.max_lag },
+        policy: Policy { max_lag: config.max_lag, reads_own_writes: config.causal_reads == CausalReads::Session },
         accounts: Accounts::new(config.users),
         classifier: Classifier::new(classifier::Limits { cache_entries: config.digest_cache, ..classifier::Limits::default() }),
         servers,

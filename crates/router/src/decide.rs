@@ -1,6 +1,6 @@
-//! The decision, in its fixed order: pin -> role -> lag gate -> balance.
+//! The decision, in its fixed order: pin -> role -> lag gate -> causal -> balance.
 //!
-//! Rules and hints will come before the pin and causal reads behind the lag gate; each is one more step here.
+//! Rules and hints will come before the pin, as one more step here.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use crate::{Balancer, Because, Denial, Exclusion, SessionView};
 pub struct Policy {
     /// A replica answers reads while its staleness is at most this.
     pub max_lag: Duration,
+    /// A session's reads see what it wrote: `causal_reads = "session"`.
+    pub reads_own_writes: bool,
 }
 
 /// What is to be done with a statement.
@@ -81,7 +83,9 @@ pub fn candidates<'a>(
     now: Instant,
 ) -> impl Iterator<Item = (&'a Server, Option<Exclusion>)> + use<'a> {
     let horizon = freshness_horizon(snapshot, now);
-    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, policy, horizon)))
+    // Without a primary there is nothing newer to be had: then a read that may miss the session's last write is better than none.
+    let wrote_at = session.wrote_at.filter(|_| policy.reads_own_writes && snapshot.primary.is_some());
+    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, policy, horizon, wrote_at)))
 }
 
 enum InTransaction {
@@ -140,14 +144,21 @@ fn read(
     balancer: &mut Balancer,
     end_first: Option<ServerId>,
 ) -> Decision {
-    let fresh = candidates(session, snapshot, policy, now)
-        .filter(|(_, exclusion)| exclusion.is_none())
-        .map(|(server, _)| (server.id, server.weight));
+    let mut because = Because::NoFreshReplica;
+    let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| match exclusion {
+        None => Some((server.id, server.weight)),
+        Some(Exclusion::LacksOwnWrite) => {
+            because = Because::OwnWrite;
+            None
+        }
+        Some(_) => None,
+    });
+    let chosen = balancer.choose(fresh);
     let forward = |server, because| Decision::Forward(Route { server, because, end_first });
-    match (balancer.choose(fresh), snapshot.primary_server()) {
+    match (chosen, snapshot.primary_server()) {
         (Some(server), Some(_)) => forward(server, Because::FreshReplica),
         (Some(server), None) => forward(server, Because::NoPrimary),
-        (None, Some(server)) => forward(server.id, Because::NoFreshReplica),
+        (None, Some(server)) => forward(server.id, because),
         (None, None) => Decision::Refuse(Denial::NoServer),
     }
 }
@@ -190,7 +201,13 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
         .max()
 }
 
-fn exclusion(server: &Server, session: &SessionView<'_>, policy: &Policy, horizon: Option<Instant>) -> Option<Exclusion> {
+fn exclusion(
+    server: &Server,
+    session: &SessionView<'_>,
+    policy: &Policy,
+    horizon: Option<Instant>,
+    wrote_at: Option<Instant>,
+) -> Option<Exclusion> {
     if !server.is_up() {
         return Some(Exclusion::Down);
     }
@@ -211,7 +228,10 @@ fn exclusion(server: &Server, session: &SessionView<'_>, policy: &Policy, horizo
         return if horizon.is_none() { None } else { Some(Exclusion::UnknownStaleness) };
     };
     let staleness = horizon.saturating_duration_since(fresh_as_of);
-    (staleness > policy.max_lag).then_some(Exclusion::Stale { staleness, max_lag: policy.max_lag })
+    if staleness > policy.max_lag {
+        return Some(Exclusion::Stale { staleness, max_lag: policy.max_lag });
+    }
+    wrote_at.filter(|moment| fresh_as_of < *moment).map(|_| Exclusion::LacksOwnWrite)
 }
 
 #[cfg(test)]

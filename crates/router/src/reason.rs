@@ -22,6 +22,8 @@ pub enum Because {
     FreshReplica,
     /// A plain read, and no replica is fresh enough: the primary answers.
     NoFreshReplica,
+    /// A plain read, and no fresh replica is known yet to have what this session wrote: the primary answers.
+    OwnWrite,
     /// There is no primary: of the replicas, one of those that got furthest.
     NoPrimary,
 }
@@ -37,6 +39,7 @@ impl Because {
             Self::SessionChange => "session_change",
             Self::FreshReplica => "fresh_replica",
             Self::NoFreshReplica => "no_fresh_replica",
+            Self::OwnWrite => "own_write",
             Self::NoPrimary => "no_primary",
         }
     }
@@ -52,6 +55,7 @@ impl fmt::Display for Because {
             Self::SessionChange => f.write_str("a session change, repeated on the session's other connections"),
             Self::FreshReplica => f.write_str("a plain read, and this replica's turn"),
             Self::NoFreshReplica => f.write_str("a plain read, but no replica is fresh enough"),
+            Self::OwnWrite => f.write_str("a plain read, but no replica is known yet to have what this session wrote"),
             Self::NoPrimary => f.write_str("a plain read without a primary: this replica is among the most recent"),
         }
     }
@@ -77,6 +81,8 @@ pub enum Exclusion {
         /// How much is allowed.
         max_lag: Duration,
     },
+    /// It is not known yet to have what this session wrote.
+    LacksOwnWrite,
     /// Its weight is 0.
     NoWeight,
     /// It has just failed this statement.
@@ -94,6 +100,7 @@ impl fmt::Display for Exclusion {
             Self::Stale { staleness, max_lag } => {
                 write!(f, "it lags by {} ms, {} ms are allowed", staleness.as_millis(), max_lag.as_millis())
             }
+            Self::LacksOwnWrite => f.write_str("it is not known yet to have what this session wrote"),
             Self::NoWeight => f.write_str("its weight is 0"),
             Self::JustFailed => f.write_str("it has just failed this statement"),
         }

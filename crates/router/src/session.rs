@@ -1,5 +1,7 @@
 //! What a session is bound to, as far as routing has to know it.
 
+use std::time::Instant;
+
 use topology::ServerId;
 
 /// A session's view of itself at the moment of one statement.
@@ -15,6 +17,8 @@ pub struct SessionView<'a> {
     pub previous: Option<ServerId>,
     /// The servers to which it holds connections.
     pub held: &'a [ServerId],
+    /// When its last statement that may have written was answered: a replica must have everything from before that.
+    pub wrote_at: Option<Instant>,
     /// Servers that have just failed this statement.
     pub avoid: &'a [ServerId],
 }

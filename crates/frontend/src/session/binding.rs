@@ -1,6 +1,8 @@
 //! What binds a session to one server, and how its statements' text is to be read.
 
-use classifier::{Charset, Dialect, Pin, SessionEffect, SqlMode, Statement};
+use std::time::Instant;
+
+use classifier::{Charset, Dialect, Pin, SessionEffect, SqlMode, Statement, Track};
 use router::{Bond, OpenTransaction};
 use topology::ServerId;
 use wire::StatusFlags;
@@ -18,6 +20,8 @@ pub(super) struct Binding {
     transaction: Option<OpenTransaction>,
     /// Where the last statement ran.
     previous: Option<ServerId>,
+    /// When the last statement that may have written was answered.
+    wrote_at: Option<Instant>,
     items: Vec<Pin>,
     /// The server on whose connection the items live; `None` without items.
     home: Option<ServerId>,
@@ -33,6 +37,7 @@ impl Binding {
             autocommit: true,
             transaction: None,
             previous: None,
+            wrote_at: None,
             items: Vec::new(),
             home: None,
         }
@@ -64,6 +69,10 @@ impl Binding {
 
     pub(super) fn previous(&self) -> Option<ServerId> {
         self.previous
+    }
+
+    pub(super) fn wrote_at(&self) -> Option<Instant> {
+        self.wrote_at
     }
 
     /// What binds its reads to the primary, beside a transaction.
@@ -104,6 +113,10 @@ impl Binding {
     /// A server has answered, with or without an error; its status flags are the truth about the transaction.
     pub(super) fn answered(&mut self, statement: &Statement, server: ServerId, status: Option<StatusFlags>) {
         self.previous = Some(server);
+        // An error does not mean that nothing was written: a procedure may have committed before it failed.
+        if statement.track() == Track::Primary {
+            self.wrote_at = Some(Instant::now());
+        }
         let Some(status) = status else { return };
         self.sql_mode.set(SqlMode::NO_BACKSLASH_ESCAPES, status.contains(StatusFlags::NO_BACKSLASH_ESCAPES));
         let was_here = self.transaction.filter(|transaction| transaction.server == server);

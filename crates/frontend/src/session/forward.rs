@@ -148,6 +148,7 @@ impl Core {
             home: self.binding.home(),
             previous: self.binding.previous().filter(|server| self.is_held(*server)),
             held: &held,
+            wrote_at: self.binding.wrote_at(),
             avoid: failed,
         };
         self.worker.decide(statement, &view)

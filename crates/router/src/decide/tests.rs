@@ -10,6 +10,7 @@ use super::*;
 use crate::{Bond, OpenTransaction};
 
 const MAX_LAG: Duration = Duration::from_millis(500);
+const POLICY: Policy = Policy { max_lag: MAX_LAG, reads_own_writes: true };
 const PRIMARY: ServerId = ServerId(0);
 const REPLICA: ServerId = ServerId(1);
 const OTHER: ServerId = ServerId(2);
@@ -51,7 +52,7 @@ fn begin(read_only: bool) -> Statement {
 
 /// The decision in short: `0 needs_primary`, or the denial's label.
 fn check(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant, expected: &str) {
-    let decision = decide(statement, &session, snapshot, &Policy { max_lag: MAX_LAG }, now, &mut Balancer::default());
+    let decision = decide(statement, &session, snapshot, &POLICY, now, &mut Balancer::default());
     let text = match decision {
         Decision::Forward(Route { server, because, end_first: None }) => format!("{server} {}", because.label()),
         Decision::Forward(Route { server, because, end_first: Some(first) }) => {
@@ -262,8 +263,31 @@ fn every_excluded_server_has_its_reason() {
     let mut snapshot = cluster(now, [700, 0]);
     snapshot.servers[2].role = Role::Unknown;
     let session = SessionView::default();
-    let policy = Policy { max_lag: MAX_LAG };
+    let policy = POLICY;
     let reasons: Vec<_> = candidates(&session, &snapshot, &policy, now).map(|(_, exclusion)| exclusion).collect();
     let stale = Exclusion::Stale { staleness: Duration::from_millis(700), max_lag: MAX_LAG };
     assert_eq!(reasons, [Some(Exclusion::Primary), Some(stale), Some(Exclusion::UnknownRole)]);
+}
+
+#[test]
+fn a_session_reads_where_its_own_write_has_arrived() {
+    let now = Instant::now();
+    let wrote = |milliseconds| SessionView { wrote_at: now.checked_sub(Duration::from_millis(milliseconds)), ..SessionView::default() };
+    let snapshot = cluster(now, [100, 20]);
+    check(&a_read(), wrote(50), &snapshot, now, "2 fresh_replica");
+    check(&a_read(), wrote(10), &snapshot, now, "0 own_write");
+    check(&a_read(), wrote(200), &snapshot, now, "1 fresh_replica");
+    check(&begin(true), wrote(10), &snapshot, now, "0 own_write");
+    let mut snapshot = snapshot;
+    down(&mut snapshot, PRIMARY);
+    check(&a_read(), wrote(10), &snapshot, now, "1 no_primary");
+}
+
+#[test]
+fn causal_reads_can_be_switched_off() {
+    let now = Instant::now();
+    let session = SessionView { wrote_at: Some(now), ..SessionView::default() };
+    let policy = Policy { reads_own_writes: false, ..POLICY };
+    let decision = decide(&a_read(), &session, &cluster(now, [10, 10]), &policy, now, &mut Balancer::default());
+    assert!(matches!(decision, Decision::Forward(Route { server: REPLICA, because: Because::FreshReplica, .. })));
 }

@@ -1,0 +1,147 @@
+//! What becomes of a statement when a server or a client fails in the middle of it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub, reason = "tests")]
+
+mod common;
+
+use common::{Setup, scripted, server, usual};
+use testkit::fake::Call;
+use testkit::{Action, Answer};
+use wire::Capabilities;
+
+/// Half of an answer with rows.
+fn half_a_result(capabilities: Capabilities) -> Vec<Action> {
+    let whole = Answer::rows(&["a"], &[&["1"], &["2"], &["3"]]).to_bytes(capabilities);
+    vec![Action::Bytes(whole[..whole.len() - 12].to_vec()), Action::Close]
+}
+
+fn is_statement(call: &Call<'_>) -> bool {
+    !call.sql().is_empty() && !call.sql().starts_with("SET session_track")
+}
+
+#[tokio::test]
+async fn a_read_that_got_no_answer_is_answered_by_another_server() {
+    let dying = scripted(|call| if is_statement(&call) { vec![Action::Close] } else { usual("dying", call) }).await;
+    let setup = Setup::new(vec![server("primary").await, dying]).await;
+    let mut client = setup.client().await;
+    assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
+    assert_eq!(setup.statements(1), ["SELECT a FROM t"]);
+}
+
+#[tokio::test]
+async fn half_a_result_is_never_followed_by_a_second_try() {
+    let dying = scripted(|call| if is_statement(&call) { half_a_result(call.capabilities) } else { usual("dying", call) }).await;
+    let setup = Setup::new(vec![server("primary").await, dying]).await;
+    let mut client = setup.client().await;
+    client.send_command(b"\x03SELECT a FROM t").await;
+    client.expect_response();
+    while client.receive().await.is_ok() {}
+    client.expect_closed().await;
+    assert!(setup.statements(0).is_empty(), "the primary got a second try");
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_and_the_client_is_told_that_its_outcome_is_unknown() {
+    let dying = scripted(|call| if is_statement(&call) { vec![Action::Close] } else { usual("dying", call) }).await;
+    let setup = Setup::new(vec![dying, server("replica").await]).await;
+    let mut client = setup.client().await;
+    let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
+    assert_eq!((error.code, &error.sqlstate), (2013, b"08007"));
+    assert!(error.message.starts_with(b"pointsman: "));
+    client.expect_closed().await;
+    assert_eq!(setup.statements(0), ["INSERT INTO t VALUES (1)"]);
+    assert!(setup.statements(1).is_empty());
+}
+
+#[tokio::test]
+async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client() {
+    let endless = scripted(|call| {
+        if !is_statement(&call) {
+            return usual("endless", call);
+        }
+        let whole = Answer::rows(&["a"], &[&["1"]]).to_bytes(call.capabilities);
+        vec![Action::Bytes(whole[..whole.len() - 12].to_vec()), Action::Hang]
+    })
+    .await;
+    let setup = Setup::new(vec![endless]).await;
+    let mut client = setup.client().await;
+    client.send_command(b"\x03SELECT a FROM t").await;
+    client.expect_response();
+    client.receive().await.expect("the first packet");
+    assert_eq!(setup.servers[0].seen().open, 1);
+    drop(client);
+    setup.servers[0].wait_until("the connection is closed", |seen| seen.open == 0).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_used_well_serves_the_next_client_after_a_reset() {
+    let setup = Setup::new(vec![server("primary").await]).await;
+    let mut first = setup.client().await;
+    first.query_one("SET time_zone = '+01:00'").await.expect_ok();
+    drop(first);
+    setup.servers[0].wait_until("a reset", |seen| seen.received.iter().any(|received| received.payload == [wire::COM_RESET_CONNECTION])).await;
+    let mut second = setup.client().await;
+    // The answer to the reset may still be on its way; then a second connection is opened, which is as good.
+    second.query_one("SELECT a FROM t").await.expect_rows();
+    assert_eq!(setup.statements(0).iter().filter(|sql| sql.contains("time_zone")).count(), 1, "the setting was carried over");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_its_server_closed_is_replaced() {
+    let closing = scripted(|call| {
+        let mut actions = usual("closing", call);
+        if call.connection == 0 && is_statement(&call) {
+            actions.push(Action::Close);
+        }
+        actions
+    })
+    .await;
+    let setup = Setup::new(vec![closing]).await;
+    let mut client = setup.client().await;
+    client.query_one("INSERT INTO t VALUES (1)").await.expect_ok();
+    setup.servers[0].wait_until("the close", |seen| seen.open == 0).await;
+    // Whether the close has already reached the proxy is not known here: it is told apart by nothing but time.
+    tokio::task::yield_now().await;
+    client.query_one("INSERT INTO t VALUES (2)").await.expect_ok();
+}
+
+#[tokio::test]
+async fn losing_the_server_of_a_transaction_ends_the_session_with_an_error() {
+    let dying = scripted(|call| {
+        if call.sql() == "SELECT a FROM t" {
+            return vec![Action::Close];
+        }
+        let status = wire::StatusFlags::AUTOCOMMIT | wire::StatusFlags::IN_TRANS;
+        vec![Action::Answer(Answer::ok().with_status(status))]
+    })
+    .await;
+    let setup = Setup::new(vec![dying, server("replica").await]).await;
+    let mut client = setup.client().await;
+    client.query_one("BEGIN").await.expect_ok();
+    let error = client.query_one("SELECT a FROM t").await.expect_err();
+    assert_eq!((error.code, &error.sqlstate), (2013, b"08S01"));
+    client.expect_closed().await;
+    assert!(setup.statements(1).is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_the_login_is_reported_in_its_own_words() {
+    let refusing = testkit::fake::Character { password: "another".to_owned(), ..testkit::fake::Character::default() };
+    let primary = testkit::FakeServer::start(refusing, |_| vec![]).await;
+    let setup = Setup::new(vec![primary]).await;
+    let mut client = setup.client().await;
+    let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
+    assert_eq!((error.code, error.message.as_slice()), (1045, b"Access denied".as_slice()));
+    // The session goes on.
+    assert_eq!(client.query_one("INSERT INTO t VALUES (1)").await.expect_err().code, 1045);
+}
+
+#[tokio::test]
+async fn a_server_that_sends_garbage_is_never_believed() {
+    let garbage = scripted(|call| if is_statement(&call) { vec![Action::Bytes(vec![1, 0, 0, 1, 0x63, 9, 9, 9, 9, 9])] } else { usual("", call) }).await;
+    let setup = Setup::new(vec![garbage]).await;
+    let mut client = setup.client().await;
+    let first = client.query_one("UPDATE t SET a = 1").await;
+    assert_eq!(first.expect_err().code, 2013);
+    client.expect_closed().await;
+}

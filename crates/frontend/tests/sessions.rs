@@ -1,0 +1,167 @@
+//! What a client sees of its session, whichever server answers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, unreachable_pub, reason = "tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Setup, server};
+use frontend::Limits;
+use testkit::{LoginAs, RawClient};
+use wire::Capabilities;
+
+#[tokio::test]
+async fn reads_go_to_the_replicas_and_writes_to_the_primary() {
+    let setup = Setup::new(vec![server("primary").await, server("one").await, server("two").await]).await;
+    let mut client = setup.client().await;
+    let mut answered = Vec::new();
+    for _ in 0..4 {
+        answered.push(client.query_one("SELECT a FROM t").await.expect_rows().single());
+    }
+    client.query_one("UPDATE t SET a = 1").await.expect_ok();
+    assert_eq!(answered, ["one", "two", "one", "two"]);
+    assert_eq!(setup.statements(0), ["UPDATE t SET a = 1"]);
+}
+
+#[tokio::test]
+async fn settings_and_schema_follow_to_every_server() {
+    let setup = Setup::new(vec![server("primary").await, server("replica").await]).await;
+    let login = LoginAs { schema: Some("shop".to_owned()), ..LoginAs::new("app", "secret") };
+    let mut client = setup.client_as(&login).await;
+    client.query_one("SET time_zone = '+01:00'").await.expect_ok();
+    client.query_one("SELECT a FROM t").await.expect_rows();
+    client.query_one("SELECT a FROM t").await.expect_rows();
+    let on_replica = setup.servers[1].seen().received;
+    let schemas = on_replica.iter().filter(|received| received.payload == b"\x02shop").count();
+    assert_eq!(schemas, 1);
+    assert_eq!(setup.statements(1), ["SET time_zone = '+01:00'", "SELECT a FROM t", "SELECT a FROM t"]);
+}
+
+#[tokio::test]
+async fn a_client_of_old_gets_eof_packets_in_order() {
+    let setup = Setup::new(vec![server("primary").await]).await;
+    let old = LoginAs { capabilities: testkit::raw::USUAL - Capabilities::DEPRECATE_EOF - Capabilities::SESSION_TRACK, ..LoginAs::new("app", "secret") };
+    let mut client = setup.client_as(&old).await;
+    client.send_command(b"\x03SELECT a FROM t").await;
+    let bytes = client.read_bytes(4096).await;
+    let mut rest = &bytes[..];
+    let mut packets = Vec::new();
+    while let Some(header) = wire::Header::parse(rest) {
+        packets.push((header.sequence, rest[4]));
+        rest = &rest[4 + header.length as usize..];
+    }
+    let sequences: Vec<u8> = packets.iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(sequences, [1, 2, 3, 4, 5], "{packets:?}");
+    assert_eq!((packets[2].1, packets[4].1), (0xfe, 0xfe));
+}
+
+#[tokio::test]
+async fn pipelined_commands_are_answered_in_order() {
+    let setup = Setup::new(vec![server("primary").await, server("replica").await]).await;
+    let mut client = setup.client().await;
+    let mut bytes = Vec::new();
+    for command in [b"\x03SELECT a FROM t".as_slice(), b"\x03UPDATE t SET a = 1", b"\x0e", b"\x03SELECT b FROM t"] {
+        bytes.extend_from_slice(&[u8::try_from(command.len()).unwrap(), 0, 0, 0]);
+        bytes.extend_from_slice(command);
+    }
+    client.send_bytes(&bytes).await;
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        client.expect_response();
+        answers.push(client.answers(false).await.expect("an answer").remove(0));
+    }
+    assert_eq!(answers.remove(0).expect_rows().single(), "replica");
+    answers.remove(0).expect_ok();
+    answers.remove(0).expect_ok();
+    assert_eq!(answers.remove(0).expect_rows().single(), "replica");
+}
+
+#[tokio::test]
+async fn unknown_commands_get_an_error_and_never_ok() {
+    let setup = Setup::new(vec![server("primary").await]).await;
+    let mut client = setup.client().await;
+    for command in [0x00, 0x05, 0x06, 0x07, 0x0a, 0x0c, 0x0d, 0x11, 0x12, 0x1b, 0x1c, 0x1e, 0x77, 0xfa] {
+        let error = client.command(&[command, 1, 0]).await.expect_err();
+        assert_eq!((error.code, command), (1047, command));
+    }
+    client.command(&[wire::COM_PING]).await.expect_ok();
+    assert!(setup.servers[0].seen().received.is_empty());
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_told_so() {
+    let limits = Limits { client_connections: 1, ..Limits::default() };
+    let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
+    let _first = setup.client().await;
+    let refused = RawClient::connect(setup.running.address()).await.err().expect("refused");
+    assert_eq!(refused.code, 1040);
+}
+
+#[tokio::test]
+async fn a_packet_over_the_limit_is_refused_before_it_is_read() {
+    let limits = Limits { max_packet: 1000, ..Limits::default() };
+    let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
+    let mut client = setup.client().await;
+    client.send_bytes(&[0xff, 0xff, 0xff, 0, 3]).await;
+    client.expect_response();
+    let answer = client.answers(false).await.expect("an answer").remove(0);
+    assert_eq!(answer.expect_err().code, 1153);
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn packets_out_of_order_end_the_session_with_an_error() {
+    let setup = Setup::new(vec![server("primary").await]).await;
+    let mut client = setup.client().await;
+    client.send_bytes(&[1, 0, 0, 9, 0x0e]).await;
+    client.expect_response();
+    assert_eq!(client.answers(false).await.expect("an answer").remove(0).expect_err().code, 1156);
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn an_idle_client_is_told_and_closed() {
+    let limits = Limits { client_idle: Duration::from_millis(50), ..Limits::default() };
+    let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
+    let mut client = setup.client().await;
+    client.send_bytes(&[]).await;
+    let bytes = client.read_bytes(1024).await;
+    assert_eq!(bytes.get(4..7), Some([0xff, 0xbf, 0x0f].as_slice()), "{bytes:?}");
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn a_login_that_takes_too_long_is_cut_off() {
+    let limits = Limits { handshake: Duration::from_millis(50), ..Limits::default() };
+    let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
+    let mut client = RawClient::connect(setup.running.address()).await.expect("a greeting");
+    client.expect_closed().await;
+}
+
+#[tokio::test]
+async fn when_all_server_connections_are_in_use_the_client_is_told() {
+    let setup = Setup::with_limits(vec![server("primary").await], Limits::default(), 1);
+    let mut first = setup.client().await;
+    first.query_one("UPDATE t SET a = 1").await.expect_ok();
+    let mut second = setup.client().await;
+    let error = second.query_one("UPDATE t SET a = 2").await.expect_err();
+    assert_eq!((error.code, &error.sqlstate), (1040, b"08004"));
+    first.send_command(&[wire::COM_QUIT]).await;
+    first.expect_closed().await;
+    setup.servers[0].wait_until("the place is free", |seen| seen.open == 0).await;
+    second.query_one("UPDATE t SET a = 2").await.expect_ok();
+}
+
+#[tokio::test]
+async fn a_drain_lets_a_transaction_finish_and_sends_idle_clients_away() {
+    let setup = Setup::new(vec![server("primary").await]).await;
+    let mut idle = setup.client().await;
+    let mut busy = setup.client().await;
+    busy.query_one("BEGIN").await.expect_ok();
+    let draining = tokio::spawn(setup.running.drain());
+    let bytes = idle.read_bytes(1024).await;
+    assert_eq!(bytes.get(4..7), Some([0xff, 0x1d, 0x04].as_slice()), "error 1053, got {bytes:?}");
+    busy.query_one("COMMIT").await.expect_ok();
+    assert!(draining.await.expect("drained"), "the transaction ended in time");
+}
