@@ -13,7 +13,7 @@ from benchmark.process import cpu_time, resident_bytes
 
 # A proxy may give memory back a moment after it needed it.
 SETTLE_SECONDS = 2
-REST_SECONDS = 2
+REST_SECONDS = 5
 
 STATEMENT = "SELECT c FROM sbtest1 WHERE id = 1"
 
