@@ -46,16 +46,12 @@ class Results:
 
 
 def render(results: Results, markdown: bool) -> str:
-    rendered = []
-    if results.loads:
-        rendered.append(_lay_out(LOAD_HEADER, list(_load_rows(results.loads)), markdown))
-        added = list(_added_rows(results.loads))
-        if added:
-            rendered.append(_lay_out(ADDED_HEADER, added, markdown))
-    if results.idle:
-        header = [f"{results.idle_clients:,} idle clients", *IDLE_HEADER]
-        rendered.append(_lay_out(header, list(_idle_rows(results.idle)), markdown))
-    return "\n\n".join(rendered)
+    tables = [
+        (LOAD_HEADER, list(_load_rows(results.loads))),
+        (ADDED_HEADER, list(_added_rows(results.loads))),
+        ([f"{results.idle_clients:,} idle clients", *IDLE_HEADER], list(_idle_rows(results.idle))),
+    ]
+    return "\n\n".join(_lay_out(header, rows, markdown) for header, rows in tables if rows)
 
 
 LOAD_HEADER = [
