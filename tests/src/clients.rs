@@ -1,0 +1,89 @@
+//! Clients that are programs of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output};
+
+use tokio::process::Command;
+
+use crate::{APP, Engine, Proxy, SCHEMA, cluster, promptly};
+
+/// What a program has said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// How it ended.
+    pub status: ExitStatus,
+    output: Vec<u8>,
+    errors: Vec<u8>,
+}
+
+impl Said {
+    /// What it wrote to its standard output.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    /// What it wrote to its standard error.
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&self.errors).into_owned()
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self { status: output.status, output: output.stdout, errors: output.stderr }
+    }
+}
+
+/// Runs a script with the command line client of an engine, from that engine's image, as the application.
+///
+/// Through Docker's command line, as the client must see the loopback interface of the host, where the proxy listens.
+pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script: &str) -> Said {
+    let (image, tag) = client.image();
+    let (label, run) = cluster::label();
+    let mut docker = Command::new("docker");
+    docker
+        .args([
+            "run",
+            "--rm",
+            "--interactive",
+            "--network=host",
+            &format!("--label={label}={run}"),
+            &format!("--entrypoint={}", client.cli()),
+        ])
+        .arg(format!("{image}:{tag}"))
+        .args(["--protocol=tcp", "--default-character-set=utf8mb4", "--batch"])
+        .args([format!("--host={}", proxy.address.ip()), format!("--port={}", proxy.address.port())])
+        .args([format!("--user={APP}"), format!("--password={password}"), format!("--database={SCHEMA}")]);
+    // From its standard input, since the command DELIMITER is not known to --execute.
+    run_with_input(docker, script).await
+}
+
+/// Runs a script of `tests/clients` that takes an address and a name for a table.
+pub async fn python(script: &str, proxy: &Proxy, table: &str) -> Said {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let venv = || tests.join("../target/e2e-venv/bin/python");
+    let python = std::env::var_os("POINTSMAN_PYTHON").map_or_else(venv, PathBuf::from);
+    assert!(python.exists(), "{} is missing; `tests/run e2e` makes it", python.display());
+    let mut command = Command::new(python);
+    command
+        // Nothing may be written into the source tree.
+        .args(["-B", "-W", "error::ResourceWarning"])
+        .arg(tests.join("clients").join(script))
+        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()]);
+    run_with_input(command, "").await
+}
+
+async fn run_with_input(mut command: Command, input: &str) -> Said {
+    use std::process::Stdio;
+    use tokio::io::AsyncWriteExt as _;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let work = async {
+        // A client that was refused does not read its script.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.expect("its end")
+    };
+    promptly("a client program", work).await.into()
+}

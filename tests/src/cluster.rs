@@ -1,0 +1,154 @@
+//! A primary and two replicas, on a network of their own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mysql_async::Value;
+
+use crate::server::{Plan, Server};
+use crate::{eventually, promptly};
+
+/// Whose servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// MySQL 9.7.
+    MySql,
+    /// MariaDB 10.11.
+    MariaDb,
+}
+
+impl Engine {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::MySql, Self::MariaDb];
+
+    /// The name in tests' names.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::MariaDb => "mariadb",
+        }
+    }
+
+    /// The local image and its tag.
+    pub fn image(self) -> (&'static str, &'static str) {
+        match self {
+            Self::MySql => ("pointsman-mysql", "9.7"),
+            Self::MariaDb => ("pointsman-mariadb", "10.11"),
+        }
+    }
+
+    /// The program that is this engine's command line client, in its image.
+    pub fn cli(self) -> &'static str {
+        match self {
+            Self::MySql => "mysql",
+            Self::MariaDb => "mariadb",
+        }
+    }
+}
+
+/// The servers. `servers[0]` is the primary.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Whose they are.
+    pub engine: Engine,
+    /// All of them, the primary first.
+    pub servers: Vec<Server>,
+}
+
+const SERVERS: u32 = 3;
+
+impl Cluster {
+    /// Starts them, and waits until the replicas replicate.
+    pub async fn start(engine: Engine) -> anyhow::Result<Self> {
+        let name = cluster_name();
+        let plan = |id| {
+            let plan = Plan { engine, cluster: &name, id, label: label() };
+            async move { plan.start().await }
+        };
+        // The network is made by whoever comes first, which must not be two.
+        let primary = plan(1).await?;
+        primary.create_admin().await?;
+        let (second, third) = tokio::try_join!(plan(2), plan(SERVERS))?;
+        let servers = vec![primary, second, third];
+        for server in &servers {
+            // The account comes to the replicas by replication, so this is what proves it.
+            server.wait_until_it_answers().await;
+        }
+        Ok(Self { engine, servers })
+    }
+
+    /// The server that began as the primary.
+    pub fn primary(&self) -> &Server {
+        &self.servers[0]
+    }
+
+    /// The servers that began as replicas.
+    pub fn replicas(&self) -> &[Server] {
+        &self.servers[1..]
+    }
+
+    /// The names of the servers that ran a statement of the application with `text` in it, once for each time.
+    pub async fn who_ran(&self, text: &str) -> Vec<&str> {
+        let mut names = Vec::new();
+        for server in &self.servers {
+            names.extend(std::iter::repeat_n(server.name.as_str(), server.ran(text).await.len()));
+        }
+        names
+    }
+
+    /// Runs SQL on the primary, past the proxy, and waits until the replicas have what it wrote.
+    pub async fn prepare(&self, sql: impl AsRef<str>) {
+        self.primary().run(sql).await;
+        self.wait_for_replicas().await;
+    }
+
+    /// Waits until every replica has applied what the primary has now.
+    pub async fn wait_for_replicas(&self) {
+        let position = self.primary().rows::<String>(self.position_sql(), ()).await.remove(0);
+        for replica in self.replicas() {
+            let what = format!("{} to reach {position}", replica.name);
+            eventually(&what, async || self.has_reached(replica, &position).await.then_some(())).await;
+        }
+    }
+
+    fn position_sql(&self) -> &'static str {
+        match self.engine {
+            Engine::MySql => "SELECT @@global.gtid_executed",
+            Engine::MariaDb => "SELECT @@global.gtid_binlog_pos",
+        }
+    }
+
+    async fn has_reached(&self, replica: &Server, position: &str) -> bool {
+        let sql = match self.engine {
+            Engine::MySql => "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 1)",
+            Engine::MariaDb => "SELECT MASTER_GTID_WAIT(?, 1)",
+        };
+        replica.rows::<Value>(sql, (position,)).await == [Value::Int(0)]
+    }
+
+    /// Removes its containers and its network.
+    pub async fn remove(self) {
+        let removal = async {
+            for server in self.servers {
+                if let Err(error) = server.remove().await {
+                    eprintln!("{error:#}");
+                }
+            }
+        };
+        promptly("the removal of a cluster", removal).await;
+    }
+}
+
+/// Everything that a run starts has this label, so that `tests/run` can find what a killed run has left.
+pub(crate) fn label() -> (&'static str, String) {
+    ("pointsman.e2e", run_id())
+}
+
+/// The run, as `tests/run` has named it.
+fn run_id() -> String {
+    std::env::var("POINTSMAN_E2E_RUN").unwrap_or_else(|_| "by-hand".to_owned())
+}
+
+fn cluster_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("pointsman-e2e-{}-{}-{}", run_id(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
