@@ -20,12 +20,12 @@ thread_local! {
 }
 
 /// An empty buffer with room for [`BUFFER`] bytes.
-pub(crate) fn take() -> BytesMut {
+pub fn take() -> BytesMut {
     FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BUFFER))
 }
 
 /// Gives a buffer back. What it holds is gone.
-pub(crate) fn give_back(mut buffer: BytesMut) {
+pub fn give_back(mut buffer: BytesMut) {
     buffer.clear();
     // Rewinds to the front of the allocation; allocates only if the buffer never had the size.
     buffer.reserve(BUFFER);

@@ -12,6 +12,7 @@ mod login;
 mod pool;
 mod state;
 
+pub use buffers::{give_back as give_back_buffer, take as take_buffer};
 pub use connection::ServerConnection;
 pub use error::{ConnectError, LinkError};
 pub use exchange::Exchange;

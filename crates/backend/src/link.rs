@@ -70,6 +70,8 @@ impl Link {
 
     /// The polled form of [`Link::fill`].
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        // Asked first, so that waiting takes no buffer.
+        ready!(self.stream.poll_read_ready(cx))?;
         let inbox = self.inbox.get_or_insert_with(buffers::take);
         if inbox.capacity() - inbox.len() < WORTHWHILE {
             inbox.reserve(BUFFER);

@@ -49,8 +49,8 @@ fn of_name(name: &[u8]) -> SqlMode {
         "no_backslash_escapes" => SqlMode::NO_BACKSLASH_ESCAPES,
         "ignore_space" => SqlMode::IGNORE_SPACE,
         "pipes_as_concat" => SqlMode::PIPES_AS_CONCAT,
-        // MariaDB's modes of other products stand for these and for harmless ones; MySQL has only the first.
-        "ansi" | "db2" | "maxdb" | "mssql" | "postgresql" => ANSI,
+        // MariaDB's modes of other products are not trusted: MSSQL, for one, takes `[a]` for a quoted name.
+        "ansi" => ANSI,
         "mysql323" | "mysql40" => SqlMode::empty(),
         known if HARMLESS.contains(&known) => SqlMode::empty(),
         _ => SqlMode::UNKNOWN,
@@ -70,6 +70,7 @@ mod tests {
             ("no_backslash_escapes, ansi_quotes", SqlMode::NO_BACKSLASH_ESCAPES | SqlMode::ANSI_QUOTES),
             ("ANSI", ANSI),
             ("ORACLE", SqlMode::UNKNOWN),
+            ("MSSQL", SqlMode::UNKNOWN),
             ("1436549152", SqlMode::UNKNOWN),
             ("ANSI_QUOTES,WHATEVER", SqlMode::ANSI_QUOTES | SqlMode::UNKNOWN),
         ] {

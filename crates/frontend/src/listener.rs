@@ -110,7 +110,9 @@ impl Frontend {
             let worker = Worker::new(Arc::clone(&shared), pools.worker(index));
             let (sender, receiver) = mpsc::channel(ACCEPTED);
             seats.push((Arc::clone(&worker), sender));
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || runtime.block_on(work(worker, receiver)))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || runtime.block_on(work(worker, receiver)))?;
             threads.push(thread);
         }
         let acceptor = tokio::spawn(accept(listener, seats, Arc::clone(&shared)));

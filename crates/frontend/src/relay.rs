@@ -8,11 +8,13 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use backend::{Lease, Link, LinkError};
 use bytes::BytesMut;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wire::{
     Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange, StatusFlags, Step,
@@ -78,7 +80,7 @@ impl<'a> Relay<'a> {
             write_limit,
             server,
             statement_id: None,
-            out: BytesMut::new(),
+            out: backend::take_buffer(),
             ready: 0,
             inserted: 0,
             begun: false,
@@ -109,13 +111,15 @@ impl<'a> Relay<'a> {
         if let Some(status) = self.outcome.status {
             self.server.note_status(status);
         }
+        backend::give_back_buffer(self.out);
         Ok(self.outcome)
     }
 
     /// Reads a packet of the server's inbox, behind what lies ready, and puts it, or what stands for it, in line.
     fn packet(&mut self, kind: PacketKind, length: usize) -> Result<(), wire::Malformed> {
         let from = self.server.capabilities();
-        let packet = self.server.link.bytes_mut().get_mut(self.ready..self.ready + length).unwrap_or_default();
+        let inbox = self.server.link.bytes();
+        let packet = inbox.get(self.ready..self.ready + length).unwrap_or_default();
         let (Some(&sequence), Some(payload)) = (packet.get(HEADER - 1), packet.get(HEADER..)) else {
             return Err(wire::Malformed::new("a packet shorter than its header"));
         };
@@ -132,8 +136,9 @@ impl<'a> Relay<'a> {
                     self.ready += length;
                     return Ok(());
                 }
-                let mut replacement = BytesMut::new();
-                put_packet_with(&mut replacement, sequence, |out| {
+                let out = &mut self.out;
+                out.extend_from_slice(inbox.get(..self.ready).unwrap_or_default());
+                put_packet_with(out, sequence, |out| {
                     if wants_eof {
                         let status = ok.status - StatusFlags::SESSION_STATE_CHANGED;
                         EofPacket { warnings: ok.warnings, status }.encode(out);
@@ -145,7 +150,8 @@ impl<'a> Relay<'a> {
                         OkPacket { session_state, status, ..ok }.encode(header, self.capabilities, out);
                     }
                 });
-                self.replace(length, &replacement);
+                self.server.link.consume(self.ready + length);
+                self.ready = 0;
             }
             PacketKind::Err => {
                 self.outcome.error = Some(ErrPacket::decode(payload)?.code);
@@ -153,7 +159,8 @@ impl<'a> Relay<'a> {
             }
             PacketKind::PrepareOk(prepared) => {
                 self.outcome.prepared = Some(prepared);
-                if let (Some(id), Some(place)) = (self.statement_id, packet.get_mut(HEADER + 1..HEADER + 5)) {
+                let number = self.ready + HEADER + 1..self.ready + HEADER + 5;
+                if let (Some(id), Some(place)) = (self.statement_id, self.server.link.bytes_mut().get_mut(number)) {
                     place.copy_from_slice(&id.to_le_bytes());
                 }
                 self.ready += length;
@@ -170,23 +177,10 @@ impl<'a> Relay<'a> {
             return;
         }
         let status = self.server.status() & (StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS | StatusFlags::NO_BACKSLASH_ESCAPES);
-        let mut eof = BytesMut::new();
-        put_packet_with(&mut eof, last_sequence.wrapping_add(1), |out| EofPacket { warnings: 0, status }.encode(out));
-        self.replace(0, &eof);
-        self.inserted = self.inserted.wrapping_add(1);
-    }
-
-    /// Moves what lies ready to `out`, then `replacement`, and drops the `length` bytes that it replaces.
-    fn replace(&mut self, length: usize, replacement: &[u8]) {
-        self.stage();
-        self.out.extend_from_slice(replacement);
-        self.server.link.consume(length);
-    }
-
-    fn stage(&mut self) {
         self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
-        self.server.link.consume(self.ready);
-        self.ready = 0;
+        self.server.link.consume(std::mem::take(&mut self.ready));
+        put_packet_with(&mut self.out, last_sequence.wrapping_add(1), |out| EofPacket { warnings: 0, status }.encode(out));
+        self.inserted = self.inserted.wrapping_add(1);
     }
 
     /// Sends what is in line, in one write.
@@ -205,7 +199,7 @@ impl<'a> Relay<'a> {
             self.out.clear();
             Ok(())
         };
-        match timeout(self.write_limit, write).await {
+        match within(self.write_limit, write).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(RelayError::Client),
             Err(_) => {
@@ -249,6 +243,15 @@ impl Outcome {
         }
         if has_own { wire::without_state_changed(ok.session_state).map(Some) } else { Ok(None) }
     }
+}
+
+/// A time limit that costs a timer only if the work is not done at once, as writing nearly always is.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Ok(done);
+    }
+    timeout(limit, work).await
 }
 
 enum Filled {

@@ -69,7 +69,11 @@ impl Refusal {
     pub(crate) fn server_lost(may_have_written: bool, why: &str) -> Self {
         if may_have_written {
             // SQLSTATE 08007: transaction resolution unknown.
-            Self::new(2013, b"08007", format!("lost the server during the statement, which may or may not have taken effect ({why})"))
+            Self::new(
+                2013,
+                b"08007",
+                format!("lost the server during the statement, which may or may not have taken effect ({why})"),
+            )
         } else {
             Self::new(2013, b"08S01", format!("lost the server during the statement ({why})"))
         }

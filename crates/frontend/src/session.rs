@@ -2,20 +2,24 @@
 
 mod binding;
 mod forward;
+mod patience;
 mod prepared;
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use backend::{ConnectOptions, Lease, Link, SessionState};
 use classifier::{Context, Digest, Effects, SessionEffect, Statement, Verb};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
 use crate::login::Client;
 use crate::reply::{self, Refusal};
 use crate::session::binding::Binding;
 use crate::session::forward::Request;
+use crate::session::patience::Patience;
 use crate::session::prepared::{PreparedOn, Statements};
 use crate::worker::Worker;
 
@@ -43,6 +47,8 @@ struct Core {
     statements: Statements,
     /// At most one connection to each server.
     held: Vec<Held>,
+    patience: Patience,
+    drain: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// A server connection of this session.
@@ -69,6 +75,8 @@ impl Session {
             binding: Binding::new(dialect, sql_mode, client.collation),
             statements: Statements::default(),
             held: Vec::new(),
+            patience: Patience::new(worker.shared.limits.client_idle),
+            drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
             worker,
         };
         Self { client: client.link, core }
@@ -109,22 +117,24 @@ impl Core {
 
     /// Waits for bytes of the client. This is where an idle session spends its life.
     async fn pause(&mut self, client: &mut Link) -> Result<(), Ended> {
-        let shared = &self.worker.shared;
         // A session in a transaction may end it; the time limit of the drain is not this session's business.
-        let drain = async {
-            if self.binding.in_transaction() { std::future::pending().await } else { shared.drain.cancelled().await }
-        };
-        // The common case, bytes are there already, costs no timer.
-        if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(client.poll_fill(cx))).await {
-            return if matches!(read, Ok(1..)) { Ok(()) } else { Err(Ended) };
+        let may_drain = !self.binding.in_transaction();
+        self.patience.start();
+        let refusal = poll_fn(|cx| {
+            if let Poll::Ready(read) = client.poll_fill(cx) {
+                return Poll::Ready(if matches!(read, Ok(1..)) { Ok(()) } else { Err(None) });
+            }
+            if may_drain && self.drain.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Some(Refusal::shutting_down())));
+            }
+            self.patience.poll_end(cx).map(|()| Err(Some(Refusal::idle_for_too_long())))
+        })
+        .await;
+        match refusal {
+            Ok(()) => Ok(()),
+            Err(None) => Err(Ended),
+            Err(Some(refusal)) => Err(self.dismiss(client, &refusal, 0).await),
         }
-        let refusal = tokio::select! {
-            biased;
-            read = client.fill() => return if matches!(read, Ok(1..)) { Ok(()) } else { Err(Ended) },
-            () = drain => Refusal::shutting_down(),
-            () = tokio::time::sleep(shared.limits.client_idle) => Refusal::idle_for_too_long(),
-        };
-        Err(self.dismiss(client, &refusal, 0).await)
     }
 
     /// Serves the command in the first `length` bytes of the client's inbox, and consumes it.

@@ -43,7 +43,8 @@ impl Shared {
     /// What clients are told that they talk to: the primary's own version, since drivers choose their dialect by it.
     pub(crate) fn server_version(&self) -> Vec<u8> {
         let snapshot = self.servers.load();
-        let known = snapshot.primary_server().into_iter().chain(&snapshot.servers).find_map(|server| server.version_text.as_ref());
+        let known =
+            snapshot.primary_server().into_iter().chain(&snapshot.servers).find_map(|server| server.version_text.as_ref());
         known.map_or_else(|| b"8.4.0".to_vec(), |text| text.as_bytes().to_vec())
     }
 

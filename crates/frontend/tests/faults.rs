@@ -34,9 +34,9 @@ async fn half_a_result_is_never_followed_by_a_second_try() {
     let setup = Setup::new(vec![server("primary").await, dying]).await;
     let mut client = setup.client().await;
     client.send_command(b"\x03SELECT a FROM t").await;
-    client.expect_response();
-    while client.receive().await.is_ok() {}
-    client.expect_closed().await;
+    let got = client.read_bytes(1 << 16).await;
+    let whole = Answer::rows(&["a"], &[&["1"], &["2"], &["3"]]).to_bytes(client.capabilities);
+    assert!(whole.starts_with(&got), "{got:?}");
     assert!(setup.statements(0).is_empty(), "the primary got a second try");
 }
 
@@ -60,7 +60,7 @@ async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client
             return usual("endless", call);
         }
         let whole = Answer::rows(&["a"], &[&["1"]]).to_bytes(call.capabilities);
-        vec![Action::Bytes(whole[..whole.len() - 12].to_vec()), Action::Hang]
+        vec![Action::Bytes(whole[..whole.len() - 12].to_vec())]
     })
     .await;
     let setup = Setup::new(vec![endless]).await;
@@ -79,7 +79,9 @@ async fn a_connection_that_was_used_well_serves_the_next_client_after_a_reset() 
     let mut first = setup.client().await;
     first.query_one("SET time_zone = '+01:00'").await.expect_ok();
     drop(first);
-    setup.servers[0].wait_until("a reset", |seen| seen.received.iter().any(|received| received.payload == [wire::COM_RESET_CONNECTION])).await;
+    setup.servers[0]
+        .wait_until("a reset", |seen| seen.received.iter().any(|received| received.payload == [wire::COM_RESET_CONNECTION]))
+        .await;
     let mut second = setup.client().await;
     // The answer to the reset may still be on its way; then a second connection is opened, which is as good.
     second.query_one("SELECT a FROM t").await.expect_rows();
@@ -138,7 +140,9 @@ async fn a_server_that_refuses_the_login_is_reported_in_its_own_words() {
 
 #[tokio::test]
 async fn a_server_that_sends_garbage_is_never_believed() {
-    let garbage = scripted(|call| if is_statement(&call) { vec![Action::Bytes(vec![1, 0, 0, 1, 0x63, 9, 9, 9, 9, 9])] } else { usual("", call) }).await;
+    let garbage =
+        scripted(|call| if is_statement(&call) { vec![Action::Bytes(vec![2, 0, 0, 1, 0x00, 0xfe])] } else { usual("", call) })
+            .await;
     let setup = Setup::new(vec![garbage]).await;
     let mut client = setup.client().await;
     let first = client.query_one("UPDATE t SET a = 1").await;

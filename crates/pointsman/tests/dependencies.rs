@@ -58,7 +58,9 @@ fn dependencies_point_downwards_only() {
 fn pure_crates_cannot_reach_a_runtime_or_a_socket() {
     let metadata = MetadataCommand::new().exec().expect("cargo metadata");
     let graph = metadata.resolve.expect("a resolved graph");
-    let name = |id: &cargo_metadata::PackageId| metadata.packages.iter().find(|package| package.id == *id).expect("a package").name.to_string();
+    let name = |id: &cargo_metadata::PackageId| {
+        metadata.packages.iter().find(|package| package.id == *id).expect("a package").name.to_string()
+    };
     for pure in PURE {
         let mut reached = BTreeSet::new();
         let mut open: Vec<_> = graph.nodes.iter().filter(|node| name(&node.id) == **pure).collect();

@@ -126,7 +126,9 @@ impl Core {
             failed.push(route.server);
             let may_try_again = match &failure {
                 Failure::Connect(_) | Failure::Setup(_) | Failure::LostBefore => true,
-                Failure::Lost { begun, .. } => !begun && statement.track() == Track::Replica && !matches!(request.what, What::Prepare(_)),
+                Failure::Lost { begun, .. } => {
+                    !begun && statement.track() == Track::Replica && !matches!(request.what, What::Prepare(_))
+                }
                 Failure::ClientMisbehaved(_) | Failure::ClientGone => false,
             };
             if may_try_again && !is_lost_state && failed.len() < ATTEMPTS && self.leads_elsewhere(statement, &failed, &failure) {
@@ -206,6 +208,7 @@ impl Core {
             let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
                 return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
             };
+            out.reserve(payload.len() + wire::HEADER);
             Self::put_execution(statements, id, on_server, &payload, &mut out).map_err(Failure::ClientMisbehaved)?;
         } else if !out.is_empty() {
             out.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
@@ -350,7 +353,11 @@ impl Core {
             Failure::Connect(error) => Refusal::from(&error),
             Failure::ClientMisbehaved(malformed) => Refusal::malformed(&malformed),
         };
-        if is_lost_state { Err(self.dismiss(client, &refusal, 1).await) } else { self.reply(client, &refusal).await.map(|()| None) }
+        if is_lost_state {
+            Err(self.dismiss(client, &refusal, 1).await)
+        } else {
+            self.reply(client, &refusal).await.map(|()| None)
+        }
     }
 
     fn log_failure(&self, server: ServerId, failure: &Failure) {
@@ -362,7 +369,9 @@ impl Core {
                 let message = String::from_utf8_lossy(&error.message);
                 tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
             }
-            Failure::Lost { error, begun } => tracing::warn!(connection, server, %error, begun, "lost a server during a statement"),
+            Failure::Lost { error, begun } => {
+                tracing::warn!(connection, server, %error, begun, "lost a server during a statement")
+            }
             Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
             Failure::ClientMisbehaved(error) => tracing::info!(connection, %error, "a client broke the protocol"),
             Failure::ClientGone => tracing::debug!(connection, "a client left during its statement"),

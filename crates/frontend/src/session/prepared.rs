@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use classifier::Statement;
-use wire::{put_packet_with, Malformed};
+use wire::{Malformed, put_packet_with};
 
 use super::{Core, Ended};
 use crate::reply::Refusal;
@@ -164,7 +164,11 @@ impl Core {
             client.consume(length);
             self.statements.forget_long_data(id);
             let limit = self.worker.shared.limits.max_packet;
-            let refusal = Refusal::new(1105, b"HY000", format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"));
+            let refusal = Refusal::new(
+                1105,
+                b"HY000",
+                format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"),
+            );
             return self.reply(client, &refusal).await;
         }
         let verdict = Arc::clone(&prepared.verdict);

@@ -39,7 +39,8 @@ impl Setup {
 
     pub fn with_limits(servers: Vec<FakeServer>, limits: Limits, server_connections: usize) -> Self {
         let snapshot = snapshot(servers.len());
-        let targets = servers.iter().map(|server| Target { host: server.address().ip().to_string(), port: server.address().port() });
+        let targets =
+            servers.iter().map(|server| Target { host: server.address().ip().to_string(), port: server.address().port() });
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
             runtime: Runtime::WorkerPerCore(1),

@@ -34,7 +34,11 @@ fn the_reference_documents_every_key_with_its_true_default() {
     let uncommented: String = reference
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) => rest,
+            Some(rest)
+                if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) =>
+            {
+                rest
+            }
             _ => line,
         })
         .filter(|line| !line.starts_with("threads"))

@@ -272,7 +272,8 @@ fn every_excluded_server_has_its_reason() {
 #[test]
 fn a_session_reads_where_its_own_write_has_arrived() {
     let now = Instant::now();
-    let wrote = |milliseconds| SessionView { wrote_at: now.checked_sub(Duration::from_millis(milliseconds)), ..SessionView::default() };
+    let wrote =
+        |milliseconds| SessionView { wrote_at: now.checked_sub(Duration::from_millis(milliseconds)), ..SessionView::default() };
     let snapshot = cluster(now, [100, 20]);
     check(&a_read(), wrote(50), &snapshot, now, "2 fresh_replica");
     check(&a_read(), wrote(10), &snapshot, now, "0 own_write");

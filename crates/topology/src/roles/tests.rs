@@ -194,6 +194,8 @@ fn a_stray_does_not_become_primary_because_the_primary_died() {
     // Not even when nobody remembers, as long as the replicas say that they follow another.
     check_primary("a=- b=w c=r>%", "", None);
     check_primary("a=w! b=w c=r>a", "", None);
+    check_primary("a=- b=w c=r>% d=r>% e=r>b", "", None);
+    check_primary("a=- b=w c=r>% d=r>b e=r>b", "", Some("b"));
 }
 
 #[test]
