@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use e2e::mysql_async::prelude::{FromRow, Queryable as _};
-use e2e::mysql_async::{Conn, Error, Value};
-use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, unique};
+use e2e::mysql_async::{Conn, Error};
+use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, eventually, unique};
 use testkit::{Answer, LoginAs, RawClient};
 use wire::StatusFlags;
 use wire::command::{
@@ -32,6 +33,7 @@ e2e::suite! {
         a_handler_stays_open,
         last_insert_id_survives_reads,
         what_is_said_about_the_previous_statement_comes_from_its_server,
+        found_rows_are_those_of_the_previous_read,
         row_count_is_that_of_the_write,
         prepared_statements_run_on_several_servers,
         statements_prepared_by_sql_stay,
@@ -156,7 +158,7 @@ async fn the_sql_mode_decides_how_statements_are_read(cluster: Arc<Cluster>) {
     // One string for a server that knows backslashes; else a string, a write, and a comment.
     let sql = format!(r"SELECT '{mark}\'; DELETE FROM {table}; -- '");
     client.query_drop(&sql).await.unwrap();
-    assert_ne!(cluster.who_ran(&mark).await, ["db1"]);
+    assert_ne!(cluster.who_ran(&mark).await, ["db1"], "it is a read");
     client.query_drop("SET sql_mode = 'NO_BACKSLASH_ESCAPES'").await.unwrap();
     client.query_drop(&sql).await.unwrap();
     let rows = cluster.primary().rows::<u32>(format!("SELECT COUNT(*) FROM guestbook.{table}"), ()).await;
@@ -288,6 +290,8 @@ async fn a_read_only_transaction_is_one_on_a_replica(cluster: Arc<Cluster>) {
         let mark = unique("ro");
         let count = format!("SELECT COUNT(*), '{mark}' FROM {table}");
         let reads = async |client: &mut Conn| client.query_first::<(u32, String), _>(&count).await.unwrap().unwrap().0;
+        // A session that has just written would be sent to the primary.
+        Reads::new(&cluster).all::<u32>(&mut one, "1").await;
         one.query_drop("START TRANSACTION READ ONLY").await.unwrap();
         let before = reads(&mut one).await;
         two.query_drop(format!("INSERT INTO {table} VALUES (4)")).await.unwrap();
@@ -305,7 +309,6 @@ async fn a_read_only_transaction_is_one_on_a_replica(cluster: Arc<Cluster>) {
         one.query_drop(end).await.unwrap();
         let after = format!("COUNT(*) FROM {table}");
         assert_eq!(Reads::new(&cluster).all::<u32>(&mut one, &after).await, [before + 1; 4], "{end}");
-        one.query_drop(format!("DELETE FROM {table} WHERE n = 99")).await.unwrap();
     }
     // The next transaction ends one that is open, on whichever server it was.
     one.query_drop("START TRANSACTION READ ONLY").await.unwrap();
@@ -417,10 +420,8 @@ async fn what_is_said_about_the_previous_statement_comes_from_its_server(cluster
     let proxy = Proxy::start(&cluster).await;
     let table = numbers(&cluster).await;
     let mut client = proxy.client().await;
-    for turn in 1_u32..=4 {
-        client.query_drop(format!("SELECT SQL_CALC_FOUND_ROWS n FROM {table} WHERE n <= {} LIMIT 1", turn.min(3))).await.unwrap();
-        assert_eq!(client.query_first::<u32, _>("SELECT FOUND_ROWS()").await.unwrap(), Some(turn.min(3)));
-
+    let mut answered_by = Vec::new();
+    for _ in 0..4 {
         let mark = unique("warned");
         client.query_drop(format!("SELECT CAST('{mark}' AS SIGNED)")).await.unwrap();
         assert_eq!(client.get_warnings(), 1);
@@ -428,11 +429,26 @@ async fn what_is_said_about_the_previous_statement_comes_from_its_server(cluster
         assert_eq!(warnings.len(), 1);
         assert_eq!(warnings[0].1, 1292);
         assert!(warnings[0].2.contains(&mark), "{warnings:?}");
-        assert_ne!(cluster.who_ran(&mark).await, ["db1"]);
+        answered_by.extend(cluster.who_ran(&mark).await);
 
         assert_error(client.query_drop(format!("SELECT no_such_column FROM {table}")).await, 1054);
         let errors: Vec<(String, u32, String)> = client.query("SHOW ERRORS").await.unwrap();
         assert_eq!(errors[0].1, 1054);
+    }
+    assert!(!answered_by.contains(&"db1"), "{answered_by:?}");
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn found_rows_are_those_of_the_previous_read(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = numbers(&cluster).await;
+    let mut client = proxy.client().await;
+    for most in [1_u32, 3, 2, 3] {
+        client.query_drop(format!("SELECT SQL_CALC_FOUND_ROWS n FROM {table} WHERE n <= {most} LIMIT 1")).await.unwrap();
+        assert_eq!(client.query_first::<u32, _>("SELECT FOUND_ROWS()").await.unwrap(), Some(most));
+        client.query_drop(format!("SELECT n FROM {table} WHERE n <= {most}")).await.unwrap();
+        assert_eq!(client.query_first::<u32, _>("SELECT FOUND_ROWS()").await.unwrap(), Some(most));
     }
     client.disconnect().await.unwrap();
     proxy.finish().await;
@@ -458,16 +474,21 @@ async fn prepared_statements_run_on_several_servers(cluster: Arc<Cluster>) {
     let mut client = proxy.client().await;
     let mark = unique("p");
     let read = client.prep(format!("SELECT n, ?, ? FROM {table} WHERE n >= ? ORDER BY n")).await.unwrap();
-    let write = client.prep(format!("INSERT INTO {table} VALUES (?)")).await.unwrap();
-    for turn in 0_i64..6 {
-        let rows: Vec<(i64, Option<String>, f64)> = client.exec(&read, (Some(&mark), 0.5, 2)).await.unwrap();
-        assert_eq!(rows, [(2, Some(mark.clone()), 0.5), (3, Some(mark.clone()), 0.5)]);
-        // Other types and a NULL for the same parameters.
-        let rows: Vec<(i64, Value, Value)> = client.exec(&read, (Value::NULL, format!("{mark}{turn}"), "3")).await.unwrap();
-        assert_eq!(rows, [(3, Value::NULL, Value::Bytes(format!("{mark}{turn}").into_bytes()))]);
-        client.exec_drop(&write, (-turn,)).await.unwrap();
+    for turn in 0..6 {
+        let rows: Vec<(i64, Option<String>, String)> = client.exec(&read, (Some(&mark), "text", 2)).await.unwrap();
+        assert_eq!(rows, [(2, Some(mark.clone()), "text".to_owned()), (3, Some(mark.clone()), "text".to_owned())]);
+        // Another type and a NULL for the same parameters.
+        let rows: Vec<(i64, Option<String>, String)> =
+            client.exec(&read, (None::<String>, format!("{mark}{turn}"), "3")).await.unwrap();
+        assert_eq!(rows, [(3, None, format!("{mark}{turn}"))]);
     }
     assert_eq!(cluster.who_ran(&mark).await, [["db2"; 6], ["db3"; 6]].concat());
+    let write = client.prep(format!("INSERT INTO {table} VALUES (?)")).await.unwrap();
+    for turn in 0_i64..6 {
+        client.exec_drop(&write, (-turn,)).await.unwrap();
+        let rows: Vec<(i64, Option<String>, String)> = client.exec(&read, (Some("a"), "b", 3)).await.unwrap();
+        assert_eq!(rows, [(3, Some("a".to_owned()), "b".to_owned())]);
+    }
     let rows = cluster.primary().rows::<i64>(format!("SELECT n FROM guestbook.{table} WHERE n <= 0 ORDER BY n DESC"), ()).await;
     assert_eq!(rows, [0, -1, -2, -3, -4, -5]);
     client.close(read).await.unwrap();
@@ -632,8 +653,8 @@ async fn a_reset_connection_has_nothing_of_before(cluster: Arc<Cluster>) {
 }
 
 async fn a_pooled_connection_carries_nothing_over(cluster: Arc<Cluster>) {
-    // One connection to each server: the next session gets that of the last one.
-    let proxy = Start::before(&cluster).config("limits.server_connections = 1\nlisten.threads = 1").start().await;
+    // One worker: its next session gets the connections of its last one.
+    let proxy = Start::before(&cluster).config("listen.threads = 1").start().await;
     let table = ids(&cluster).await;
     let mut one = raw(&proxy).await;
     for _ in 0..2 {
@@ -645,6 +666,9 @@ async fn a_pooled_connection_carries_nothing_over(cluster: Arc<Cluster>) {
     drop(one);
 
     cluster.wait_for_replicas().await;
+    let is_free = format!("SELECT IS_FREE_LOCK('lock of {table}')");
+    eventually("the reset of its connection", async || (cluster.primary().rows::<u8>(&*is_free, ()).await == [1]).then_some(()))
+        .await;
     let mut two = raw(&proxy).await;
     assert_eq!(two.query_one("SELECT CONNECTION_ID()").await.expect_rows().single(), id, "not the same server connection");
     assert_nothing_is_set(&mut two, &table, cluster.engine).await;
@@ -691,19 +715,29 @@ impl<'c> Reads<'c> {
         Self { cluster }
     }
 
-    /// Four answers to `SELECT what`, of both replicas.
-    async fn all<T: FromRow + Send + 'static>(&self, client: &mut Conn, what: &str) -> Vec<T> {
-        let mark = unique("read");
-        let sql = match what.split_once(" FROM ") {
-            Some((values, from)) => format!("SELECT {values} FROM {from} HAVING '{mark}' <> ''"),
-            None => format!("SELECT {what} FROM (SELECT '{mark}') AS d"),
-        };
-        let mut answers = Vec::new();
-        for _ in 0..4 {
-            answers.push(client.query_first(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).expect("a row"));
-        }
-        assert_eq!(self.cluster.who_ran(&mark).await, ["db2", "db2", "db3", "db3"], "{sql}");
-        answers
+    /// Four answers to `SELECT what`, of both replicas. What the primary answers before, until the replicas have what the session
+    /// has written, must be the same.
+    async fn all<T: FromRow + PartialEq + Debug + Send + 'static>(&self, client: &mut Conn, what: &str) -> Vec<T> {
+        let mut first: Option<Vec<T>> = None;
+        eventually(&format!("answers of both replicas to SELECT {what}"), async || {
+            let mark = unique("read");
+            let sql = match what.split_once(" FROM ") {
+                Some((values, from)) => format!("SELECT {values} FROM {from} HAVING '{mark}' <> ''"),
+                None => format!("SELECT {what} FROM (SELECT '{mark}') AS d"),
+            };
+            let mut answers = Vec::new();
+            for _ in 0..4 {
+                let answer = client.query_first(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                answers.push(answer.expect("a row"));
+            }
+            match &first {
+                Some(first) => assert_eq!(first, &answers, "{sql}"),
+                None => first = Some(answers),
+            }
+            (self.cluster.who_ran(&mark).await == ["db2", "db2", "db3", "db3"]).then_some(())
+        })
+        .await;
+        first.expect("it was just seen")
     }
 }
 

@@ -85,7 +85,7 @@ async fn a_login_that_is_too_long(cluster: Arc<Cluster>) {
         let mut stream = greeted(&proxy).await;
         // It says 16 MiB, and sends what it can of it.
         stream.write_all(&[0xff, 0xff, 0xff, 1]).await.unwrap();
-        let _ = stream.write_all(&[b'a'; 100_000]).await;
+        let _ = stream.write_all(&vec![b'a'; 100_000]).await;
         streams.push(stream);
     }
     for mut stream in streams {
@@ -487,10 +487,8 @@ async fn statements_that_are_deep_or_long(cluster: Arc<Cluster>) {
 
 async fn a_server_killed_inside_a_result(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
-    proxy.expect_in_log("db2");
-    proxy.expect_in_log("db3");
-    proxy.expect_in_log("lost a server during a statement");
-    proxy.expect_in_log("no connection for a statement");
+    proxy.expect_in_log("server is down");
+    proxy.expect_loss_of_connections();
     let mark = unique("half");
     let mut client = raw(&proxy).await;
     client.send_command(&[&[COM_QUERY], huge_read(&mark).as_bytes()].concat()).await;
@@ -518,8 +516,7 @@ async fn a_server_killed_inside_a_result(cluster: Arc<Cluster>) {
 
 async fn a_server_killed_during_a_write(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
-    proxy.expect_in_log("db1");
-    proxy.expect_in_log("server\":0");
+    proxy.expect_loss_of_the_primary();
     let table = unique("t");
     cluster.prepare(format!("CREATE TABLE guestbook.{table} (a INT)")).await;
     let mut client = raw(&proxy).await;
@@ -542,8 +539,7 @@ async fn a_server_killed_during_a_write(cluster: Arc<Cluster>) {
 
 async fn a_transaction_whose_server_died_is_not_continued(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
-    proxy.expect_in_log("db1");
-    proxy.expect_in_log("server\":0");
+    proxy.expect_loss_of_the_primary();
     let table = unique("t");
     cluster.prepare(format!("CREATE TABLE guestbook.{table} (a INT)")).await;
     let (mut one, mut two) = (proxy.client().await, proxy.client().await);

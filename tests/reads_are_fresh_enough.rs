@@ -152,9 +152,8 @@ async fn no_answer_is_older_than_max_lag(cluster: Arc<Cluster>) {
 
 async fn a_dead_replica_costs_no_read_and_comes_back(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
-    proxy.expect_in_log("db2");
-    proxy.expect_in_log("lost a server during a statement");
-    proxy.expect_in_log("no connection for a statement");
+    proxy.expect_in_log("server is down");
+    proxy.expect_loss_of_connections();
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
     counter.read(&mut client).await.unwrap();
@@ -192,8 +191,7 @@ async fn a_dead_replica_costs_no_read_and_comes_back(cluster: Arc<Cluster>) {
 
 async fn a_dead_primary_refuses_writes_at_once_while_reads_go_on(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
-    proxy.expect_in_log("db1");
-    proxy.expect_in_log("server\":0");
+    proxy.expect_loss_of_the_primary();
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
     counter.set(&mut client, 7).await;
@@ -225,8 +223,7 @@ async fn a_dead_primary_refuses_writes_at_once_while_reads_go_on(cluster: Arc<Cl
 async fn a_frozen_primary_is_noticed(cluster: Arc<Cluster>) {
     let quick = "monitor = { connect_timeout = '500ms', query_timeout = '300ms' }\ntimeouts.connect = '500ms'";
     let mut proxy = Start::before(&cluster).config(quick).start().await;
-    proxy.expect_in_log("db1");
-    proxy.expect_in_log("server\":0");
+    proxy.expect_loss_of_the_primary();
     let counter = Counter::new(&cluster).await;
     cluster.wait_for_replicas().await;
     cluster.primary().freeze().await;

@@ -157,9 +157,23 @@ impl Proxy {
         client.disconnect().await.expect("the client says goodbye");
     }
 
-    /// The next warning or error with this text is no surprise. Nor is another one.
+    /// A warning or an error with this text is no surprise.
     pub fn expect_in_log(&mut self, text: &'static str) {
         self.expected.push(text);
+    }
+
+    /// The primary will be gone for a while, and the log will say so.
+    pub fn expect_loss_of_the_primary(&mut self) {
+        self.expect_in_log("server is down");
+        self.expect_in_log("there is no primary to write to");
+        self.expect_in_log("no primary: db1 is down");
+        self.expect_loss_of_connections();
+    }
+
+    /// Statements will lose the server that they run on, or find it gone.
+    pub fn expect_loss_of_connections(&mut self) {
+        self.expect_in_log("lost a server during a statement");
+        self.expect_in_log("no connection for a statement");
     }
 
     /// Waits for a line with this message.
@@ -310,5 +324,5 @@ fn build() -> PathBuf {
         let message: Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message["executable"].as_str()?))
     });
-    executables.last().expect("cargo names the binary")
+    executables.max_by_key(|path| path.ends_with("pointsman")).expect("cargo names the binary")
 }

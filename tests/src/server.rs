@@ -21,7 +21,7 @@ const PORT: &str = "3306/tcp";
 /// A test's own account, which may do anything. What the application does is told from what the test does by its name.
 const ADMIN: &str = "e2e_admin";
 
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 
 /// A server of a cluster.
 #[derive(Debug)]

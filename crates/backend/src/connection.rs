@@ -93,7 +93,7 @@ impl ServerConnection {
                     let payload = self.link.bytes().get(wire::HEADER..length).unwrap_or_default();
                     match kind {
                         PacketKind::Ok | PacketKind::RowsEnd => {
-                            self.status = OkPacket::decode(payload, self.capabilities)?.status
+                            self.status = OkPacket::decode(payload, self.capabilities)?.status;
                         }
                         PacketKind::Err => outcome = Err(ErrPacket::decode(payload)?.to_owned()),
                         PacketKind::PrepareOk(prepared) => outcome = Ok(Some(prepared)),

@@ -113,7 +113,9 @@ impl Applied {
         let mut query = |parts: &[&[u8]]| {
             put_packet_with(out, 0, |payload| {
                 payload.extend_from_slice(&[wire::COM_QUERY]);
-                parts.iter().for_each(|part| payload.extend_from_slice(part));
+                for part in parts {
+                    payload.extend_from_slice(part);
+                }
             });
             commands += 1;
         };

@@ -28,8 +28,8 @@ impl Default for Limits {
         Self {
             client_connections: 10_000,
             handshake: Duration::from_secs(10),
-            client_idle: Duration::from_secs(8 * 60 * 60),
-            client_write: Duration::from_secs(60),
+            client_idle: Duration::from_hours(8),
+            client_write: Duration::from_mins(1),
             max_packet: 64 * 1024 * 1024,
             prepared_statements: 16_382,
             prepared_statement_bytes: 16 * 1024 * 1024,

@@ -116,14 +116,14 @@ async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Sha
         }
     };
     if Login::is_ssl_request(&payload) {
-        let refusal = Refusal::new(3159, b"HY000", "TLS is not offered here; connect without it");
+        let refusal = Refusal::new(3159, *b"HY000", "TLS is not offered here; connect without it");
         tell(exchange, &refusal).await;
         return Err(LoginError::NotOffered("TLS"));
     }
     let login = match Login::decode(&payload) {
         Ok(login) => login,
         Err(error) => {
-            tell(exchange, &Refusal::new(1043, b"08S01", format!("bad handshake: {error}"))).await;
+            tell(exchange, &Refusal::new(1043, *b"08S01", format!("bad handshake: {error}"))).await;
             return Err(error.into());
         }
     };

@@ -14,55 +14,55 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(code: u16, sqlstate: &[u8; 5], message: impl Into<String>) -> Self {
-        Self { code, sqlstate: *sqlstate, message: message.into() }
+    pub(crate) fn new(code: u16, sqlstate: [u8; 5], message: impl Into<String>) -> Self {
+        Self { code, sqlstate, message: message.into() }
     }
 
     /// `ER_CON_COUNT_ERROR`
     pub(crate) fn too_many_connections(limit: usize) -> Self {
-        Self::new(1040, b"08004", format!("too many connections; limits.client_connections is {limit}"))
+        Self::new(1040, *b"08004", format!("too many connections; limits.client_connections is {limit}"))
     }
 
     /// `ER_NET_PACKET_TOO_LARGE`
     pub(crate) fn packet_too_large(limit: usize) -> Self {
-        Self::new(1153, b"08S01", format!("got a packet bigger than limits.max_packet, which is {limit} bytes"))
+        Self::new(1153, *b"08S01", format!("got a packet bigger than limits.max_packet, which is {limit} bytes"))
     }
 
     /// `ER_NET_PACKETS_OUT_OF_ORDER`
     pub(crate) fn out_of_order() -> Self {
-        Self::new(1156, b"08S01", "got packets out of order")
+        Self::new(1156, *b"08S01", "got packets out of order")
     }
 
     /// `ER_MALFORMED_PACKET`
     pub(crate) fn malformed(what: &wire::Malformed) -> Self {
-        Self::new(1835, b"HY000", what.to_string())
+        Self::new(1835, *b"HY000", what.to_string())
     }
 
     /// `ER_UNKNOWN_COM_ERROR`
     pub(crate) fn unknown_command(command: u8) -> Self {
-        Self::new(1047, b"08S01", format!("command 0x{command:02x} is not supported"))
+        Self::new(1047, *b"08S01", format!("command 0x{command:02x} is not supported"))
     }
 
     /// `ER_UNKNOWN_STMT_HANDLER`
     pub(crate) fn unknown_statement(id: u32, command: &str) -> Self {
-        Self::new(1243, b"HY000", format!("unknown prepared statement handler ({id}) given to {command}"))
+        Self::new(1243, *b"HY000", format!("unknown prepared statement handler ({id}) given to {command}"))
     }
 
     /// `ER_ACCESS_DENIED_ERROR`, in the servers' words, which some drivers look for.
     pub(crate) fn access_denied(user: &[u8], host: &str, with_password: bool) -> Self {
         let user = String::from_utf8_lossy(user);
         let using = if with_password { "YES" } else { "NO" };
-        Self::new(1045, b"28000", format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
+        Self::new(1045, *b"28000", format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
     }
 
     /// `ER_SERVER_SHUTDOWN`
     pub(crate) fn shutting_down() -> Self {
-        Self::new(1053, b"08S01", "Pointsman is shutting down; connect again")
+        Self::new(1053, *b"08S01", "Pointsman is shutting down; connect again")
     }
 
     /// `ER_CLIENT_INTERACTION_TIMEOUT`
     pub(crate) fn idle_for_too_long() -> Self {
-        Self::new(4031, b"HY000", "the client was disconnected because of inactivity; see timeouts.client_idle")
+        Self::new(4031, *b"HY000", "the client was disconnected because of inactivity; see timeouts.client_idle")
     }
 
     /// The connection to the server broke while it was working. Code 2013 is what a client library says in this case.
@@ -71,11 +71,11 @@ impl Refusal {
             // SQLSTATE 08007: transaction resolution unknown.
             Self::new(
                 2013,
-                b"08007",
+                *b"08007",
                 format!("lost the server during the statement, which may or may not have taken effect ({why})"),
             )
         } else {
-            Self::new(2013, b"08S01", format!("lost the server during the statement ({why})"))
+            Self::new(2013, *b"08S01", format!("lost the server during the statement ({why})"))
         }
     }
 
@@ -88,7 +88,7 @@ impl Refusal {
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self::new(denial.code(), denial.sqlstate(), denial.to_string())
+        Self::new(denial.code(), *denial.sqlstate(), denial.to_string())
     }
 }
 
@@ -96,8 +96,8 @@ impl From<&backend::ConnectError> for Refusal {
     fn from(error: &backend::ConnectError) -> Self {
         // ER_CONNECT_TO_FOREIGN_DATA_SOURCE is about federated tables; 1040 and 2003 are what users know for these two.
         match error {
-            backend::ConnectError::Exhausted { .. } => Self::new(1040, b"08004", error.to_string()),
-            _ => Self::new(2003, b"08S01", error.to_string()),
+            backend::ConnectError::Exhausted { .. } => Self::new(1040, *b"08004", error.to_string()),
+            _ => Self::new(2003, *b"08S01", error.to_string()),
         }
     }
 }

@@ -49,6 +49,5 @@ fn pem(label: &str, der: &[u8]) -> Vec<u8> {
         }
         pem.push(character);
     }
-    pem.push_str(&format!("\n-----END {label}-----\n"));
-    pem.into_bytes()
+    [pem, format!("\n-----END {label}-----\n")].concat().into_bytes()
 }

@@ -217,10 +217,9 @@ impl Core {
         let limit = self.worker.shared.limits.handshake;
         let mut kept = Vec::with_capacity(self.held.len());
         for mut held in std::mem::take(&mut self.held) {
-            match held.lease.reset(limit).await {
-                Ok(true) => kept.push(Held { lease: held.lease, prepared: PreparedOn::default() }),
-                // Closed with its lease, which undoes the same.
-                Ok(false) | Err(_) => {}
+            // One that cannot be reset is closed with its lease, which undoes the same.
+            if let Ok(true) = held.lease.reset(limit).await {
+                kept.push(Held { lease: held.lease, prepared: PreparedOn::default() });
             }
         }
         self.held = kept;

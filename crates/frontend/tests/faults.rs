@@ -22,7 +22,7 @@ fn is_statement(call: &Call<'_>) -> bool {
 #[tokio::test]
 async fn a_read_that_got_no_answer_is_answered_by_another_server() {
     let dying = scripted(|call| if is_statement(&call) { vec![Action::Close] } else { usual("dying", call) }).await;
-    let setup = Setup::new(vec![server("primary").await, dying]).await;
+    let setup = Setup::new(vec![server("primary").await, dying]);
     let mut client = setup.client().await;
     assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
     assert_eq!(setup.statements(1), ["SELECT a FROM t"]);
@@ -31,7 +31,7 @@ async fn a_read_that_got_no_answer_is_answered_by_another_server() {
 #[tokio::test]
 async fn half_a_result_is_never_followed_by_a_second_try() {
     let dying = scripted(|call| if is_statement(&call) { half_a_result(call.capabilities) } else { usual("dying", call) }).await;
-    let setup = Setup::new(vec![server("primary").await, dying]).await;
+    let setup = Setup::new(vec![server("primary").await, dying]);
     let mut client = setup.client().await;
     client.send_command(b"\x03SELECT a FROM t").await;
     let got = client.read_bytes(1 << 16).await;
@@ -43,7 +43,7 @@ async fn half_a_result_is_never_followed_by_a_second_try() {
 #[tokio::test]
 async fn a_write_is_sent_once_and_the_client_is_told_that_its_outcome_is_unknown() {
     let dying = scripted(|call| if is_statement(&call) { vec![Action::Close] } else { usual("dying", call) }).await;
-    let setup = Setup::new(vec![dying, server("replica").await]).await;
+    let setup = Setup::new(vec![dying, server("replica").await]);
     let mut client = setup.client().await;
     let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
     assert_eq!((error.code, &error.sqlstate), (2013, b"08007"));
@@ -63,7 +63,7 @@ async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client
         vec![Action::Bytes(whole[..whole.len() - 12].to_vec())]
     })
     .await;
-    let setup = Setup::new(vec![endless]).await;
+    let setup = Setup::new(vec![endless]);
     let mut client = setup.client().await;
     client.send_command(b"\x03SELECT a FROM t").await;
     client.expect_response();
@@ -75,7 +75,7 @@ async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client
 
 #[tokio::test]
 async fn a_connection_that_was_used_well_serves_the_next_client_after_a_reset() {
-    let setup = Setup::new(vec![server("primary").await]).await;
+    let setup = Setup::new(vec![server("primary").await]);
     let mut first = setup.client().await;
     first.query_one("SET time_zone = '+01:00'").await.expect_ok();
     drop(first);
@@ -98,7 +98,7 @@ async fn an_idle_connection_that_its_server_closed_is_replaced() {
         actions
     })
     .await;
-    let setup = Setup::new(vec![closing]).await;
+    let setup = Setup::new(vec![closing]);
     let mut client = setup.client().await;
     client.query_one("INSERT INTO t VALUES (1)").await.expect_ok();
     setup.servers[0].wait_until("the close", |seen| seen.open == 0).await;
@@ -117,7 +117,7 @@ async fn losing_the_server_of_a_transaction_ends_the_session_with_an_error() {
         vec![Action::Answer(Answer::ok().with_status(status))]
     })
     .await;
-    let setup = Setup::new(vec![dying, server("replica").await]).await;
+    let setup = Setup::new(vec![dying, server("replica").await]);
     let mut client = setup.client().await;
     client.query_one("BEGIN").await.expect_ok();
     let error = client.query_one("SELECT a FROM t").await.expect_err();
@@ -130,7 +130,7 @@ async fn losing_the_server_of_a_transaction_ends_the_session_with_an_error() {
 async fn a_server_that_refuses_the_login_is_reported_in_its_own_words() {
     let refusing = testkit::fake::Character { password: "another".to_owned(), ..testkit::fake::Character::default() };
     let primary = testkit::FakeServer::start(refusing, |_| vec![]).await;
-    let setup = Setup::new(vec![primary]).await;
+    let setup = Setup::new(vec![primary]);
     let mut client = setup.client().await;
     let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
     assert_eq!((error.code, error.message.as_slice()), (1045, b"Access denied".as_slice()));
@@ -143,7 +143,7 @@ async fn a_server_that_sends_garbage_is_never_believed() {
     let garbage =
         scripted(|call| if is_statement(&call) { vec![Action::Bytes(vec![2, 0, 0, 1, 0x00, 0xfe])] } else { usual("", call) })
             .await;
-    let setup = Setup::new(vec![garbage]).await;
+    let setup = Setup::new(vec![garbage]);
     let mut client = setup.client().await;
     let first = client.query_one("UPDATE t SET a = 1").await;
     assert_eq!(first.expect_err().code, 2013);

@@ -13,7 +13,7 @@ use wire::{Capabilities, StatusFlags};
 
 #[tokio::test]
 async fn reads_go_to_the_replicas_and_writes_to_the_primary() {
-    let setup = Setup::new(vec![server("primary").await, server("one").await, server("two").await]).await;
+    let setup = Setup::new(vec![server("primary").await, server("one").await, server("two").await]);
     let mut client = setup.client().await;
     let mut answered = Vec::new();
     for _ in 0..4 {
@@ -26,7 +26,7 @@ async fn reads_go_to_the_replicas_and_writes_to_the_primary() {
 
 #[tokio::test]
 async fn settings_and_schema_follow_to_every_server() {
-    let setup = Setup::new(vec![server("primary").await, server("replica").await]).await;
+    let setup = Setup::new(vec![server("primary").await, server("replica").await]);
     let login = LoginAs { schema: Some("shop".to_owned()), ..LoginAs::new("app", "secret") };
     let mut client = setup.client_as(&login).await;
     client.query_one("SET time_zone = '+01:00'").await.expect_ok();
@@ -40,7 +40,7 @@ async fn settings_and_schema_follow_to_every_server() {
 
 #[tokio::test]
 async fn a_client_of_old_gets_eof_packets_in_order() {
-    let setup = Setup::new(vec![server("primary").await]).await;
+    let setup = Setup::new(vec![server("primary").await]);
     let old = LoginAs {
         capabilities: testkit::raw::USUAL - Capabilities::DEPRECATE_EOF - Capabilities::SESSION_TRACK,
         ..LoginAs::new("app", "secret")
@@ -59,7 +59,7 @@ async fn a_client_of_old_gets_eof_packets_in_order() {
 
 #[tokio::test]
 async fn pipelined_commands_are_answered_in_order() {
-    let setup = Setup::new(vec![server("primary").await, server("replica").await]).await;
+    let setup = Setup::new(vec![server("primary").await, server("replica").await]);
     let mut client = setup.client().await;
     let mut bytes = Vec::new();
     for command in [b"\x03SELECT a FROM t".as_slice(), b"\x03UPDATE t SET a = 1", b"\x0e", b"\x03SELECT b FROM t"] {
@@ -80,7 +80,7 @@ async fn pipelined_commands_are_answered_in_order() {
 
 #[tokio::test]
 async fn unknown_commands_get_an_error_and_never_ok() {
-    let setup = Setup::new(vec![server("primary").await]).await;
+    let setup = Setup::new(vec![server("primary").await]);
     let mut client = setup.client().await;
     for command in [0x00, 0x05, 0x06, 0x07, 0x0a, 0x0c, 0x0d, 0x11, 0x12, 0x1b, 0x1c, 0x1e, 0x77, 0xfa] {
         let error = client.command(&[command, 1, 0]).await.expect_err();
@@ -95,7 +95,7 @@ async fn one_client_too_many_is_told_so() {
     let limits = Limits { client_connections: 1, ..Limits::default() };
     let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
     let _first = setup.client().await;
-    let refused = RawClient::connect(setup.running.address()).await.err().expect("refused");
+    let refused = RawClient::connect(setup.running.address()).await.expect_err("refused");
     assert_eq!(refused.code, 1040);
 }
 
@@ -113,7 +113,7 @@ async fn a_packet_over_the_limit_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn packets_out_of_order_end_the_session_with_an_error() {
-    let setup = Setup::new(vec![server("primary").await]).await;
+    let setup = Setup::new(vec![server("primary").await]);
     let mut client = setup.client().await;
     client.send_bytes(&[1, 0, 0, 9, 0x0e]).await;
     client.expect_response();
@@ -158,7 +158,7 @@ async fn a_drain_lets_a_transaction_finish_and_sends_idle_clients_away() {
         status.set(StatusFlags::IN_TRANS, call.sql() == "BEGIN");
         vec![Action::Answer(Answer::ok().with_status(status))]
     });
-    let setup = Setup::new(vec![in_transaction.await]).await;
+    let setup = Setup::new(vec![in_transaction.await]);
     let mut idle = setup.client().await;
     let mut busy = setup.client().await;
     busy.query_one("BEGIN").await.expect_ok();

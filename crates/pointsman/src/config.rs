@@ -166,7 +166,7 @@ impl Config {
         let digest_cache = limits.positive("digest_cache", 16_384);
         let connect_timeout = period("connect", Duration::from_secs(3));
         let lease_timeout = period("lease", Duration::from_secs(5));
-        let server_idle = period("server_idle", Duration::from_secs(60));
+        let server_idle = period("server_idle", Duration::from_mins(1));
         limits.finish();
         timeouts.finish();
 

@@ -1,5 +1,7 @@
 //! Holds the direction of dependencies between our crates, and what the pure ones may not know (ARCHITECTURE.md).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};

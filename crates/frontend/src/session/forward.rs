@@ -194,7 +194,8 @@ impl Core {
             receive_own(lease, std::mem::take(&mut own_responses)).await?;
         }
         if let What::Execute(id) = request.what {
-            if !prepared.contains_key(&id) {
+            let is_new = !prepared.contains_key(&id);
+            if is_new {
                 if own_responses > 0 {
                     lease.link.send(&out).await.map_err(|error| Failure::from(LinkError::from(error)))?;
                     out.clear();
@@ -336,9 +337,8 @@ impl Core {
     ) -> Result<Option<PrepareOk>, Ended> {
         self.log_failure(server, &failure);
         let refusal = match failure {
-            Failure::ClientGone => return Err(Ended),
-            // The client has half an answer: it must not take the rest of the stream for the other half.
-            Failure::Lost { begun: true, .. } => return Err(Ended),
+            // A client with half an answer must not take what follows for the other half.
+            Failure::ClientGone | Failure::Lost { begun: true, .. } => return Err(Ended),
             Failure::Lost { error, begun: false } => {
                 let may_have_written = !(Effects::READ_DATA | Effects::CHANGE_SESSION).contains(statement.effects);
                 let refusal = Refusal::server_lost(may_have_written, &error.to_string());
@@ -370,7 +370,7 @@ impl Core {
                 tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
             }
             Failure::Lost { error, begun } => {
-                tracing::warn!(connection, server, %error, begun, "lost a server during a statement")
+                tracing::warn!(connection, server, %error, begun, "lost a server during a statement");
             }
             Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
             Failure::ClientMisbehaved(error) => tracing::info!(connection, %error, "a client broke the protocol"),

@@ -133,7 +133,7 @@ impl Core {
             // ER_MAX_PREPARED_STMT_COUNT_REACHED
             let refusal = Refusal::new(
                 1461,
-                b"42000",
+                *b"42000",
                 format!(
                     "cannot prepare more statements in this session; limits.prepared_statements is {}, limits.prepared_statement_bytes is {}",
                     limits.prepared_statements, limits.prepared_statement_bytes
@@ -166,7 +166,7 @@ impl Core {
             let limit = self.worker.shared.limits.max_packet;
             let refusal = Refusal::new(
                 1105,
-                b"HY000",
+                *b"HY000",
                 format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"),
             );
             return self.reply(client, &refusal).await;

@@ -33,7 +33,7 @@ pub async fn scripted(script: impl Fn(Call<'_>) -> Vec<Action> + Send + Sync + '
 }
 
 impl Setup {
-    pub async fn new(servers: Vec<FakeServer>) -> Self {
+    pub fn new(servers: Vec<FakeServer>) -> Self {
         Self::with_limits(servers, Limits::default(), 10)
     }
 
@@ -50,7 +50,7 @@ impl Setup {
                 server_connections,
                 connect_timeout: Duration::from_secs(5),
                 lease_timeout: Duration::from_millis(100),
-                idle_timeout: Duration::from_secs(60),
+                idle_timeout: Duration::from_mins(1),
             },
             policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true },
             accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }]),
@@ -79,7 +79,7 @@ impl Setup {
 
 fn snapshot(count: usize) -> Snapshot {
     // Later than any decision of the test: these replicas never lag.
-    let fresh = Instant::now() + Duration::from_secs(3600);
+    let fresh = Instant::now() + Duration::from_hours(1);
     let server = |index: usize| Server {
         health: Health::Up,
         role: if index == 0 { Role::Primary } else { Role::Replica },

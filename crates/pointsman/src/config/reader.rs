@@ -166,12 +166,11 @@ impl<'a> Section<'a> {
                 .filter(|(similarity, _)| *similarity > SIMILAR)
                 .max_by(|one, other| one.0.total_cmp(&other.0));
             let place = if self.name.is_empty() { String::new() } else { format!("[{}]: ", self.name) };
-            let message = match similar {
-                Some((_, known)) => format!("{place}unknown key {name}; did you mean {known}?"),
-                None => {
-                    let known = self.known.iter().copied().collect::<Vec<_>>().join(", ");
-                    format!("{place}unknown key {name}; the keys here are {known}")
-                }
+            let message = if let Some((_, known)) = similar {
+                format!("{place}unknown key {name}; did you mean {known}?")
+            } else {
+                let known = self.known.iter().copied().collect::<Vec<_>>().join(", ");
+                format!("{place}unknown key {name}; the keys here are {known}")
             };
             self.mistakes.add(key.span().start, message);
         }

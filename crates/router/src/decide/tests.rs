@@ -153,7 +153,9 @@ fn without_a_primary_ever_seen_any_replica_reads() {
 fn with_nothing_up_reads_are_refused() {
     let now = Instant::now();
     let mut snapshot = cluster(now, [0, 0]);
-    [PRIMARY, REPLICA, OTHER].into_iter().for_each(|id| down(&mut snapshot, id));
+    for id in [PRIMARY, REPLICA, OTHER] {
+        down(&mut snapshot, id);
+    }
     check(&a_read(), SessionView::default(), &snapshot, now, "no_server");
 }
 
