@@ -20,7 +20,6 @@ e2e::suite! {
         the_greeting_is_that_of_the_primary,
         several_statements_in_one_query,
         procedures_with_several_results,
-        packets_of_any_size_to_the_server,
         packets_of_any_size_to_the_client,
         a_result_of_many_rows,
         clients_that_know_fewer_capabilities,
@@ -31,6 +30,8 @@ e2e::suite! {
         full_authentication_by_rsa,
         a_hundred_clients_at_once,
     ],
+    // Such statements fill the servers' logs, and others would have to search them.
+    OwnCluster: [packets_of_any_size_to_the_server],
 }
 
 // --- Programs ---
@@ -116,7 +117,7 @@ async fn mysql_async_with_every_kind_of_value(cluster: Arc<Cluster>) {
         Value::Bytes("ä😀' \\ \"".into()),
         Value::Bytes((0..=255).collect()),
         Value::Date(2024, 2, 29, 0, 0, 0, 0),
-        Value::Time(true, 34, 22, 59, 59, 999_999),
+        Value::Time(true, 34, 21, 59, 59, 999_999),
         Value::Date(1999, 12, 31, 23, 59, 59, 1),
         Value::NULL,
     ];

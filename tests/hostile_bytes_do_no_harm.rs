@@ -321,21 +321,21 @@ async fn a_client_that_is_idle_for_too_long(cluster: Arc<Cluster>) {
     let proxy = Start::before(&cluster).config("timeouts.client_idle = '300ms'").start().await;
     let mut client = raw(&proxy).await;
     client.query_one("SELECT 1").await.expect_rows();
-    client.expect_idle_error(4031).await;
+    expect_farewell(&mut client, 4031).await;
     proxy.finish().await;
 }
 
-trait Idle {
-    async fn expect_idle_error(&mut self, code: u16);
-}
-
-impl Idle for RawClient {
-    /// An error that nobody asked for, and the end.
-    async fn expect_idle_error(&mut self, code: u16) {
-        let answer = self.read_bytes(usize::MAX).await;
-        assert_eq!(error_code(&answer), code);
-        self.expect_closed().await;
+/// An error that nobody asked for, and the end.
+async fn expect_farewell(client: &mut RawClient, code: u16) {
+    let mut bytes = Vec::new();
+    loop {
+        let more = client.read_bytes(usize::MAX).await;
+        if more.is_empty() {
+            break;
+        }
+        bytes.extend(more);
     }
+    assert_eq!(error_code(&bytes), code);
 }
 
 // --- Clients that go wrong ---
@@ -368,31 +368,18 @@ async fn a_client_that_does_not_read_is_waited_for_and_then_closed(cluster: Arc<
     }
     assert!(others >= 5, "the other clients had to wait: {others}");
     assert!(most < 32 << 20, "{most} bytes more, with results of {HUGE} bytes");
+    let closed = async || proxy.log().iter().filter(|line| line.text.contains("timeouts.client_write")).count();
+    eventually("the end of their sessions", async || (closed().await == lazy.len()).then_some(())).await;
     for client in &mut lazy {
         // What is left in the buffers of the system, and then the end before the result's end.
         let mut read = 0;
-        promptly("the end of the connection", async {
-            loop {
-                match client_bytes(client).await {
-                    0 => break,
-                    bytes => read += bytes,
-                }
-                // One that reads, but too slowly to ever be at its end.
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                assert!(read < HUGE, "the whole result arrived");
-            }
-        })
-        .await;
+        while let Ok(payload) = promptly("bytes or an end", client.receive()).await {
+            read += payload.len();
+        }
+        assert!(read < HUGE, "the whole result arrived");
     }
-    assert!(proxy.log().iter().any(|line| line.text.contains("timeouts.client_write")), "no word about why");
     assert_serves(&proxy).await;
     proxy.finish().await;
-}
-
-/// So many bytes were there; none means the end.
-async fn client_bytes(client: &mut RawClient) -> usize {
-    let reading = tokio::time::timeout(Duration::from_secs(20), client.receive()).await.expect("bytes or an end");
-    reading.map_or(0, |payload| payload.len())
 }
 
 async fn a_client_that_vanishes_inside_its_result(cluster: Arc<Cluster>) {
@@ -501,7 +488,7 @@ async fn a_server_killed_inside_a_result(cluster: Arc<Cluster>) {
     while let Ok(payload) = promptly("rows or an end", client.receive()).await {
         read += payload.len();
         assert!(read < HUGE, "a whole result of a dead server");
-        assert!(payload.len() < 100 || payload.len() > 1 << 20, "{:?}", &payload[..payload.len().min(80)]);
+        assert_ne!(payload.first(), Some(&0xff), "an error where a row was expected");
     }
     let mut next = raw(&proxy).await;
     for value in 0..6 {
@@ -587,7 +574,7 @@ async fn an_open_statement_and_an_open_transaction_outlive_sigterm(cluster: Arc<
 
     proxy.terminate();
     proxy.await_line("draining: no new clients, open statements and transactions may finish").await;
-    idle.expect_idle_error(1053).await;
+    expect_farewell(&mut idle, 1053).await;
     eventually("the end of listening", async || TcpStream::connect(proxy.address).await.is_err().then_some(())).await;
     assert_eq!(promptly("the statement", statement).await.unwrap().unwrap(), Some((mark, 0)));
     transaction.query_drop(format!("INSERT INTO {table} VALUES (2)")).await.unwrap();

@@ -20,10 +20,10 @@ with connection.cursor(pymysql.cursors.SSDictCursor) as cursor:
 with connection.cursor() as cursor:
     cursor.execute(f"CREATE PROCEDURE {table}_p (IN a INT) BEGIN SELECT a; SELECT a + 1, 'two'; END")
     cursor.callproc(f"{table}_p", (5,))
-    results = [cursor.fetchall()]
+    results = [list(cursor.fetchall())]
     while cursor.nextset():
-        results.append(cursor.fetchall())
-    assert results == [((5,),), ((6, "two"),), ()], results
+        results.append(list(cursor.fetchall()))
+    assert results == [[(5,)], [(6, "two")], []], results
 
 connection.ping()
 connection.select_db("guestbook")

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use backend::{Account, Exchange, Link, LinkError};
 use bytes::BytesMut;
+use classifier::Dialect;
 use tokio::time::timeout;
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
 
@@ -142,12 +143,22 @@ async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Sha
     Ok(Client {
         account,
         capabilities,
-        collation: u8::try_from(login.collation).unwrap_or(GREETING_COLLATION),
+        collation: known_collation(login.collation, shared.initial_grammar().0),
         schema: login.schema.filter(|schema| !schema.is_empty()).map(<[u8]>::to_vec),
         connection_id,
         peer,
         link: exchange.into_link(),
     })
+}
+
+/// The collation that a client asked for, where the servers know it. MySQL's clients ask for `utf8mb4_0900_ai_ci` (255), whatever
+/// the server is; MariaDB refuses to be set to it, although it bears it in a login.
+fn known_collation(asked: u16, dialect: Dialect) -> u8 {
+    match u8::try_from(asked) {
+        Ok(u8::MAX) if dialect == Dialect::MariaDb => GREETING_COLLATION,
+        Ok(known) => known,
+        Err(_) => GREETING_COLLATION,
+    }
 }
 
 /// The proof of the password. `Ok(Err(why))` is a client that has not given it.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use classifier::{Charset, Dialect, Pin, SessionEffect, SqlMode, Statement, Track};
+use classifier::{Charset, Dialect, Pin, SessionEffect, SqlMode, Statement, Track, Verb};
 use router::{Bond, OpenTransaction};
 use topology::ServerId;
 use wire::StatusFlags;
@@ -111,10 +111,9 @@ impl Binding {
     }
 
     /// A server has answered, with or without an error; its status flags are the truth about the transaction.
-    pub(super) fn answered(&mut self, statement: &Statement, server: ServerId, status: Option<StatusFlags>) {
+    pub(super) fn answered(&mut self, statement: &Statement, server: ServerId, status: Option<StatusFlags>, error: Option<u16>) {
         self.previous = Some(server);
-        // An error does not mean that nothing was written: a procedure may have committed before it failed.
-        if statement.track() == Track::Primary {
+        if statement.track() == Track::Primary && !failed_before_it_ran(statement, error) {
             self.wrote_at = Some(Instant::now());
         }
         let Some(status) = status else { return };
@@ -166,6 +165,17 @@ impl Binding {
             Pin::NamedLock(name) if name.is_empty() => self.items.retain(|item| !matches!(item, Pin::NamedLock(_))),
             pin => self.items.retain(|item| item != pin),
         }
+    }
+}
+
+/// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a
+/// syntax error (`ER_PARSE_ERROR`) never ran, nor did a query that names an unknown column (`ER_BAD_FIELD_ERROR`). The `mysql`
+/// client begins every session with such a one.
+fn failed_before_it_ran(statement: &Statement, error: Option<u16>) -> bool {
+    match error {
+        Some(1064) => statement.verb != Verb::Batch,
+        Some(1054) => statement.verb == Verb::Select,
+        _ => false,
     }
 }
 

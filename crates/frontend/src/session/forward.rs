@@ -283,7 +283,7 @@ impl Core {
             // Some of its parts ran, and which is not known.
             self.binding.pin(Pin::Connection, server);
         }
-        self.binding.answered(statement, server, outcome.status);
+        self.binding.answered(statement, server, outcome.status, outcome.error);
         if let Some(schema) = &outcome.schema {
             self.state.use_schema(schema);
         }
