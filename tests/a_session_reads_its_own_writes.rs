@@ -17,8 +17,8 @@ e2e::suite! {
 
 async fn new_table(cluster: &Cluster) -> String {
     let table = unique("own");
-    cluster.prepare(format!("CREATE TABLE {table} (id INT PRIMARY KEY, a INT)")).await;
-    cluster.prepare(format!("INSERT INTO {table} VALUES (1, 0)")).await;
+    cluster.prepare(format!("CREATE TABLE guestbook.{table} (id INT PRIMARY KEY, a INT)")).await;
+    cluster.prepare(format!("INSERT INTO guestbook.{table} VALUES (1, 0)")).await;
     cluster.wait_for_replicas().await;
     table
 }
