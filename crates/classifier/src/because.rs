@@ -43,6 +43,9 @@ impl Because {
             Self::TooComplex => ("too_complex", "it has too many operators or clauses to be parsed"),
             Self::NotParsed => ("not_parsed", "it could not be parsed"),
             Self::StagesDisagree => ("stages_disagree", "the parser found more in it than the lexer"),
+            Self::DoubtfulView => ("doubtful_view", "it names a view that is not proved to only read"),
+            Self::CatalogueUnknown => ("catalogue_unknown", "the servers' functions and views are not known at the moment"),
+            Self::LearnedWrite => ("learned_write", "a replica has refused this statement as a write before"),
             Self::NotKnown => ("not_known", "it is of a kind that is not known to be a read"),
         }
     }

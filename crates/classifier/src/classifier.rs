@@ -4,17 +4,19 @@
 //! effects on the session do depend on literals.
 
 mod cache;
+mod knowledge;
 mod part;
 
 use crate::digest::{Fingerprint, fingerprint};
-use crate::lexer::{Lexer, Rules};
+use crate::lexer::{Kind, Lexer, Rules};
 use crate::notes::Notes;
 use crate::read::is_query_word;
 use crate::schema::SchemaClass;
-use crate::{Because, Charset, Context, Effects, SqlMode, Statement, Verb};
+use crate::{Because, Catalogue, Charset, Context, Effects, SqlMode, Statement, Track, Verb};
 
 pub use self::cache::CacheStats;
 use self::cache::{Cache, Key, Verdict};
+pub use self::knowledge::Knowledge;
 use self::part::Surroundings;
 
 /// Caps on what classification may cost.
@@ -28,11 +30,19 @@ pub struct Limits {
     pub max_parsed_links: usize,
     /// Statements of one packet that are looked at; more of them are not understood.
     pub max_batch_statements: usize,
+    /// Digests kept of statements that a replica has refused as writes. Each takes about 50 bytes.
+    pub learned_digests: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { cache_entries: 16_384, max_parsed_bytes: 32 * 1024, max_parsed_links: 4_000, max_batch_statements: 1_000 }
+        Self {
+            cache_entries: 16_384,
+            max_parsed_bytes: 32 * 1024,
+            max_parsed_links: 4_000,
+            max_batch_statements: 1_000,
+            learned_digests: 4_096,
+        }
     }
 }
 
@@ -41,62 +51,92 @@ impl Default for Limits {
 pub struct Classifier {
     limits: Limits,
     cache: Cache,
+    knowledge: Knowledge,
 }
 
 impl Classifier {
-    /// A classifier with an empty cache.
+    /// A classifier with an empty cache, for servers without functions and views of their users.
     pub fn new(limits: Limits) -> Self {
-        Self { cache: Cache::new(limits.cache_entries), limits }
+        Self { cache: Cache::new(limits.cache_entries), knowledge: Knowledge::new(limits.learned_digests), limits }
     }
 
     /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, whatever the
     /// bytes are.
     pub fn classify(&self, sql: &[u8], context: &Context<'_>) -> Statement {
-        let rules = Rules::from(context);
-        let found = fingerprint(sql, rules);
-        let key = cache_key(&found, sql, context);
+        let mut statement = self.by_text_and_catalogue(sql, context);
+        if statement.track() == Track::Replica
+            && let Some(doubt) = self.knowledge.doubt(&statement)
+        {
+            statement.effects |= Effects::UNKNOWN;
+            statement.because = doubt;
+        }
+        statement
+    }
+
+    fn by_text_and_catalogue(&self, sql: &[u8], context: &Context<'_>) -> Statement {
+        let found = fingerprint(sql, Rules::from(context));
+        let key = cache_key(&found, sql, context, self.knowledge.generation());
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
             return verdict.into_statement(found.digest);
         }
-        let (verb, mut notes) = self.parts(sql, context);
-        distrust(&mut notes, sql, rules);
+        let known = self.knowledge.catalogue();
+        let (verb, notes) = examine(sql, context, &self.limits, &known.catalogue);
         let is_read = notes.effects.contains(Effects::READ_DATA);
         let because = notes.because.unwrap_or(if is_read { Because::PlainRead } else { Because::OnlyComputes });
-        if let Some(key) = key.filter(|_| notes.session.is_empty() && !is_about_size(because)) {
+        if let Some(key) =
+            key.filter(|key| notes.session.is_empty() && !is_about_size(because) && key.generation == known.generation)
+        {
             self.cache.keep(key, Verdict { verb, effects: notes.effects, because });
         }
         Statement { verb, effects: notes.effects, because, digest: found.digest, session: notes.session }
+    }
+
+    /// What is known beside the statements themselves, and may change.
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// How the cache does.
     pub fn cache_stats(&self) -> CacheStats {
         self.cache.stats()
     }
+}
 
-    /// The parts of a batch one after the other, each by the rules that the ones before it leave.
-    fn parts(&self, sql: &[u8], context: &Context<'_>) -> (Verb, Notes) {
-        let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
-        let mut surroundings = Surroundings::new(context, &self.limits);
-        let mut verb = Verb::Empty;
-        let mut all = Notes::default();
-        for count in 0.. {
-            while lexer.peek().kind == crate::lexer::Kind::Semicolon {
-                lexer.next();
-            }
-            if lexer.peek().kind == crate::lexer::Kind::End {
-                break;
-            }
-            if count == self.limits.max_batch_statements {
-                all.anything(Because::TooComplex);
-                break;
-            }
-            let (part_verb, notes) = part::classify(&mut lexer, &surroundings);
-            verb = if count == 0 { part_verb } else { Verb::Batch };
-            surroundings.follow(&notes.session, &mut lexer);
-            all.absorb(notes);
-        }
-        (verb, all)
+/// What the text and the catalogue tell.
+pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &Limits, catalogue: &Catalogue) -> (Verb, Notes) {
+    let rules = Rules::from(context);
+    let (verb, mut notes) = parts(sql, context, limits);
+    notes.resolve_calls(|call| catalogue.is_reading_call(call));
+    if notes.effects == Effects::READ_DATA && catalogue.has_doubtful_view(sql, rules) {
+        notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::DoubtfulView);
     }
+    distrust(&mut notes, sql, rules);
+    (verb, notes)
+}
+
+/// The parts of a batch one after the other, each by the rules that the ones before it leave.
+fn parts(sql: &[u8], context: &Context<'_>, limits: &Limits) -> (Verb, Notes) {
+    let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
+    let mut surroundings = Surroundings::new(context, limits);
+    let mut verb = Verb::Empty;
+    let mut all = Notes::default();
+    for count in 0.. {
+        while lexer.peek().kind == Kind::Semicolon {
+            lexer.next();
+        }
+        if lexer.peek().kind == Kind::End {
+            break;
+        }
+        if count == limits.max_batch_statements {
+            all.anything(Because::TooComplex);
+            break;
+        }
+        let (part_verb, notes) = part::classify(&mut lexer, &surroundings);
+        verb = if count == 0 { part_verb } else { Verb::Batch };
+        surroundings.follow(&notes.session, &mut lexer);
+        all.absorb(notes);
+    }
+    (verb, all)
 }
 
 /// Where the bytes are not sure to mean what they seem to mean, nothing is a read.
@@ -126,7 +166,7 @@ fn is_about_size(because: Because) -> bool {
 }
 
 /// The key under which the verdict may be remembered: it has everything on which the verdict of a read depends.
-fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>) -> Option<Key> {
+fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>, generation: u32) -> Option<Key> {
     let first = found.first;
     let is_read = is_query_word(first) || first.is_any(&["explain", "describe", "desc"]);
     let is_trusted = match context.charset {
@@ -137,6 +177,6 @@ fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>) -> Opti
     let is_known_mode = !context.sql_mode.contains(SqlMode::UNKNOWN);
     (is_read && is_trusted && is_known_mode && !found.is_odd && !found.is_batch).then(|| {
         let schema = context.schema.map_or(SchemaClass::User, |schema| SchemaClass::of_name(schema.as_bytes()));
-        Key { digest: found.digest, dialect: context.dialect, sql_mode: context.sql_mode, schema }
+        Key { digest: found.digest, dialect: context.dialect, sql_mode: context.sql_mode, schema, generation }
     })
 }

@@ -11,7 +11,8 @@ use crate::{Because, Effects, Pin, SessionEffect, Verb};
 
 /// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
 pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<(Verb, Notes)> {
-    let verdict = match first.text.to_ascii_lowercase().as_slice() {
+    let defines = first.is_word("rename") || (first.is_any(&["create", "alter"]) && names_program_or_view(*lexer));
+    let (verb, mut notes) = match first.text.to_ascii_lowercase().as_slice() {
         b"create" => (Verb::Create, create(lexer, schema)),
         b"alter" => (Verb::Alter, alter(lexer)),
         b"drop" if lexer.peek().is_word("prepare") => {
@@ -24,8 +25,17 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&
         b"truncate" => (Verb::Truncate, skipped(lexer)),
         _ => return None,
     };
-    Some(verdict)
+    notes.effects.set(Effects::DEFINES, defines);
+    Some((verb, notes))
 }
+
+/// Whether a function, a package or a view is created or changed: the catalogue has to be read anew.
+fn names_program_or_view(mut lexer: Lexer<'_>) -> bool {
+    (0..WORDS_BEFORE_KIND).map(|_| lexer.next()).any(|token| token.is_any(&["function", "package", "view"]))
+}
+
+/// `CREATE OR REPLACE ALGORITHM = MERGE DEFINER = 'a'@'b' SQL SECURITY INVOKER VIEW`
+const WORDS_BEFORE_KIND: usize = 16;
 
 fn writes() -> Notes {
     Notes::of(Effects::WRITE_DATA, Because::Writes)
@@ -137,7 +147,7 @@ fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
 
 /// Whether a stored program follows, whose text may have `;` inside.
 fn is_program(mut lexer: Lexer<'_>) -> bool {
-    for _ in 0..16 {
+    for _ in 0..WORDS_BEFORE_KIND {
         let token = lexer.next();
         if token.is_any(&["procedure", "function", "trigger", "event", "package", "library"]) {
             return true;

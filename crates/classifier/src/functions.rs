@@ -12,6 +12,8 @@ use crate::{Because, Dialect, Effects, SqlMode};
 pub(crate) enum Call {
     /// Native, and only computes.
     Computes,
+    /// Not native: somebody's own, if there is such a function.
+    Stored,
     /// It makes the statement more than a read.
     Does(Effects, Because),
     /// `GET_LOCK(name, ..)`
@@ -22,7 +24,6 @@ pub(crate) enum Call {
     ReleasesAllLocks,
 }
 
-const UNKNOWN: Call = Call::Does(Effects::UNKNOWN.union(Effects::SESSION_UNSEEN), Because::UnknownFunction);
 const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
 const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
 
@@ -32,11 +33,11 @@ const LONGEST: usize = 40;
 /// The unquoted, unqualified name `name` is followed by `(`, with or without white space between them.
 pub(crate) fn call(name: &[u8], has_gap: bool, dialect: Dialect, sql_mode: SqlMode) -> Call {
     let mut buffer = [0; LONGEST];
-    let Some(lower) = lower(name, &mut buffer) else { return UNKNOWN };
+    let Some(lower) = lower(name, &mut buffer) else { return Call::Stored };
     if has_gap && !sql_mode.contains(SqlMode::IGNORE_SPACE) && needs_no_space(lower, dialect) {
-        return UNKNOWN;
+        return Call::Stored;
     }
-    special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { UNKNOWN })
+    special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { Call::Stored })
 }
 
 fn lower<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST]) -> Option<&'b str> {
@@ -264,16 +265,16 @@ mod tests {
         let call = |name: &str| call(name.as_bytes(), false, Dialect::MySql, SqlMode::empty());
         assert_eq!(call("CONCAT"), Call::Computes);
         assert_eq!(call("st_distance_sphere"), Call::Computes);
-        assert_eq!(call("my_function"), UNKNOWN);
-        assert_eq!(call("nextval"), UNKNOWN);
-        assert_eq!(call(&"x".repeat(200)), UNKNOWN);
-        assert!(matches!(call("nExTvAl_"), Call::Does(_, Because::UnknownFunction)));
+        assert_eq!(call("my_function"), Call::Stored);
+        assert_eq!(call("nextval"), Call::Stored);
+        assert_eq!(call(&"x".repeat(200)), Call::Stored);
+        assert_eq!(call("nExTvAl_"), Call::Stored);
     }
 
     #[test]
     fn white_space_before_the_parenthesis_can_make_a_stored_function() {
         let call = |mode| call(b"COUNT", true, Dialect::MySql, mode);
-        assert_eq!(call(SqlMode::empty()), UNKNOWN);
+        assert_eq!(call(SqlMode::empty()), Call::Stored);
         assert_eq!(call(SqlMode::IGNORE_SPACE), Call::Computes);
     }
 }

@@ -10,6 +10,7 @@
 
 mod statement;
 
+mod catalogue;
 mod classifier;
 
 mod digest;
@@ -36,6 +37,7 @@ mod charset;
 mod notes;
 mod sql_mode;
 
-pub use classifier::{CacheStats, Classifier, Limits};
+pub use catalogue::{Catalogue, Definition};
+pub use classifier::{CacheStats, Classifier, Knowledge, Limits};
 pub use digest::digest_text;
 pub use statement::{Because, Charset, Context, Dialect, Digest, Effects, Pin, SessionEffect, SqlMode, Statement, Track, Verb};

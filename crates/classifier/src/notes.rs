@@ -5,6 +5,9 @@ use crate::{Because, Effects, Pin, SessionEffect};
 /// More effects on the session than this are not listed: the session is pinned instead. A 16 MB `SET` could list millions.
 pub(crate) const SESSION_EFFECTS_MAX: usize = 1_000;
 
+/// More calls of functions that are not native than this are not listed: the statement is then no read.
+const STORED_CALLS_MAX: usize = 32;
+
 /// Effects so far, the reason that counts, and what happens to the session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Notes {
@@ -12,17 +15,56 @@ pub(crate) struct Notes {
     /// The first thing that made it more than a read.
     pub(crate) because: Option<Because>,
     pub(crate) session: Vec<SessionEffect>,
+    /// What only the catalogue can tell: it is asked in the end, once.
+    pub(crate) calls: Vec<StoredCall>,
 }
+
+/// A call of a function that is not native.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredCall {
+    /// In lower case, without quotes and without its schema.
+    pub(crate) name: Box<[u8]>,
+    /// It was called with a schema's name, or a package's.
+    pub(crate) is_qualified: bool,
+}
+
+/// What calling a function means of which nothing is known.
+const UNKNOWN_CALL: Effects = Effects::UNKNOWN.union(Effects::SESSION_UNSEEN);
 
 impl Notes {
     pub(crate) fn of(effects: Effects, because: Because) -> Self {
-        Self { effects, because: Some(because), session: Vec::new() }
+        Self { effects, because: Some(because), ..Self::default() }
     }
 
     /// Adds effects; the first reason stays.
     pub(crate) fn note(&mut self, effects: Effects, because: Because) {
         self.effects |= effects;
         self.because.get_or_insert(because);
+    }
+
+    /// A function that is not native is called.
+    pub(crate) fn call(&mut self, name: &[u8], is_qualified: bool) {
+        if self.calls.len() >= STORED_CALLS_MAX {
+            self.note(UNKNOWN_CALL, Because::UnknownFunction);
+            return;
+        }
+        self.calls.push(StoredCall { name: name.to_ascii_lowercase().into(), is_qualified });
+    }
+
+    /// Whether a call in the list has this name.
+    pub(crate) fn has_call(&self, name: &[u8]) -> bool {
+        self.calls.iter().any(|call| call.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Takes the calls off the list: what they do, the catalogue says, or nobody.
+    pub(crate) fn resolve_calls(&mut self, only_reads: impl Fn(&StoredCall) -> bool) {
+        for call in std::mem::take(&mut self.calls) {
+            if only_reads(&call) {
+                self.effects |= Effects::READ_DATA;
+            } else {
+                self.note(UNKNOWN_CALL, Because::UnknownFunction);
+            }
+        }
     }
 
     pub(crate) fn push(&mut self, effect: SessionEffect) {
@@ -56,6 +98,7 @@ impl Notes {
             self.because = other.because;
         }
         self.absorb_session(other.session);
+        self.calls.extend(other.calls);
     }
 
     pub(crate) fn absorb_session(&mut self, effects: Vec<SessionEffect>) {

@@ -27,7 +27,7 @@ pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits)
     } else if scan.links > limits.max_parsed_links {
         Some(Because::TooComplex)
     } else {
-        match tree::opinion(text, lexer.rules()) {
+        match tree::opinion(text, lexer.rules(), &notes) {
             Opinion::Read => None,
             Opinion::More => {
                 notes.note(Effects::UNKNOWN, Because::StagesDisagree);

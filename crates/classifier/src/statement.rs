@@ -82,6 +82,8 @@ bitflags! {
         /// May change the session in ways that its text does not show (`CALL`, `EXECUTE`, somebody's function). Where that cannot be
         /// left to the server's session tracking, [`Statement::session`] has a [`Pin::Connection`] as well.
         const SESSION_UNSEEN = 1 << 10;
+        /// Creates, changes or renames functions or views: the catalogue is out of date afterwards.
+        const DEFINES = 1 << 11;
     }
 }
 
@@ -274,6 +276,9 @@ pub enum Because {
     NotParsed,
     StagesDisagree,
     NotKnown,
+    DoubtfulView,
+    CatalogueUnknown,
+    LearnedWrite,
 }
 
 /// The verdict on one statement (or one batch of statements, which takes the strictest verdict of its parts).

@@ -17,6 +17,7 @@ use sqlparser::parser::Parser;
 use self::dialect::ServerDialect;
 use crate::functions::{self, Call};
 use crate::lexer::Rules;
+use crate::notes::Notes;
 use crate::schema::SchemaClass;
 
 /// The parser's verdict.
@@ -32,13 +33,13 @@ pub(crate) enum Opinion {
 const DEPTH: usize = 50;
 
 /// Parses one statement, a `SELECT` or another query expression, within the caps that the caller keeps.
-pub(crate) fn opinion(sql: &[u8], rules: Rules) -> Opinion {
+pub(crate) fn opinion(sql: &[u8], rules: Rules, notes: &Notes) -> Opinion {
     let text = readable(sql);
     let dialect = ServerDialect { sql_mode: rules.sql_mode };
     let parsed = Parser::new(&dialect).with_recursion_limit(DEPTH).try_with_sql(&text).and_then(|mut p| p.parse_statements());
     let Ok(statements) = parsed else { return Opinion::NotParsed };
     match statements.as_slice() {
-        [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules }) {
+        [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules, notes }) {
             ControlFlow::Continue(()) => Opinion::Read,
             ControlFlow::Break(()) => Opinion::More,
         },
@@ -56,8 +57,10 @@ fn readable(sql: &[u8]) -> Cow<'_, str> {
 }
 
 /// Breaks at the first thing that is more than a read.
-struct Judge {
+struct Judge<'n> {
     rules: Rules,
+    /// What the lexer has found. The catalogue judges the calls that both have seen.
+    notes: &'n Notes,
 }
 
 const READ: ControlFlow<()> = ControlFlow::Continue(());
@@ -66,7 +69,7 @@ fn only_if(is_read: bool) -> ControlFlow<()> {
     if is_read { READ } else { ControlFlow::Break(()) }
 }
 
-impl Visitor for Judge {
+impl Visitor for Judge<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -100,7 +103,7 @@ impl Visitor for Judge {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         only_if(match expr {
-            Expr::Function(function) => self.is_native(&function.name),
+            Expr::Function(function) => self.is_native(&function.name) || self.is_listed(&function.name),
             Expr::Identifier(name) => is_column(name),
             Expr::CompoundIdentifier(names) => names.iter().all(is_column),
             Expr::BinaryOp { op, .. } => *op != BinaryOperator::Assignment,
@@ -109,12 +112,17 @@ impl Visitor for Judge {
     }
 }
 
-impl Judge {
+impl Judge<'_> {
     fn is_native(&self, name: &ObjectName) -> bool {
         let [ObjectNamePart::Identifier(Ident { value, quote_style: None, .. })] = name.0.as_slice() else { return false };
         // `ROW(1, 2)` and `BINARY (a)` arrive as calls.
         ["row", "binary"].iter().any(|word| value.eq_ignore_ascii_case(word))
             || functions::call(value.as_bytes(), false, self.rules.dialect, self.rules.sql_mode) == Call::Computes
+    }
+
+    fn is_listed(&self, name: &ObjectName) -> bool {
+        let Some(ObjectNamePart::Identifier(Ident { value, .. })) = name.0.last() else { return false };
+        self.notes.has_call(value.as_bytes())
     }
 }
 

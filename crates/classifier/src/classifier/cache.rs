@@ -26,6 +26,8 @@ pub(super) struct Key {
     pub(super) dialect: Dialect,
     pub(super) sql_mode: SqlMode,
     pub(super) schema: SchemaClass,
+    /// Of the catalogue.
+    pub(super) generation: u32,
 }
 
 impl Hash for Key {

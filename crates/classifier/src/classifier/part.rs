@@ -151,7 +151,11 @@ fn leaves_session(literal: &[u8], rules: Rules, surroundings: &Surroundings<'_>)
     let mut lexer = Lexer::new(inner, rules).transparent();
     let (_, notes) = dispatch(&mut lexer, surroundings, false);
     let is_known = !notes.effects.intersects(Effects::SESSION_UNSEEN | Effects::CHANGE_SESSION | Effects::TRANSACTION);
-    is_known && notes.session.is_empty() && lexer.take_executable() == Executable::None && lexer.next().kind == Kind::End
+    is_known
+        && notes.calls.is_empty()
+        && notes.session.is_empty()
+        && lexer.take_executable() == Executable::None
+        && lexer.next().kind == Kind::End
 }
 
 /// MariaDB's `SET STATEMENT name = value, .. FOR statement`: the settings hold for that statement only.

@@ -1,6 +1,6 @@
 //! Parentheses: who is being called?
 
-use super::Scanner;
+use super::{Scanner, unquoted};
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::notes::name_of;
@@ -18,9 +18,7 @@ impl<'a> Scanner<'a, '_> {
             Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
             Kind::Word if !is_behind_dot && name.is_word("json_table") && self.has_columns() => {}
             Kind::Word if !is_behind_dot => self.call(name, token.gap),
-            Kind::Word | Kind::Quoted => {
-                self.notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction);
-            }
+            Kind::Word | Kind::Quoted => self.notes.call(unquoted(name.text), is_behind_dot),
             _ => {}
         }
     }
@@ -64,6 +62,7 @@ impl<'a> Scanner<'a, '_> {
     fn call(&mut self, name: Token<'a>, has_gap: bool) {
         match functions::call(name.text, has_gap, self.rules.dialect, self.rules.sql_mode) {
             Call::Computes => {}
+            Call::Stored => self.notes.call(name.text, false),
             Call::Does(effects, because) => self.notes.note(effects, because),
             Call::TakesLock => {
                 self.notes.note(Effects::LOCK, Because::LockFunction);

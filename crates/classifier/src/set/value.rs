@@ -101,6 +101,7 @@ fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, notes: &mut Notes) {
             notes.pin(Pin::NamedLock(crate::notes::name_of(&lock.to_ascii_lowercase())));
         }
         Call::Does(effects, because) => notes.note(effects, because),
+        Call::Stored => notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction),
         Call::Computes | Call::ReleasesLock | Call::ReleasesAllLocks => {}
     }
 }

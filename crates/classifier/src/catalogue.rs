@@ -1,0 +1,213 @@
+//! What users have defined on the servers beside tables, as far as a read may run it: stored functions, loadable functions, views.
+//!
+//! A definition is taken for a read only if its own text is proved to be one, by the same two stages as a statement, and everything that
+//! it calls or selects from is one in turn. What a function says about itself (`READS SQL DATA`) proves nothing, as no server checks it.
+//! Names are compared without their schema: a name is trusted if everything that bears it is. So no verdict depends on the session's
+//! schema, at the price of some caution where two schemas use one name differently.
+
+mod body;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::classifier::examine;
+use crate::lexer::{Kind, Lexer, Rules};
+use crate::notes::StoredCall;
+use crate::scan::unquoted;
+use crate::{Charset, Context, Dialect, Effects, Limits, SqlMode};
+
+/// One definition, as a server tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Definition {
+    /// A stored function (`information_schema.ROUTINES`).
+    Function {
+        /// Its name without the schema.
+        name: Box<str>,
+        /// Its body; `None` where the server does not show it, or where it is not SQL.
+        body: Option<Box<str>>,
+        /// The `sql_mode` that it was created with, as the server prints it.
+        sql_mode: Box<str>,
+    },
+    /// A view (`information_schema.VIEWS`).
+    View {
+        /// Its name without the schema.
+        name: Box<str>,
+        /// Its query; `None` where the server does not show it.
+        query: Option<Box<str>>,
+    },
+    /// A loadable function: a library's code, which may do anything.
+    Loadable {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A package of MariaDB: `package.f()` may be one of its functions.
+    Package,
+}
+
+/// Which names are reads, as of one look at a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Catalogue {
+    /// Functions that do nothing but read, in lower case.
+    reads: HashSet<Box<[u8]>>,
+    /// Views that may do more, in lower case.
+    doubtful_views: HashSet<Box<[u8]>>,
+    /// A function has a name beyond ASCII. The servers' collations find `f` equal to `ƒ` and `é` to `e`: no name is sure to mean what it
+    /// seems to mean.
+    has_foreign_function: bool,
+    /// The same for a view that may do more; then every name beyond ASCII may mean it.
+    has_foreign_view: bool,
+    has_package: bool,
+}
+
+/// How often all definitions are gone through: a chain of views of views that is longer than this stays on the primary.
+const ROUNDS_MAX: usize = 32;
+
+impl Catalogue {
+    /// Judges all definitions of a server. Takes time in proportion to their length and to the depth in which they use each other.
+    pub fn new(dialect: Dialect, definitions: &[Definition]) -> Self {
+        let mut catalogue = Self::default();
+        let mut open = Open::default();
+        for definition in definitions {
+            catalogue.distrust(definition, &mut open);
+        }
+        for _ in 0..ROUNDS_MAX {
+            let before = open.definitions.len();
+            let mut still_open = std::mem::take(&mut open.definitions);
+            still_open.retain(|definition| {
+                let is_read = catalogue.is_read(dialect, definition);
+                if is_read {
+                    catalogue.trust(definition, &mut open);
+                }
+                !is_read
+            });
+            open.definitions = still_open;
+            if open.definitions.len() == before {
+                break;
+            }
+        }
+        catalogue.has_foreign_view = open.views.keys().any(|name| !name.is_ascii());
+        catalogue.doubtful_views = open.views.into_keys().collect();
+        catalogue
+    }
+
+    /// The functions that are trusted, for people.
+    pub fn trusted_functions(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// The views that are not, for people.
+    pub fn doubtful_views(&self) -> usize {
+        self.doubtful_views.len()
+    }
+
+    /// Whether calling this function only reads.
+    pub(crate) fn is_reading_call(&self, call: &StoredCall) -> bool {
+        let is_ambiguous = self.has_foreign_function || (call.is_qualified && self.has_package);
+        !is_ambiguous && self.reads.contains(&*call.name)
+    }
+
+    /// Whether a name in the statement may be that of a view that does more than read.
+    pub(crate) fn has_doubtful_view(&self, sql: &[u8], rules: Rules) -> bool {
+        if self.doubtful_views.is_empty() {
+            return false;
+        }
+        let mut lexer = Lexer::new(sql, rules).transparent();
+        loop {
+            let token = lexer.next();
+            let is_doubtful = match token.kind {
+                Kind::End => return false,
+                Kind::Word | Kind::Quoted => self.is_doubtful(unquoted(token.text)),
+                _ => false,
+            };
+            if is_doubtful {
+                return true;
+            }
+        }
+    }
+
+    fn is_doubtful(&self, name: &[u8]) -> bool {
+        if !name.is_ascii() {
+            return self.has_foreign_view;
+        }
+        self.doubtful_views.contains(&*name.to_ascii_lowercase())
+    }
+
+    fn distrust<'d>(&mut self, definition: &'d Definition, open: &mut Open<'d>) {
+        match definition {
+            Definition::Function { name, .. } => {
+                self.has_foreign_function |= !name.is_ascii();
+                *open.functions.entry(lower(name)).or_default() += 1;
+                open.definitions.push(definition);
+            }
+            Definition::View { name, .. } => {
+                *open.views.entry(lower(name)).or_default() += 1;
+                self.doubtful_views.insert(lower(name));
+                open.definitions.push(definition);
+            }
+            // Counted and never proved, it keeps its name from being trusted.
+            Definition::Loadable { name } => *open.functions.entry(lower(name)).or_default() += 1,
+            Definition::Package => self.has_package = true,
+        }
+    }
+
+    /// Whether what is trusted so far proves this one to be a read.
+    fn is_read(&self, dialect: Dialect, definition: &Definition) -> bool {
+        match definition {
+            Definition::Function { body: Some(body), sql_mode, .. } => {
+                let rules = Rules { dialect, sql_mode: SqlMode::parse(sql_mode.as_bytes()), charset: Charset::AsciiSafe };
+                body::queries(body.as_bytes(), rules)
+                    .is_some_and(|queries| queries.iter().all(|query| self.is_reading_query(query, rules)))
+            }
+            Definition::View { query: Some(query), .. } => {
+                let rules = Rules { dialect, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe };
+                self.is_reading_query(query.as_bytes(), rules)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_reading_query(&self, sql: &[u8], rules: Rules) -> bool {
+        let context = Context { dialect: rules.dialect, sql_mode: rules.sql_mode, charset: rules.charset, schema: None };
+        let (_, notes) = examine(sql, &context, &Limits::default(), self);
+        Effects::READ_DATA.contains(notes.effects) && notes.session.is_empty()
+    }
+
+    fn trust(&mut self, definition: &Definition, open: &mut Open<'_>) {
+        match definition {
+            Definition::Function { name, .. } if close(&mut open.functions, name) => {
+                self.reads.insert(lower(name));
+            }
+            Definition::View { name, .. } if close(&mut open.views, name) => {
+                self.doubtful_views.remove(&lower(name));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is not proved yet.
+#[derive(Default)]
+struct Open<'d> {
+    definitions: Vec<&'d Definition>,
+    /// By name: how many bear it.
+    functions: HashMap<Box<[u8]>, usize>,
+    views: HashMap<Box<[u8]>, usize>,
+}
+
+/// One that bears the name is proved; true if it was the last.
+fn close(open: &mut HashMap<Box<[u8]>, usize>, name: &str) -> bool {
+    let name = lower(name);
+    let Some(count) = open.get_mut(&name) else { return false };
+    *count -= 1;
+    let is_last = *count == 0;
+    if is_last {
+        open.remove(&name);
+    }
+    is_last
+}
+
+fn lower(name: &str) -> Box<[u8]> {
+    name.to_ascii_lowercase().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What is known beside the statements themselves: the catalogue, and which statements have turned out to be writes.
+//!
+//! Whoever reads the definitions from a server takes [`Knowledge::changes`] first and hands it in with the catalogue. So a catalogue that
+//! was being read while a definition changed is known to be out of date, and until a better one comes, no read is sure to be one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::{Because, Catalogue, Digest, Effects, Statement};
+
+/// See the module. Shared by all threads; nothing here takes a lock on the way of a statement.
+#[derive(Debug)]
+pub struct Knowledge {
+    known: ArcSwap<Known>,
+    generation: AtomicU32,
+    /// Changes of definitions seen so far.
+    changes: AtomicU64,
+    /// How many of them the catalogue knows.
+    known_changes: AtomicU64,
+    learned: quick_cache::sync::Cache<Digest, ()>,
+    learned_count: AtomicU64,
+}
+
+/// A catalogue in force.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) catalogue: Catalogue,
+    pub(super) generation: u32,
+}
+
+impl Knowledge {
+    pub(super) fn new(learned_digests: usize) -> Self {
+        Self {
+            known: ArcSwap::default(),
+            generation: AtomicU32::new(0),
+            changes: AtomicU64::new(0),
+            known_changes: AtomicU64::new(0),
+            learned: quick_cache::sync::Cache::new(learned_digests),
+            learned_count: AtomicU64::new(0),
+        }
+    }
+
+    /// A statement that may have changed definitions was answered, or nothing is known yet. The catalogue has to be read anew.
+    pub fn definitions_changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Changes of definitions so far. Take it before a server is asked for its definitions.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Whether definitions have changed since the catalogue was read.
+    pub fn is_out_of_date(&self) -> bool {
+        self.known_changes.load(Ordering::Acquire) != self.changes()
+    }
+
+    /// Puts a catalogue in force that was read after [`Self::changes`] was `as_of`. True if it differs from the one before.
+    pub fn learn_catalogue(&self, catalogue: Catalogue, as_of: u64) -> bool {
+        let is_new = self.known.load().catalogue != catalogue;
+        if is_new {
+            let generation = self.generation().wrapping_add(1);
+            self.known.store(Arc::new(Known { catalogue, generation }));
+            self.generation.store(generation, Ordering::Release);
+        }
+        self.known_changes.fetch_max(as_of, Ordering::AcqRel);
+        is_new
+    }
+
+    /// A replica has refused the statement as a write. False if that was known.
+    pub fn learn_write(&self, digest: Digest) -> bool {
+        let is_new = !self.is_learned(digest);
+        self.learned.insert(digest, ());
+        self.learned_count.fetch_add(1, Ordering::AcqRel);
+        is_new
+    }
+
+    /// Statements that replicas have refused as writes.
+    pub fn writes_learned(&self) -> u64 {
+        self.learned_count.load(Ordering::Acquire)
+    }
+
+    /// Differs whenever a verdict may differ from one before: what is kept with an older value must be classified again.
+    pub fn version(&self) -> u64 {
+        self.changes()
+            .wrapping_add(self.known_changes.load(Ordering::Acquire))
+            .wrapping_add(u64::from(self.generation()))
+            .wrapping_add(self.writes_learned())
+    }
+
+    /// What makes a statement that seems to be a read more than that.
+    pub(super) fn doubt(&self, statement: &Statement) -> Option<Because> {
+        if statement.effects.contains(Effects::READ_DATA) && self.is_out_of_date() {
+            return Some(Because::CatalogueUnknown);
+        }
+        (self.writes_learned() > 0 && self.is_learned(statement.digest)).then_some(Because::LearnedWrite)
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn catalogue(&self) -> Guard<Arc<Known>> {
+        self.known.load()
+    }
+
+    fn is_learned(&self, digest: Digest) -> bool {
+        self.learned.get(&digest).is_some()
+    }
+}
