@@ -43,6 +43,13 @@ pub enum Definition {
     Package,
 }
 
+impl Definition {
+    /// Whether the server does not show what it does.
+    pub fn is_hidden(&self) -> bool {
+        matches!(self, Self::Function { body: None, .. } | Self::View { query: None, .. })
+    }
+}
+
 /// Which names are reads, as of one look at a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Catalogue {

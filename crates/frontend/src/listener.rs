@@ -60,7 +60,7 @@ pub struct Frontend {
     /// Who may log in.
     pub accounts: Accounts,
     /// The classifier.
-    pub classifier: Classifier,
+    pub classifier: Arc<Classifier>,
     /// The servers, as the monitor sees them.
     pub servers: Published,
     /// Ask every client for its full password, by RSA: for tests of that exchange.

@@ -17,8 +17,8 @@ use bytes::BytesMut;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wire::{
-    Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange, StatusFlags, Step,
-    put_packet_with, state_changes,
+    Capabilities, EofPacket, ErrOwned, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange,
+    StatusFlags, Step, put_packet_with, state_changes,
 };
 
 /// While a response is awaited, so many bytes of a client's further commands are taken in at most.
@@ -37,6 +37,8 @@ pub(crate) struct Outcome {
     pub(crate) state_changed: bool,
     /// For `COM_STMT_PREPARE`.
     pub(crate) prepared: Option<wire::PrepareOk>,
+    /// The error, if the client was not told of it.
+    pub(crate) withheld: Option<ErrOwned>,
 }
 
 /// Why a response could not be passed on to its end.
@@ -62,6 +64,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) server: &'a mut Lease,
     /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
     pub(crate) statement_id: Option<u32>,
+    /// Errors that the client is not told of, if they are all that the response has.
+    pub(crate) withholds: fn(u16) -> bool,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
     out: BytesMut,
     /// Bytes at the front of the server's inbox that may go out unchanged.
@@ -80,6 +84,7 @@ impl<'a> Relay<'a> {
             write_limit,
             server,
             statement_id: None,
+            withholds: |_| false,
             out: backend::take_buffer(),
             ready: 0,
             inserted: 0,
@@ -154,7 +159,14 @@ impl<'a> Relay<'a> {
                 self.ready = 0;
             }
             PacketKind::Err => {
-                self.outcome.error = Some(ErrPacket::decode(payload)?.code);
+                let error = ErrPacket::decode(payload)?;
+                self.outcome.error = Some(error.code);
+                let is_all = !self.begun && self.out.is_empty() && self.ready == 0;
+                if is_all && (self.withholds)(error.code) {
+                    self.outcome.withheld = Some(error.to_owned());
+                    self.server.link.consume(length);
+                    return Ok(());
+                }
                 self.ready += length;
             }
             PacketKind::PrepareOk(prepared) => {

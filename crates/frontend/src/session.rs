@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use backend::{ConnectOptions, Lease, Link, SessionState};
-use classifier::{Context, Digest, Effects, SessionEffect, Statement, Verb};
+use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
@@ -203,13 +203,12 @@ impl Core {
     }
 
     fn classify(&self, sql: &[u8]) -> Statement {
-        let context = Context {
-            dialect: self.binding.dialect(),
-            sql_mode: self.binding.sql_mode(),
-            charset: self.binding.charset(),
-            schema: self.state.schema().and_then(|schema| std::str::from_utf8(schema).ok()),
-        };
-        self.worker.shared.classifier.classify(sql, &context)
+        self.worker.shared.classifier.classify(sql, &self.reading().context(self.state.schema()))
+    }
+
+    /// How the session's text is to be read now.
+    fn reading(&self) -> Reading {
+        Reading { dialect: self.binding.dialect(), sql_mode: self.binding.sql_mode(), charset: self.binding.charset() }
     }
 
     /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
@@ -255,6 +254,21 @@ impl Core {
         status.set(StatusFlags::AUTOCOMMIT, self.binding.autocommit());
         status.set(StatusFlags::IN_TRANS, self.binding.in_transaction());
         status
+    }
+}
+
+/// How the text of a statement is to be read, without the schema.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    dialect: Dialect,
+    sql_mode: SqlMode,
+    charset: Charset,
+}
+
+impl Reading {
+    fn context(self, schema: Option<&[u8]>) -> Context<'_> {
+        let Self { dialect, sql_mode, charset } = self;
+        Context { dialect, sql_mode, charset, schema: schema.and_then(|schema| std::str::from_utf8(schema).ok()) }
     }
 }
 

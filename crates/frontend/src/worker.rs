@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
     pub(crate) accounts: Accounts,
-    pub(crate) classifier: Classifier,
+    pub(crate) classifier: Arc<Classifier>,
     pub(crate) servers: Published,
     pub(crate) login_key: LoginKey,
     /// Ask every client for its password in full, as a server does that has not seen it before.

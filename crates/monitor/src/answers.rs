@@ -1,11 +1,15 @@
 //! From result rows to observations: pure, so that what servers answer can be tested without them.
 
+mod catalogue;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use topology::{Engine, Observation, Position, Replication, Sample, SourceId, ThreadState, Version};
 
 use crate::failure::ProbeError;
+
+pub(crate) use self::catalogue::catalogue_queries;
 
 /// One result row as text, with its column names as the server spells them.
 #[derive(Clone, Debug, Default)]

@@ -3,9 +3,11 @@
 //! One task per server holds one persistent connection and asks: a full look (roles, replication, versions) every
 //! [`Settings::interval`], a quick one (positions, read-only or not) every [`Settings::position_interval`]. One more task owns the
 //! [`topology::Cluster`] and is the only writer of the snapshot. What to make of the answers is decided in `topology`, which is
-//! pure; here is the IO. It knows nothing of client sessions, and changes nothing on a server.
+//! pure; here is the IO. A third kind of task reads the definitions of functions and views for the classifier. The monitor knows nothing of
+//! client sessions, and changes nothing on a server.
 
 mod answers;
+mod catalogue;
 mod changes;
 mod failure;
 mod prober;
@@ -19,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::{Cluster, ClusterSettings, Member, Publisher, Report, ServerId, publishing};
 
+pub use catalogue::keep_catalogue;
 pub use settings::{Settings, Target};
 pub use snapshots::Snapshots;
 

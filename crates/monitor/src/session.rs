@@ -1,13 +1,14 @@
-//! One connection to one server, and the two looks that it takes through it.
+//! One connection to one server, and the looks that are taken through it.
 
 use std::time::Duration;
 
+use classifier::{Definition, Dialect};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use tokio::time::{Instant, timeout};
 use topology::{Engine, Observation, Sample};
 
-use crate::answers::{Fields, Reader, channels_query, full_query, sample_query};
+use crate::answers::{Fields, Reader, catalogue_queries, channels_query, full_query, sample_query};
 use crate::failure::ProbeError;
 use crate::settings::{Settings, Target};
 
@@ -55,9 +56,31 @@ impl Session {
         self.reader.sample(sent_at, &fields)
     }
 
+    /// What users have defined beside tables, and in whose grammar.
+    pub(crate) async fn definitions(&mut self, limit: Duration) -> Result<(Dialect, Vec<Definition>), ProbeError> {
+        let mut found = Vec::new();
+        for (query, read) in catalogue_queries(self.engine) {
+            found.extend(self.ask_within(limit, query).await?.iter().filter_map(read));
+        }
+        let dialect = match self.engine {
+            Engine::MySql => Dialect::MySql,
+            Engine::MariaDb => Dialect::MariaDb,
+        };
+        Ok((dialect, found))
+    }
+
+    /// Ends the connection as the server likes it.
+    pub(crate) async fn close(self) {
+        let _ = timeout(self.query_timeout, self.conn.disconnect()).await;
+    }
+
     async fn ask(&mut self, query: &str) -> Result<Vec<Fields>, ProbeError> {
-        let late = |_| ProbeError::QueryTimeout(self.query_timeout);
-        let rows: Vec<Row> = timeout(self.query_timeout, self.conn.query(query)).await.map_err(late)??;
+        self.ask_within(self.query_timeout, query).await
+    }
+
+    async fn ask_within(&mut self, limit: Duration, query: &str) -> Result<Vec<Fields>, ProbeError> {
+        let late = |_| ProbeError::QueryTimeout(limit);
+        let rows: Vec<Row> = timeout(limit, self.conn.query(query)).await.map_err(late)??;
         Ok(rows.iter().map(fields).collect())
     }
 }

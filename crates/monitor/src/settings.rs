@@ -43,6 +43,10 @@ pub struct Settings {
     pub query_timeout: Duration,
     /// So many looks in a row must fail before a server is down, unless it is plainly gone.
     pub failures: u32,
+    /// Time between two readings of the definitions of functions and views, when no session is seen to change them.
+    pub catalogue_interval: Duration,
+    /// For reading all of them.
+    pub catalogue_timeout: Duration,
 }
 
 impl Settings {
@@ -57,6 +61,8 @@ impl Settings {
             connect_timeout: Duration::from_secs(1),
             query_timeout: Duration::from_secs(1),
             failures: 3,
+            catalogue_interval: Duration::from_mins(1),
+            catalogue_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -72,6 +78,8 @@ impl fmt::Debug for Settings {
             .field("connect_timeout", &self.connect_timeout)
             .field("query_timeout", &self.query_timeout)
             .field("failures", &self.failures)
+            .field("catalogue_interval", &self.catalogue_interval)
+            .field("catalogue_timeout", &self.catalogue_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Monitor {
     pub(crate) connect_timeout: Duration,
     pub(crate) query_timeout: Duration,
     pub(crate) failures: u32,
+    pub(crate) catalogue_interval: Duration,
+    pub(crate) catalogue_timeout: Duration,
 }
 
 /// What a read is sure to see.
@@ -211,10 +213,21 @@ fn monitor(mut section: Section<'_>) -> Option<Monitor> {
     let position_interval = period("position_interval", 50);
     let connect_timeout = period("connect_timeout", 2000);
     let query_timeout = period("query_timeout", 1000);
+    let catalogue_interval = period("catalogue_interval", 60_000);
+    let catalogue_timeout = period("catalogue_timeout", 30_000);
     let failures = section.optional("failures", 3);
     section.finish();
     let account = Account { user: user?.into_bytes(), password: password?.into_bytes() };
-    Some(Monitor { account, interval, position_interval, connect_timeout, query_timeout, failures })
+    Some(Monitor {
+        account,
+        interval,
+        position_interval,
+        connect_timeout,
+        query_timeout,
+        failures,
+        catalogue_interval,
+        catalogue_timeout,
+    })
 }
 
 fn user(mut section: Section<'_>) -> Option<Account> {

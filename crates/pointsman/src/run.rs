@@ -1,5 +1,6 @@
 //! `pointsman run`: the parts put together, and taken apart again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -27,15 +28,18 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
-    let (mut snapshots, monitoring) = monitor::start(monitor_settings(&config), stop.clone());
+    let settings = monitor_settings(&config);
+    let (mut snapshots, monitoring) = monitor::start(settings.clone(), stop.clone());
+    let classifier = Arc::new(classifier(&config));
+    let cataloguing = monitor::keep_catalogue(settings, snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
-        () = wait_for_primary(&mut snapshots, first_look) => {}
+        () = wait_for_servers(&mut snapshots, &classifier, first_look) => {}
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     }
 
     let drain = config.limits.drain;
-    let running = frontend(config, options, snapshots.published()).start().context("cannot listen")?;
+    let running = frontend(config, options, snapshots.published(), classifier).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::select! {
         _ = terminate.recv() => {}
@@ -50,15 +54,25 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
     stop.cancel();
     monitoring.await.context("the monitor failed")?;
+    cataloguing.await.context("the monitor failed")?;
     Ok(())
 }
 
-/// Clients that come before the monitor has seen the servers would get errors for nothing.
-async fn wait_for_primary(snapshots: &mut monitor::Snapshots, limit: Duration) {
+/// Clients that come before the monitor has seen the servers would get errors for nothing, and their reads would load the primary while
+/// its functions and views are not known.
+async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Classifier, limit: Duration) {
     let seen = snapshots.wait_until(|snapshot| snapshot.primary.is_some());
     if tokio::time::timeout(limit, seen).await.is_err() {
         tracing::warn!("no primary was found; writes are refused until there is one");
+        return;
     }
+    let catalogue_is_known = async {
+        while classifier.knowledge().is_out_of_date() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // If it takes longer, reads wait for nothing: the primary answers them.
+    let _ = tokio::time::timeout(limit, catalogue_is_known).await;
 }
 
 fn monitor_settings(config: &Config) -> monitor::Settings {
@@ -78,10 +92,16 @@ fn monitor_settings(config: &Config) -> monitor::Settings {
         connect_timeout: monitor.connect_timeout,
         query_timeout: monitor.query_timeout,
         failures: monitor.failures,
+        catalogue_interval: monitor.catalogue_interval,
+        catalogue_timeout: monitor.catalogue_timeout,
     }
 }
 
-fn frontend(config: Config, options: &RunOptions, servers: topology::Published) -> Frontend {
+fn classifier(config: &Config) -> Classifier {
+    Classifier::new(classifier::Limits { cache_entries: config.digest_cache, ..classifier::Limits::default() })
+}
+
+fn frontend(config: Config, options: &RunOptions, servers: topology::Published, classifier: Arc<Classifier>) -> Frontend {
     Frontend {
         listen: config.listen,
         runtime: match options.runtime {
@@ -98,7 +118,7 @@ fn frontend(config: Config, options: &RunOptions, servers: topology::Published) 
         },
         policy: Policy { max_lag: config.max_lag, reads_own_writes: config.causal_reads == CausalReads::Session },
         accounts: Accounts::new(config.users),
-        classifier: Classifier::new(classifier::Limits { cache_entries: config.digest_cache, ..classifier::Limits::default() }),
+        classifier,
         servers,
         force_full_authentication: options.force_full_authentication,
     }

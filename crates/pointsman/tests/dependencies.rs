@@ -14,10 +14,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("router", &["classifier", "topology"]),
     ("backend", &["wire", "topology"]),
     ("frontend", &["backend", "router", "classifier", "topology", "wire"]),
-    ("monitor", &["topology"]),
+    ("monitor", &["classifier", "topology"]),
     ("pointsman", &["frontend", "monitor", "backend", "router", "classifier", "topology"]),
     ("testkit", &["wire"]),
-    ("e2e", &["testkit", "wire"]),
+    ("e2e", &["classifier", "testkit", "wire"]),
 ];
 
 /// Crates that are functions of their arguments: no sockets, no runtime.

@@ -65,8 +65,13 @@ impl Knowledge {
             self.known.store(Arc::new(Known { catalogue, generation }));
             self.generation.store(generation, Ordering::Release);
         }
-        self.known_changes.fetch_max(as_of, Ordering::AcqRel);
+        self.confirm_catalogue(as_of);
         is_new
+    }
+
+    /// The definitions were read again after [`Self::changes`] was `as_of`, and are what they were.
+    pub fn confirm_catalogue(&self, as_of: u64) {
+        self.known_changes.fetch_max(as_of, Ordering::AcqRel);
     }
 
     /// A replica has refused the statement as a write. False if that was known.

@@ -102,6 +102,8 @@ impl Core {
         unread: &mut Unread,
     ) -> Result<Option<PrepareOk>, Ended> {
         let mut failed: Vec<ServerId> = Vec::new();
+        let mut corrected;
+        let mut statement = statement;
         loop {
             let route = match self.decide(statement, &failed) {
                 Decision::Forward(route) => route,
@@ -115,7 +117,18 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let failure = match self.attempt(client, statement, request, route, unread).await {
+            let attempt = self.attempt(client, statement, request, route, unread).await;
+            if statement.effects.contains(Effects::DEFINES) {
+                // Even one that was lost on the way may have been done.
+                self.worker.shared.classifier.knowledge().definitions_changed();
+            }
+            let failure = match attempt {
+                Ok(Outcome { withheld: Some(error), .. }) => {
+                    self.binding.answered(statement, route.server, None, Some(error.code));
+                    corrected = self.learn_write(statement, route.server, &error);
+                    statement = &corrected;
+                    continue;
+                }
                 Ok(outcome) => {
                     self.settle(statement, &request, route.server, &outcome);
                     return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
@@ -137,6 +150,22 @@ impl Core {
             }
             return self.give_up(client, statement, route.server, failure, is_lost_state).await;
         }
+    }
+
+    /// A replica has refused as a write what was taken for a read, and nothing has happened yet: from now on it is a write.
+    fn learn_write(&self, statement: &Statement, server: ServerId, error: &ErrOwned) -> Statement {
+        if self.worker.shared.classifier.knowledge().learn_write(statement.digest) {
+            tracing::warn!(
+                connection = self.connection_id,
+                server = server.0,
+                digest = %statement.digest,
+                code = error.code,
+                message = %String::from_utf8_lossy(&error.message),
+                "a replica refused a statement that was taken for a read; it runs on the primary from now on"
+            );
+        }
+        let effects = statement.effects | Effects::UNKNOWN | Effects::SESSION_UNSEEN;
+        Statement { effects, because: classifier::Because::LearnedWrite, ..statement.clone() }
     }
 
     fn decide(&self, statement: &Statement, failed: &[ServerId]) -> Decision {
@@ -201,8 +230,8 @@ impl Core {
                     out.clear();
                     receive_own(lease, std::mem::take(&mut own_responses)).await?;
                 }
-                let sql = statements.get(id).map(|statement| &*statement.sql).unwrap_or_default();
-                let on_server = prepare_own(lease, sql).await?;
+                let Some(statement) = statements.get(id) else { return Err(Failure::LostBefore) };
+                let on_server = prepare_own(lease, &statement.sql, statement.schema.as_deref(), state.schema()).await?;
                 prepared.insert(id, OnServer::new(on_server.statement_id));
             }
             let Some(on_server) = prepared.get_mut(&id) else { return Err(Failure::LostBefore) };
@@ -227,6 +256,9 @@ impl Core {
             receive_own(lease, own_responses).await?;
         }
         let mut relay = Relay::new(client, self.capabilities, limits.client_write, lease);
+        if is_retried && matches!(route.because, Because::FreshReplica | Because::NoPrimary) {
+            relay.withholds = is_refused_write;
+        }
         if let What::Prepare(id) = request.what {
             relay.statement_id = Some(id);
         }
@@ -379,6 +411,12 @@ impl Core {
     }
 }
 
+/// What a read-only server says to a statement that writes: `ER_OPTION_PREVENTS_STATEMENT`,
+/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
+fn is_refused_write(code: u16) -> bool {
+    matches!(code, 1290 | 1792 | 1836)
+}
+
 /// The bytes of the client's inbox that belong to the statement under way.
 struct Unread(usize);
 
@@ -396,14 +434,34 @@ async fn receive_own(connection: &mut ServerConnection, count: u32) -> Result<()
     Ok(())
 }
 
-/// Prepares a statement on one more server, without the client.
-async fn prepare_own(connection: &mut ServerConnection, sql: &[u8]) -> Result<PrepareOk, Failure> {
-    let mut packet = BytesMut::new();
-    put_packet_with(&mut packet, 0, |payload| {
-        payload.extend_from_slice(&[wire::COM_STMT_PREPARE]);
-        payload.extend_from_slice(sql);
-    });
-    connection.expect_responses(1);
-    connection.link.send(&packet).await.map_err(LinkError::from)?;
-    connection.receive_prepared().await?.map_err(Failure::Setup)
+/// Prepares a statement on one more server, without the client. Its names belong to the schema that was the session's `then`; the
+/// connection is left in the schema that is the session's `now`.
+async fn prepare_own(
+    connection: &mut ServerConnection,
+    sql: &[u8],
+    then: Option<&[u8]>,
+    now: Option<&[u8]>,
+) -> Result<PrepareOk, Failure> {
+    let detour = then.zip(now).filter(|(then, now)| then != now);
+    let mut packets = BytesMut::new();
+    let mut put = |command: u8, text: &[u8]| {
+        put_packet_with(&mut packets, 0, |payload| {
+            payload.extend_from_slice(&[command]);
+            payload.extend_from_slice(text);
+        });
+    };
+    if let Some((then, _)) = detour {
+        put(wire::COM_INIT_DB, then);
+    }
+    put(wire::COM_STMT_PREPARE, sql);
+    if let Some((_, now)) = detour {
+        put(wire::COM_INIT_DB, now);
+    }
+    connection.expect_responses(if detour.is_some() { 3 } else { 1 });
+    connection.link.send(&packets).await.map_err(LinkError::from)?;
+    // After an error in between, the connection is dropped with the answers that are still on their way.
+    receive_own(connection, u32::from(detour.is_some())).await?;
+    let prepared = connection.receive_prepared().await?.map_err(Failure::Setup)?;
+    receive_own(connection, u32::from(detour.is_some())).await?;
+    Ok(prepared)
 }

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use classifier::Statement;
-use wire::{Malformed, put_packet_with};
+use classifier::{Classifier, Effects, Statement};
+use wire::{Malformed, PrepareOk, put_packet_with};
 
-use super::{Core, Ended};
+use super::{Core, Ended, Reading};
 use crate::reply::Refusal;
 use crate::session::forward::Request;
 
@@ -28,7 +28,12 @@ pub(super) struct Statements {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) sql: Box<[u8]>,
-    pub(super) verdict: Arc<Statement>,
+    /// The default schema when it was prepared: its names are that schema's, whatever the session uses later.
+    pub(super) schema: Option<Box<[u8]>>,
+    reading: Reading,
+    verdict: Arc<Statement>,
+    /// What the classifier knew when it gave the verdict.
+    knowledge: u64,
     pub(super) params: u16,
     /// Two bytes for each parameter, as last bound; clients send them only when they change.
     types: Option<Arc<[u8]>>,
@@ -68,9 +73,9 @@ impl Statements {
         }
     }
 
-    fn add(&mut self, id: u32, sql: Box<[u8]>, verdict: Arc<Statement>, params: u16) {
-        self.text_bytes += sql.len();
-        self.by_id.insert(id, Prepared { sql, verdict, params, types: None, long_data: Ok(Vec::new()) });
+    fn add(&mut self, id: u32, prepared: Prepared) {
+        self.text_bytes += prepared.sql.len();
+        self.by_id.insert(id, prepared);
     }
 
     fn remove(&mut self, id: u32) -> bool {
@@ -107,6 +112,16 @@ impl Statements {
 }
 
 impl Prepared {
+    /// What the statement does, by what is known now: functions and views may have changed since it was prepared.
+    fn verdict(&mut self, classifier: &Classifier) -> Arc<Statement> {
+        let knowledge = classifier.knowledge().version();
+        if self.knowledge != knowledge {
+            self.knowledge = knowledge;
+            self.verdict = Arc::new(classifier.classify(&self.sql, &self.reading.context(self.schema.as_deref())));
+        }
+        Arc::clone(&self.verdict)
+    }
+
     /// Notes the parameter types of a `COM_STMT_EXECUTE`, if it has some.
     fn note_types(&mut self, types: Option<&[u8]>) {
         if let Some(types) = types
@@ -143,20 +158,25 @@ impl Core {
             return self.reply(client, &refusal).await;
         }
         let id = self.statements.next_id();
+        let knowledge = self.worker.shared.classifier.knowledge().version();
+        let reading = self.reading();
+        let schema = self.state.schema().map(Box::from);
         let verdict = Arc::new(statement);
         // Preparing changes nothing but the session's own list: its effects come with the execution.
-        let preparing = Statement { session: Vec::new(), ..(*verdict).clone() };
+        let effects = verdict.effects - Effects::DEFINES;
+        let preparing = Statement { session: Vec::new(), effects, ..(*verdict).clone() };
         let request = Request::prepare(length, id);
         let prepared = self.forward_prepare(client, &preparing, request).await?;
-        if let Some(prepared) = prepared {
-            self.statements.add(id, sql, verdict, prepared.params);
+        if let Some(PrepareOk { params, .. }) = prepared {
+            let long_data = Ok(Vec::new());
+            self.statements.add(id, Prepared { sql, schema, reading, verdict, knowledge, params, types: None, long_data });
         }
         Ok(())
     }
 
     /// `COM_STMT_EXECUTE`.
     pub(super) async fn execute(&mut self, client: &mut backend::Link, id: u32, length: usize) -> Result<(), Ended> {
-        let Some(prepared) = self.statements.get(id) else {
+        let Some(prepared) = self.statements.by_id.get_mut(&id) else {
             client.consume(length);
             return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
         };
@@ -171,7 +191,7 @@ impl Core {
             );
             return self.reply(client, &refusal).await;
         }
-        let verdict = Arc::clone(&prepared.verdict);
+        let verdict = prepared.verdict(&self.worker.shared.classifier);
         let outcome = self.forward(client, &verdict, Request::execute(length, id)).await;
         self.statements.forget_long_data(id);
         outcome

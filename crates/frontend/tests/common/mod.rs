@@ -54,7 +54,7 @@ impl Setup {
             },
             policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true },
             accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }]),
-            classifier: Classifier::new(classifier::Limits::default()),
+            classifier: Arc::new(Classifier::new(classifier::Limits::default())),
             servers: Published::fixed(snapshot),
             force_full_authentication: false,
         };

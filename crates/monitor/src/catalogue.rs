@@ -1,0 +1,142 @@
+//! Keeps the classifier's catalogue of functions and views true.
+//!
+//! It is read from the primary, or from the replica that got furthest: at the start, when a session has changed a definition, and from
+//! time to time, as others may change definitions past Pointsman. While it is out of date the classifier trusts no read that needs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use classifier::{Catalogue, Classifier, Definition, Dialect};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use topology::{Role, ServerId, Snapshot};
+
+use crate::Snapshots;
+use crate::failure::ProbeError;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// How often to look whether a session has changed a definition; also the least time between two readings.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// After a failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts the task. It ends soon after `stop` is cancelled. Until its first success, the classifier knows that it knows nothing.
+pub fn keep_catalogue(
+    settings: Settings,
+    snapshots: Snapshots,
+    classifier: Arc<Classifier>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    classifier.knowledge().definitions_changed();
+    let keeper = Keeper { settings, snapshots, classifier, last: None, last_error: String::new() };
+    tokio::spawn(async move {
+        // It only reads, so it may be cut off anywhere.
+        stop.run_until_cancelled(keeper.run()).await;
+    })
+}
+
+struct Keeper {
+    settings: Settings,
+    snapshots: Snapshots,
+    classifier: Arc<Classifier>,
+    /// What was read last: most of the time nothing has changed, and judging takes longer than comparing.
+    last: Option<(Dialect, Vec<Definition>)>,
+    last_error: String,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        loop {
+            let Some(server) = self.snapshots.wait_until(|snapshot| source(snapshot).is_some()).await else { return };
+            let Some(server) = source(&server) else { continue };
+            match self.read_from(server).await {
+                Ok(()) => {
+                    self.last_error.clear();
+                    self.wait_for_reason().await;
+                }
+                Err(error) => {
+                    self.warn_once(server, error.to_string());
+                    sleep(RETRY_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    async fn read_from(&mut self, server: ServerId) -> Result<(), ProbeError> {
+        let Some(target) = self.settings.servers.get(usize::from(server.0)) else { return Ok(()) };
+        let as_of = self.classifier.knowledge().changes();
+        let mut session = Session::open(target, &self.settings).await?;
+        let found = session.definitions(self.settings.catalogue_timeout).await?;
+        session.close().await;
+        self.take_in(found, as_of).await;
+        Ok(())
+    }
+
+    /// Judges the definitions on a thread of its own, since there may be thousands of them and others wait for this one.
+    async fn take_in(&mut self, found: (Dialect, Vec<Definition>), as_of: u64) {
+        let classifier = Arc::clone(&self.classifier);
+        let last = self.last.take();
+        let judging = tokio::task::spawn_blocking(move || {
+            let catalogue = match &last {
+                Some(last) if *last == found => None,
+                _ => Some(Catalogue::new(found.0, &found.1)),
+            };
+            match catalogue {
+                Some(catalogue) => {
+                    log(&found.1, &catalogue);
+                    classifier.knowledge().learn_catalogue(catalogue, as_of);
+                }
+                None => classifier.knowledge().confirm_catalogue(as_of),
+            }
+            found
+        });
+        self.last = judging.await.ok();
+    }
+
+    /// Until the interval is over, or a session has changed a definition.
+    async fn wait_for_reason(&self) {
+        let start = Instant::now();
+        loop {
+            sleep(LOOK_INTERVAL.min(self.settings.catalogue_interval)).await;
+            if self.classifier.knowledge().is_out_of_date() || start.elapsed() >= self.settings.catalogue_interval {
+                return;
+            }
+        }
+    }
+
+    fn warn_once(&mut self, server: ServerId, error: String) {
+        if error == self.last_error {
+            return;
+        }
+        let name = self.settings.servers.get(usize::from(server.0)).map_or("?", |target| &target.name);
+        let user = &self.settings.user;
+        tracing::warn!(
+            server = name,
+            %error,
+            "cannot read the definitions of functions and views, and reads stay on the primary until it can be done; \
+             {user} needs SELECT and SHOW VIEW"
+        );
+        self.last_error = error;
+    }
+}
+
+/// Whom to ask: the primary, or else the replica that got furthest.
+fn source(snapshot: &Snapshot) -> Option<ServerId> {
+    snapshot.primary.or_else(|| {
+        let replicas = snapshot.servers.iter().filter(|server| server.is_up() && server.role == Role::Replica);
+        replicas.max_by_key(|server| server.fresh_as_of).map(|server| server.id)
+    })
+}
+
+fn log(found: &[Definition], catalogue: &Catalogue) {
+    let hidden = found.iter().filter(|definition| definition.is_hidden()).count();
+    tracing::info!(
+        definitions = found.len(),
+        trusted_functions = catalogue.trusted_functions(),
+        doubtful_views = catalogue.doubtful_views(),
+        hidden,
+        "read the definitions of functions and views"
+    );
+}
