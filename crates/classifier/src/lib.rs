@@ -36,8 +36,10 @@ mod because;
 mod charset;
 mod notes;
 mod sql_mode;
+mod text;
 
 pub use catalogue::{Catalogue, Definition};
 pub use classifier::{CacheStats, Classifier, Knowledge, Limits};
 pub use digest::digest_text;
 pub use statement::{Because, Charset, Context, Dialect, Digest, Effects, Pin, SessionEffect, SqlMode, Statement, Track, Verb};
+pub use text::{explained_route, hint_text, mentions_table};

@@ -1,6 +1,8 @@
 //! The vocabulary of a verdict: what the classifier says and what the router, the session and `EXPLAIN ROUTE` read.
 
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 
 use bitflags::bitflags;
 
@@ -167,6 +169,15 @@ pub struct Digest(pub u128);
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseIntError;
+
+    /// Hexadecimal, as it is displayed.
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        u128::from_str_radix(text, 16).map(Self)
     }
 }
 

@@ -1,6 +1,4 @@
-//! The decision, in its fixed order: pin -> role -> lag gate -> causal -> balance.
-//!
-//! Rules and hints will come before the pin, as one more step here.
+//! The decision, in its fixed order: rules and hints -> pin -> role -> lag gate -> causal -> balance.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +6,7 @@ use classifier::{Effects, SessionEffect, Statement, Track};
 use topology::{Role, Server, ServerId, Snapshot};
 
 use crate::session::OpenTransaction;
-use crate::{Balancer, Because, Denial, Exclusion, SessionView};
+use crate::{Balancer, Because, By, Denial, Exclusion, SessionView, Target};
 
 /// What the configuration says about routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +46,9 @@ pub fn decide(
     now: Instant,
     balancer: &mut Balancer,
 ) -> Decision {
+    if let Some(denial) = refusal(statement, session, snapshot) {
+        return Decision::Refuse(denial);
+    }
     let mut end_first = None;
     if let Some(transaction) = session.transaction {
         match in_transaction(statement, transaction, snapshot) {
@@ -86,6 +87,35 @@ pub fn candidates<'a>(
     // Without a primary there is nothing newer to be had: then a read that may miss the session's last write is better than none.
     let wrote_at = session.wrote_at.filter(|_| policy.reads_own_writes && snapshot.primary.is_some());
     snapshot.servers.iter().map(move |server| (server, exclusion(server, session, policy, horizon, wrote_at)))
+}
+
+/// What rules and hints do not allow, whatever else the session is bound to.
+fn refusal(statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Option<Denial> {
+    let steering = &session.steering;
+    if let Some(rule) = steering.refusal() {
+        return Some(Denial::ByRule(rule));
+    }
+    let (target, by) = steering.target()?;
+    let server = match target {
+        Target::Primary => return None,
+        Target::Replica => None,
+        Target::Server(name) => match named(snapshot, name) {
+            Some(server) => Some(server.id),
+            None => return Some(Denial::NoSuchServer),
+        },
+    };
+    let is_elsewhere = server.is_none_or(|server| snapshot.primary != Some(server));
+    let is_write = statement.track() == Track::Primary && !begins_read_only_transaction(statement) && !ends_only(statement);
+    (by == By::Hint && is_elsewhere && is_write).then_some(Denial::WriteToReplica(statement.because))
+}
+
+fn named<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Server> {
+    snapshot.servers.iter().find(|server| &*server.name == name)
+}
+
+/// `COMMIT` and the like, which run where their transaction is.
+fn ends_only(statement: &Statement) -> bool {
+    (Effects::TRANSACTION | Effects::CHANGE_SESSION).contains(statement.effects)
 }
 
 enum InTransaction {
@@ -144,6 +174,12 @@ fn read(
     balancer: &mut Balancer,
     end_first: Option<ServerId>,
 ) -> Decision {
+    let policy = &Policy { max_lag: session.steering.max_lag().unwrap_or(policy.max_lag), ..*policy };
+    match session.steering.target() {
+        Some((Target::Primary, by)) => return primary(snapshot, Because::Steered(by), end_first),
+        Some((Target::Server(name), by)) => return read_on(name, by, session, snapshot, policy, now, end_first),
+        Some((Target::Replica, _)) | None => {}
+    }
     let mut because = Because::NoFreshReplica;
     let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| match exclusion {
         None => Some((server.id, server.weight)),
@@ -158,8 +194,29 @@ fn read(
     match (chosen, snapshot.primary_server()) {
         (Some(server), Some(_)) => forward(server, Because::FreshReplica),
         (Some(server), None) => forward(server, Because::NoPrimary),
+        (None, _) if session.steering.target().is_some() => Decision::Refuse(Denial::NoReplica),
         (None, Some(server)) => forward(server.id, because),
         (None, None) => Decision::Refuse(Denial::NoServer),
+    }
+}
+
+/// On one server and no other: the primary, or a replica that may answer. Its weight does not count.
+fn read_on(
+    name: &str,
+    by: By,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    end_first: Option<ServerId>,
+) -> Decision {
+    let found = candidates(session, snapshot, policy, now).find(|(server, _)| &*server.name == name);
+    let forward = |server: &Server| Decision::Forward(Route { server: server.id, because: Because::Steered(by), end_first });
+    match found {
+        None => Decision::Refuse(Denial::NoSuchServer),
+        Some((server, _)) if snapshot.primary == Some(server.id) => forward(server),
+        Some((server, None | Some(Exclusion::NoWeight))) => forward(server),
+        Some((_, Some(exclusion))) => Decision::Refuse(Denial::Unfit(exclusion)),
     }
 }
 
@@ -217,21 +274,23 @@ fn exclusion(
         Role::Stray => return Some(Exclusion::Stray),
         Role::Unknown => return Some(Exclusion::UnknownRole),
     }
-    if server.weight == 0 {
-        return Some(Exclusion::NoWeight);
-    }
     if session.avoid.contains(&server.id) {
         return Some(Exclusion::JustFailed);
     }
+    // The last reason of all: a server without weight answers a read that asks for it by name.
+    let no_weight = (server.weight == 0).then_some(Exclusion::NoWeight);
     let (Some(fresh_as_of), Some(horizon)) = (server.fresh_as_of, horizon) else {
         // Started while no primary was up: nothing tells the replicas apart, and old data is better than none.
-        return if horizon.is_none() { None } else { Some(Exclusion::UnknownStaleness) };
+        return if horizon.is_none() { no_weight } else { Some(Exclusion::UnknownStaleness) };
     };
     let staleness = horizon.saturating_duration_since(fresh_as_of);
     if staleness > policy.max_lag {
         return Some(Exclusion::Stale { staleness, max_lag: policy.max_lag });
     }
-    wrote_at.filter(|moment| fresh_as_of < *moment).map(|_| Exclusion::LacksOwnWrite)
+    if wrote_at.is_some_and(|moment| fresh_as_of < moment) {
+        return Some(Exclusion::LacksOwnWrite);
+    }
+    no_weight
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Exclusion;
+
 /// A refusal, with the MySQL error that carries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
@@ -17,6 +19,16 @@ pub enum Denial {
     ReadOnlyTransaction,
     /// Inside a read-only transaction on a replica, a statement that can only run on the primary.
     PrimaryOnlyInReplicaTransaction,
+    /// A rule of the configuration refuses it: the place of the rule in the list.
+    ByRule(usize),
+    /// A hint asks for a replica, and this is no plain read.
+    WriteToReplica(classifier::Because),
+    /// A replica is asked for and none may answer.
+    NoReplica,
+    /// The server that is asked for may not answer.
+    Unfit(Exclusion),
+    /// No server has the name that is asked for.
+    NoSuchServer,
 }
 
 impl Denial {
@@ -29,13 +41,22 @@ impl Denial {
             Self::NoServer | Self::TransactionLost | Self::PinLost => 1053,
             // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
             Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => 1792,
+            // ER_SPECIFIC_ACCESS_DENIED_ERROR
+            Self::ByRule(_) => 1227,
+            // ER_NOT_SUPPORTED_YET
+            Self::WriteToReplica(_) => 1235,
+            // ER_UNKNOWN_ERROR: the servers have nothing like it, and no driver takes it for a lost connection.
+            Self::NoReplica | Self::Unfit(_) => 1105,
+            // ER_WRONG_ARGUMENTS
+            Self::NoSuchServer => 1210,
         }
     }
 
     /// The SQLSTATE that goes with it.
     pub fn sqlstate(self) -> &'static [u8; 5] {
         match self {
-            Self::NoPrimary => b"HY000",
+            Self::NoPrimary | Self::NoReplica | Self::Unfit(_) | Self::NoSuchServer => b"HY000",
+            Self::ByRule(_) | Self::WriteToReplica(_) => b"42000",
             Self::NoServer | Self::TransactionLost | Self::PinLost => b"08S01",
             Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => b"25006",
         }
@@ -50,6 +71,11 @@ impl Denial {
             Self::PinLost => "pin_lost",
             Self::ReadOnlyTransaction => "read_only_transaction",
             Self::PrimaryOnlyInReplicaTransaction => "primary_only_in_replica_transaction",
+            Self::ByRule(_) => "rule",
+            Self::WriteToReplica(_) => "write_to_replica",
+            Self::NoReplica => "no_replica",
+            Self::Unfit(_) => "unfit_server",
+            Self::NoSuchServer => "no_such_server",
         }
     }
 }
@@ -67,6 +93,13 @@ impl fmt::Display for Denial {
             Self::PrimaryOnlyInReplicaTransaction => {
                 "this statement needs the primary, but the READ ONLY transaction runs on a replica; begin it without READ ONLY"
             }
+            Self::ByRule(_) => "a rule of the configuration refuses this statement",
+            Self::WriteToReplica(because) => {
+                return write!(f, "a hint asks for a replica, but this statement can only run on the primary: {because}");
+            }
+            Self::NoReplica => "a replica is asked for, but none is up and fresh enough; EXPLAIN ROUTE tells why",
+            Self::Unfit(exclusion) => return write!(f, "the server that is asked for cannot answer: {exclusion}"),
+            Self::NoSuchServer => "no server has the name that is asked for",
         })
     }
 }

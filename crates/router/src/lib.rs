@@ -7,10 +7,14 @@ mod balance;
 mod decide;
 mod denial;
 mod reason;
+mod rules;
 mod session;
+mod steering;
 
 pub use balance::Balancer;
 pub use decide::{Decision, Policy, Route, candidates, decide};
 pub use denial::Denial;
 pub use reason::{Because, Exclusion};
+pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};
 pub use session::{Bond, OpenTransaction, SessionView};
+pub use steering::{By, Hint, HintError, Steering, Target};

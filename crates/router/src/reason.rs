@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::Bond;
+use crate::{Bond, By};
 
 /// Why a statement runs where it runs. Its label is the metric and the log field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +26,8 @@ pub enum Because {
     OwnWrite,
     /// There is no primary: of the replicas, one of those that got furthest.
     NoPrimary,
+    /// A plain read, and a rule or a hint asks for this server.
+    Steered(By),
 }
 
 impl Because {
@@ -41,6 +43,8 @@ impl Because {
             Self::NoFreshReplica => "no_fresh_replica",
             Self::OwnWrite => "own_write",
             Self::NoPrimary => "no_primary",
+            Self::Steered(By::Hint) => "hint",
+            Self::Steered(By::Rule(_)) => "rule",
         }
     }
 }
@@ -56,6 +60,8 @@ impl fmt::Display for Because {
             Self::FreshReplica => f.write_str("a plain read, and this replica's turn"),
             Self::NoFreshReplica => f.write_str("a plain read, but no replica is fresh enough"),
             Self::OwnWrite => f.write_str("a plain read, but no replica is known yet to have what this session wrote"),
+            Self::Steered(By::Hint) => f.write_str("a plain read, and its hint asks for this server"),
+            Self::Steered(By::Rule(_)) => f.write_str("a plain read, and a rule asks for this server"),
             Self::NoPrimary => f.write_str("a plain read without a primary: this replica is among the most recent"),
         }
     }

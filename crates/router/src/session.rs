@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use topology::ServerId;
 
+use crate::Steering;
+
 /// A session's view of itself at the moment of one statement.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SessionView<'a> {
@@ -21,6 +23,8 @@ pub struct SessionView<'a> {
     pub wrote_at: Option<Instant>,
     /// Servers that have just failed this statement.
     pub avoid: &'a [ServerId],
+    /// What rules and hints ask for.
+    pub steering: Steering<'a>,
 }
 
 /// A transaction lives on one server until it ends.

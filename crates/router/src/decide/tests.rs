@@ -7,7 +7,7 @@ use classifier::{Because as Class, Digest, Effects, SessionEffect, Statement, Ve
 use topology::{Health, Role, Server, ServerId, Snapshot};
 
 use super::*;
-use crate::{Bond, OpenTransaction};
+use crate::{Bond, OpenTransaction, Rule, Steering};
 
 const MAX_LAG: Duration = Duration::from_millis(500);
 const POLICY: Policy = Policy { max_lag: MAX_LAG, reads_own_writes: true };
@@ -293,4 +293,84 @@ fn causal_reads_can_be_switched_off() {
     let policy = Policy { reads_own_writes: false, ..POLICY };
     let decision = decide(&a_read(), &session, &cluster(now, [10, 10]), &policy, now, &mut Balancer::default());
     assert!(matches!(decision, Decision::Forward(Route { server: REPLICA, because: Because::FreshReplica, .. })));
+}
+
+/// A session that has nothing but this hint.
+fn check_hint(hint: &str, statement: &Statement, snapshot: &Snapshot, now: Instant, expected: &str) {
+    let hint = crate::Hint::parse(hint).expect("a good hint");
+    let session = SessionView { steering: Steering::new(Some(&hint), None), ..SessionView::default() };
+    check(statement, session, snapshot, now, expected);
+}
+
+#[test]
+fn a_hint_chooses_among_the_servers_that_may_answer_a_read() {
+    let now = Instant::now();
+    let cluster = |lags| cluster(now, lags);
+    check_hint("primary", &a_read(), &cluster([0, 0]), now, "0 hint");
+    check_hint("replica", &a_read(), &cluster([900, 0]), now, "2 fresh_replica");
+    check_hint("replica", &a_read(), &cluster([900, 900]), now, "no_replica");
+    check_hint("replica max_lag=1s", &a_read(), &cluster([900, 1100]), now, "1 fresh_replica");
+    check_hint("max_lag=10ms", &a_read(), &cluster([20, 20]), now, "0 no_fresh_replica");
+    check_hint("server=db2", &a_read(), &cluster([0, 0]), now, "2 hint");
+    check_hint("server=db2", &a_read(), &cluster([0, 900]), now, "unfit_server");
+    check_hint("server=db2, max_lag=1s", &a_read(), &cluster([0, 900]), now, "2 hint");
+    check_hint("server=db0", &a_read(), &cluster([0, 0]), now, "0 hint");
+    check_hint("server=db9", &a_read(), &cluster([0, 0]), now, "no_such_server");
+}
+
+#[test]
+fn a_server_without_weight_answers_whoever_asks_for_it_unless_it_lags() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.servers[1].weight = 0;
+    check_hint("server=db1", &a_read(), &snapshot, now, "1 hint");
+    check_hint("replica", &a_read(), &snapshot, now, "2 fresh_replica");
+    snapshot.servers[1].fresh_as_of = now.checked_sub(Duration::from_secs(2));
+    check_hint("server=db1", &a_read(), &snapshot, now, "unfit_server");
+}
+
+#[test]
+fn a_hint_never_sends_a_write_to_a_replica() {
+    let now = Instant::now();
+    let snapshot = cluster(now, [0, 0]);
+    for effects in Effects::all().iter() {
+        let is_harmless =
+            (Effects::READ_DATA | Effects::CHANGE_SESSION | Effects::TRANSACTION | Effects::PREVIOUS_STATEMENT).contains(effects);
+        if !is_harmless {
+            let statement = statement(effects, vec![]);
+            check_hint("replica", &statement, &snapshot, now, "write_to_replica");
+            check_hint("server=db1", &statement, &snapshot, now, "write_to_replica");
+            check_hint("server=db0", &statement, &snapshot, now, "0 needs_primary");
+            check_hint("primary", &statement, &snapshot, now, "0 needs_primary");
+        }
+    }
+    check_hint("replica", &begin(false), &snapshot, now, "0 needs_primary");
+    check_hint("replica", &begin(true), &snapshot, now, "1 fresh_replica");
+}
+
+#[test]
+fn a_pin_holds_against_a_hint() {
+    let now = Instant::now();
+    let hint = crate::Hint::parse("replica").expect("a good hint");
+    let session = SessionView {
+        transaction: Some(OpenTransaction { server: PRIMARY, read_only: false }),
+        steering: Steering::new(Some(&hint), None),
+        ..SessionView::default()
+    };
+    check(&a_read(), session, &cluster(now, [0, 0]), now, "0 transaction");
+}
+
+#[test]
+fn a_rule_steers_reads_leaves_writes_and_can_refuse() {
+    let now = Instant::now();
+    let snapshot = cluster(now, [0, 0]);
+    let rule = Rule { target: Some(Target::Replica), max_lag: Some(Duration::from_secs(1)), ..Rule::default() };
+    let hint = crate::Hint::parse("primary").expect("a good hint");
+    let steered = |hint, rule| SessionView { steering: Steering::new(hint, Some((3, rule))), ..SessionView::default() };
+    check(&a_read(), steered(None, &rule), &cluster(now, [900, 1100]), now, "1 fresh_replica");
+    check(&a_write(), steered(None, &rule), &snapshot, now, "0 needs_primary");
+    check(&a_read(), steered(Some(&hint), &rule), &snapshot, now, "0 hint");
+    let refusing = Rule { refuse: Some("closed".into()), ..rule.clone() };
+    check(&a_read(), steered(Some(&hint), &refusing), &snapshot, now, "rule");
+    check(&a_write(), steered(None, &refusing), &snapshot, now, "rule");
 }

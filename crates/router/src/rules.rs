@@ -1,0 +1,172 @@
+//! `[[rules]]`: what the configuration asks for, by what a statement is and who sends it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use classifier::{Context, Digest, Statement, Track, mentions_table};
+use ipnet::IpNet;
+
+use crate::Target;
+
+/// One rule: conditions, all of which must hold, and what then is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rule {
+    /// For explanations and errors.
+    pub name: String,
+    /// When it applies.
+    pub when: Conditions,
+    /// Where matching reads are wanted.
+    pub target: Option<Target>,
+    /// How stale their answers may be.
+    pub max_lag: Option<Duration>,
+    /// How long a server may take to answer, reads and writes alike.
+    pub timeout: Option<Duration>,
+    /// The statement does not run; its client is told this.
+    pub refuse: Option<String>,
+}
+
+/// Each list that is not empty must have a member that fits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conditions {
+    /// The statement's digest.
+    pub digests: Vec<Digest>,
+    /// The account that the client has logged in with.
+    pub users: Vec<Box<[u8]>>,
+    /// The session's default schema, without regard to case.
+    pub schemas: Vec<Box<str>>,
+    /// The client's address is in one of these.
+    pub networks: Vec<IpNet>,
+    /// The statement has a name like this one in it.
+    pub tables: Vec<Table>,
+    /// What the classifier says.
+    pub class: Option<Class>,
+}
+
+/// A table, in one schema or in whichever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its schema.
+    pub schema: Option<Box<str>>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+/// Kinds of statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// A plain read, which may leave the primary.
+    Read,
+    /// Whatever needs the primary.
+    Write,
+}
+
+/// What rules can be about.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The statement's text.
+    pub sql: &'a [u8],
+    /// How it is read.
+    pub context: Context<'a>,
+    /// The verdict on it.
+    pub statement: &'a Statement,
+    /// The client's account.
+    pub user: &'a [u8],
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// The first of the rules that holds, with its place in the list.
+pub fn matching_rule<'r>(rules: &'r [Rule], facts: &Facts<'_>) -> Option<(usize, &'r Rule)> {
+    rules.iter().enumerate().find(|(_, rule)| rule.when.hold(facts))
+}
+
+impl Conditions {
+    /// The cheap ones first.
+    fn hold(&self, facts: &Facts<'_>) -> bool {
+        let is_class = |class| match class {
+            Class::Read => facts.statement.track() == Track::Replica,
+            Class::Write => facts.statement.track() == Track::Primary,
+        };
+        self.class.is_none_or(is_class)
+            && fits(&self.digests, |digest| *digest == facts.statement.digest)
+            && fits(&self.users, |user| **user == *facts.user)
+            && fits(&self.schemas, |schema| facts.context.schema.is_some_and(|own| own.eq_ignore_ascii_case(schema)))
+            && fits(&self.networks, |network| network.contains(&facts.address.to_canonical()))
+            && fits(&self.tables, |table| mentions_table(facts.sql, &facts.context, table.schema.as_deref(), &table.name))
+    }
+}
+
+fn fits<T>(wanted: &[T], is: impl Fn(&T) -> bool) -> bool {
+    wanted.is_empty() || wanted.iter().any(is)
+}
+
+#[cfg(test)]
+mod tests {
+    use classifier::{Charset, Classifier, Dialect, Limits, SqlMode};
+
+    use super::*;
+
+    const CONTEXT: Context<'static> =
+        Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("shop") };
+
+    fn holds(when: Conditions, sql: &str, user: &str, address: &str) -> bool {
+        let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &CONTEXT);
+        let rules = [Rule { when, ..Rule::default() }];
+        let facts = Facts {
+            sql: sql.as_bytes(),
+            context: CONTEXT,
+            statement: &statement,
+            user: user.as_bytes(),
+            address: address.parse().expect("an address"),
+        };
+        matching_rule(&rules, &facts).is_some()
+    }
+
+    #[test]
+    fn every_condition_must_hold() {
+        let when = || Conditions {
+            users: vec![Box::from(*b"report"), Box::from(*b"batch")],
+            networks: vec!["10.0.0.0/8".parse().expect("a network")],
+            tables: vec![Table { schema: Some("shop".into()), name: "orders".into() }],
+            ..Conditions::default()
+        };
+        let sql = "SELECT * FROM Orders o";
+        assert!(holds(when(), sql, "batch", "10.1.2.3"));
+        assert!(holds(when(), sql, "report", "::ffff:10.1.2.3"));
+        assert!(!holds(when(), sql, "app", "10.1.2.3"));
+        assert!(!holds(when(), sql, "batch", "192.168.0.1"));
+        assert!(!holds(when(), "SELECT * FROM items", "batch", "10.1.2.3"));
+        assert!(holds(Conditions::default(), sql, "app", "::1"));
+    }
+
+    #[test]
+    fn classes_schemas_and_digests_tell_statements_apart() {
+        let read = Conditions { class: Some(Class::Read), ..Conditions::default() };
+        assert!(holds(read.clone(), "SELECT a FROM t", "app", "::1"));
+        assert!(!holds(read, "SELECT a FROM t FOR UPDATE", "app", "::1"));
+        let write = Conditions { class: Some(Class::Write), ..Conditions::default() };
+        assert!(holds(write.clone(), "DELETE FROM t", "app", "::1"));
+        assert!(!holds(write, "SET NAMES utf8mb4", "app", "::1"));
+        let schema = |name: &str| Conditions { schemas: vec![name.into()], ..Conditions::default() };
+        assert!(holds(schema("SHOP"), "SELECT 1", "app", "::1"));
+        assert!(!holds(schema("blog"), "SELECT 1", "app", "::1"));
+        let digest = Classifier::new(Limits::default()).classify(b"SELECT a FROM t WHERE id = 1", &CONTEXT).digest;
+        let when = || Conditions { digests: vec![digest], ..Conditions::default() };
+        assert!(holds(when(), "SELECT a FROM t WHERE id = 77", "app", "::1"));
+        assert!(!holds(when(), "SELECT b FROM t WHERE id = 77", "app", "::1"));
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_is_the_one() {
+        let statement = Classifier::new(Limits::default()).classify(b"SELECT 1", &CONTEXT);
+        let facts =
+            Facts { sql: b"SELECT 1", context: CONTEXT, statement: &statement, user: b"app", address: [127, 0, 0, 1].into() };
+        let rule = |name: &str, user: &str| Rule {
+            name: name.into(),
+            when: Conditions { users: vec![user.as_bytes().into()], ..Conditions::default() },
+            ..Rule::default()
+        };
+        let rules = [rule("a", "x"), rule("b", "app"), rule("c", "app")];
+        assert_eq!(matching_rule(&rules, &facts).map(|(place, rule)| (place, &*rule.name)), Some((1, "b")));
+    }
+}
