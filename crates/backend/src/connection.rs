@@ -21,6 +21,7 @@ pub struct ServerConnection {
     pub applied: Applied,
     capabilities: Capabilities,
     status: StatusFlags,
+    thread_id: u32,
     /// Responses that were asked for and not read to the end. Not 0: dirty, and never used again by another session.
     outstanding: u32,
     /// When it was last given back.
@@ -28,8 +29,13 @@ pub struct ServerConnection {
 }
 
 impl ServerConnection {
-    pub(crate) fn new(link: Link, capabilities: Capabilities, status: StatusFlags, applied: Applied) -> Self {
-        Self { link, applied, capabilities, status, outstanding: 0, idle_since: Instant::now() }
+    pub(crate) fn new(link: Link, capabilities: Capabilities, status: StatusFlags, thread_id: u32, applied: Applied) -> Self {
+        Self { link, applied, capabilities, status, thread_id, outstanding: 0, idle_since: Instant::now() }
+    }
+
+    /// What the server calls this connection: the argument of `KILL`.
+    pub fn thread_id(&self) -> u32 {
+        self.thread_id
     }
 
     /// What was negotiated.

@@ -150,7 +150,13 @@ async fn connect_unbounded(target: &Target, options: &ConnectOptions, collation:
             }
             ClientStep::Await => {}
             ClientStep::Done(status) => {
-                return Ok(ServerConnection::new(exchange.into_link(), capabilities, status, Applied::after_login(collation)));
+                return Ok(ServerConnection::new(
+                    exchange.into_link(),
+                    capabilities,
+                    status,
+                    greeting.connection_id,
+                    Applied::after_login(collation),
+                ));
             }
             ClientStep::Failed(error) => return Err(refused(error)),
             ClientStep::Unsupported(plugin) => {

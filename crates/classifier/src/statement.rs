@@ -216,6 +216,25 @@ pub enum Pin {
     Connection,
 }
 
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TemporaryTable(name) => write!(f, "temporary table {name}"),
+            Self::NamedLock(name) if name.is_empty() => f.write_str("named lock"),
+            Self::NamedLock(name) => write!(f, "named lock '{name}'"),
+            Self::TableLocks => f.write_str("table locks"),
+            Self::InstanceLock => f.write_str("instance lock"),
+            Self::NextTransaction => f.write_str("next transaction"),
+            Self::UserVariable(name) => write!(f, "user variable @{name}"),
+            Self::SessionVariable(name) => write!(f, "session variable {name}"),
+            Self::Handler(name) => write!(f, "handler {name}"),
+            Self::PreparedStatement(name) => write!(f, "prepared statement {name}"),
+            Self::Xa => f.write_str("XA transaction"),
+            Self::Connection => f.write_str("connection"),
+        }
+    }
+}
+
 /// What a statement does to the session when the server says that it succeeded, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SessionEffect {
@@ -307,7 +326,36 @@ pub struct Statement {
     pub session: Vec<SessionEffect>,
 }
 
+impl Track {
+    /// The name in audits.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Previous => "previous",
+            Self::Session => "session",
+            Self::Primary => "primary",
+        }
+    }
+}
+
 impl Statement {
+    /// What it is, in a word: the gravest of its effects.
+    pub fn class(&self) -> &'static str {
+        const CLASSES: &[(Effects, &str)] = &[
+            (Effects::WRITE_DATA, "write"),
+            (Effects::UNKNOWN, "unknown"),
+            (Effects::FILE, "file"),
+            (Effects::LOCK, "lock"),
+            (Effects::TRANSACTION, "transaction"),
+            (Effects::CHANGE_SESSION, "session"),
+            (Effects::PRIMARY_SESSION, "primary_session"),
+            (Effects::PREVIOUS_STATEMENT, "previous_statement"),
+            (Effects::THIS_SERVER, "server"),
+        ];
+        let gravest = CLASSES.iter().find(|(effect, _)| self.effects.intersects(*effect));
+        gravest.map_or(if self.session.is_empty() { "read" } else { "session" }, |(_, class)| class)
+    }
+
     /// Where it may run. Only what is proved to read data, or to compute, leaves the primary.
     pub fn track(&self) -> Track {
         let is_within = |allowed: Effects| allowed.contains(self.effects);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
-use router::Policy;
+use router::{Policy, Rule};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -59,6 +59,8 @@ pub struct Frontend {
     pub policy: Policy,
     /// Who may log in.
     pub accounts: Accounts,
+    /// What the configuration asks for beyond the policy; the first rule that matches a statement counts.
+    pub rules: Vec<Rule>,
     /// The classifier.
     pub classifier: Arc<Classifier>,
     /// The servers, as the monitor sees them.
@@ -83,6 +85,7 @@ impl Frontend {
         let shared = Arc::new(Shared {
             limits: self.limits,
             policy: self.policy,
+            rules: (!self.rules.is_empty()).then(|| self.rules.into()),
             accounts: self.accounts,
             classifier: self.classifier,
             servers: self.servers,

@@ -1,8 +1,9 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
-use bytes::BytesMut;
-use router::Denial;
-use wire::{Capabilities, ErrOwned, ErrPacket, OkPacket, StatusFlags, put_packet_with};
+use bytes::{BufMut as _, BytesMut};
+use router::{Denial, HintError};
+use wire::result::EOF_HEADER;
+use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
 
 /// An error that the client is told.
 #[derive(Debug, Clone)]
@@ -86,6 +87,14 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// A hint that cannot be followed. It is better told than left out: whoever wrote it relies on it.
+    pub(crate) fn bad_hint(error: &HintError) -> Self {
+        // ER_WRONG_ARGUMENTS
+        Self::new(1210, *b"HY000", error.to_string())
+    }
+}
+
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         Self::new(denial.code(), *denial.sqlstate(), denial.to_string())
@@ -119,4 +128,56 @@ pub(crate) fn ok(sequence: u8, status: StatusFlags, capabilities: Capabilities) 
     let ok = OkPacket { affected_rows: 0, last_insert_id: 0, status, warnings: 0, info: &[], session_state: &[] };
     put_packet_with(&mut packet, sequence, |out| ok.encode(0x00, capabilities, out));
     packet
+}
+
+/// A result set of texts.
+pub(crate) fn rows<const COLUMNS: usize>(
+    columns: &[&str],
+    rows: &[[Option<String>; COLUMNS]],
+    status: StatusFlags,
+    capabilities: Capabilities,
+) -> BytesMut {
+    let mut out = BytesMut::new();
+    let end = EofPacket { warnings: 0, status };
+    let mut sequence = put_packet_with(&mut out, 1, |out| out.put_lenenc_int(COLUMNS as u64));
+    for column in columns {
+        sequence = put_packet_with(&mut out, sequence, |out| put_definition(out, column));
+    }
+    if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        sequence = put_packet_with(&mut out, sequence, |out| end.encode(out));
+    }
+    for row in rows {
+        sequence = put_packet_with(&mut out, sequence, |out| row.iter().for_each(|value| put_value(out, value.as_deref())));
+    }
+    put_packet_with(&mut out, sequence, |out| {
+        if capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            end.to_ok().encode(EOF_HEADER, capabilities, out);
+        } else {
+            end.encode(out);
+        }
+    });
+    out
+}
+
+/// A text column in utf8mb4.
+fn put_definition(out: &mut BytesMut, name: &str) {
+    const UTF8MB4: u16 = 45;
+    const VAR_STRING: u8 = 0xfd;
+    for text in ["def", "", "", "", name, name] {
+        out.put_lenenc_bytes(text.as_bytes());
+    }
+    out.put_lenenc_int(0x0c);
+    out.put_u16_le(UTF8MB4);
+    out.put_u32_le(4 * 1024);
+    out.put_u8(VAR_STRING);
+    // No flags, no decimals, two bytes of filler.
+    out.put_bytes(0, 5);
+}
+
+fn put_value(out: &mut BytesMut, value: Option<&str>) {
+    const NULL: u8 = 0xfb;
+    match value {
+        Some(text) => out.put_lenenc_bytes(text.as_bytes()),
+        None => out.put_u8(NULL),
+    }
 }

@@ -1,17 +1,21 @@
 //! One client's session: its commands, one after the other, until it leaves.
 
 mod binding;
+mod explain;
 mod forward;
 mod patience;
 mod prepared;
+mod steering;
 
 use std::future::{Future as _, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use backend::{ConnectOptions, Lease, Link, SessionState};
 use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
+use router::Steering;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
@@ -40,6 +44,7 @@ struct Core {
     capabilities: Capabilities,
     options: ConnectOptions,
     connection_id: u32,
+    peer: SocketAddr,
     /// What is repeated on every server connection.
     state: SessionState,
     /// What is not, and binds the session to a server.
@@ -71,6 +76,7 @@ impl Session {
             capabilities: client.capabilities,
             options: ConnectOptions { account: client.account, capabilities: ConnectOptions::passed_on(client.capabilities) },
             connection_id: client.connection_id,
+            peer: client.peer,
             state: SessionState::new(client.collation, client.schema.as_deref()),
             binding: Binding::new(dialect, sql_mode, client.collation),
             statements: Statements::default(),
@@ -150,7 +156,20 @@ impl Core {
         match command {
             Command::Query(sql) => {
                 let statement = self.classify(sql);
-                self.forward(client, &statement, Request::whole(length, Expect::Query)).await
+                let context = self.reading().context(self.state.schema());
+                if let Some(explained) = explained_route(&statement, sql, &context) {
+                    return self.explain_route(client, &explained, length).await;
+                }
+                let hint = match steering::hint(sql) {
+                    Ok(hint) => hint,
+                    Err(refusal) => {
+                        client.consume(length);
+                        return self.reply(client, &refusal).await;
+                    }
+                };
+                let matched = self.matched(sql, context, &statement);
+                let request = Request::whole(length, Expect::Query);
+                self.forward(client, &statement, matched.steering(hint.as_ref()), request).await
             }
             Command::Execute(execute) => {
                 let id = execute.statement_id;
@@ -158,6 +177,10 @@ impl Core {
             }
             Command::Prepare(sql) => {
                 let statement = self.classify(sql);
+                let context = self.reading().context(self.state.schema());
+                if explained_route(&statement, sql, &context).is_some() {
+                    return self.refuse_to_prepare_explanation(client, length).await;
+                }
                 let sql = Box::from(sql);
                 self.prepare(client, statement, sql, length).await
             }
@@ -180,11 +203,11 @@ impl Core {
             }
             Command::InitDb(schema) => {
                 let statement = session_statement(Verb::Use, vec![SessionEffect::Use(Box::from(schema))]);
-                self.forward(client, &statement, Request::whole(length, Expect::Ok)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Ok)).await
             }
             Command::Statistics => {
                 let statement = session_statement(Verb::Show, Vec::new());
-                self.forward(client, &statement, Request::whole(length, Expect::Text)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Text)).await
             }
             Command::Ping => {
                 client.consume(length);
@@ -255,6 +278,12 @@ impl Core {
         status.set(StatusFlags::IN_TRANS, self.binding.in_transaction());
         status
     }
+}
+
+/// The statement behind `EXPLAIN ROUTE`. Most statements are not looked at again.
+fn explained_route(statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<Box<[u8]>> {
+    let may_be_one = matches!(statement.verb, Verb::Explain | Verb::Describe | Verb::Batch);
+    may_be_one.then(|| classifier::explained_route(sql, context)).flatten().map(Box::from)
 }
 
 /// How the text of a statement is to be read, without the schema.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use backend::{Link, WorkerPool};
 use classifier::{Classifier, Dialect, SqlMode, Statement};
-use router::{Balancer, Decision, Policy, SessionView};
+use router::{Balancer, Decision, Policy, Rule, SessionView};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +24,8 @@ use crate::session::Session;
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
+    /// `None` where there are none, as nearly everywhere.
+    pub(crate) rules: Option<Arc<[Rule]>>,
     pub(crate) accounts: Accounts,
     pub(crate) classifier: Arc<Classifier>,
     pub(crate) servers: Published,
@@ -85,6 +87,13 @@ impl Worker {
     pub(crate) fn decide(&self, statement: &Statement, session: &SessionView<'_>) -> Decision {
         let snapshot = self.shared.servers.load();
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
+        router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer)
+    }
+
+    /// What [`Self::decide`] would say, without a turn being taken.
+    pub(crate) fn foresee(&self, statement: &Statement, session: &SessionView<'_>) -> Decision {
+        let snapshot = self.shared.servers.load();
+        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer)
     }
 

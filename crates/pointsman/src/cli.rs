@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use classifier::Dialect;
 
 /// A replication-aware SQL routing proxy for MySQL and MariaDB.
 ///
@@ -27,6 +28,10 @@ pub(crate) enum Command {
         config: PathBuf,
     },
     /// Say how a statement is classified, where it may run, and why. Needs no server.
+    ///
+    /// With --jsonl a whole query log can be audited: each line of the standard input is a JSON object with "sql" and, where they differ
+    /// from the options, "schema", "sql_mode", "charset" and "engine". Each gets a line with "class", "target", "because", "digest" and "pins".
+    #[allow(clippy::doc_markdown, reason = "the words are shown as they are")]
     Explain(ExplainRequest),
 }
 
@@ -55,7 +60,11 @@ pub(crate) enum RuntimeKind {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainRequest {
     /// The statement.
-    pub(crate) sql: String,
+    #[arg(required_unless_present = "jsonl", conflicts_with = "jsonl")]
+    pub(crate) sql: Option<String>,
+    /// Read statements from the standard input, one JSON object a line.
+    #[arg(long)]
+    pub(crate) jsonl: bool,
     /// The servers' grammar.
     #[arg(long, value_enum, default_value_t = Engine::Mysql)]
     pub(crate) engine: Engine,
@@ -75,6 +84,15 @@ pub(crate) struct ExplainRequest {
 pub(crate) enum Engine {
     Mysql,
     Mariadb,
+}
+
+impl From<Engine> for Dialect {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Mysql => Self::MySql,
+            Engine::Mariadb => Self::MariaDb,
+        }
+    }
 }
 
 /// Prints an answer. A reader that has gone away is no failure of ours worth words.

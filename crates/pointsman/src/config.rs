@@ -3,6 +3,7 @@
 //! `config/pointsman.toml` documents every key; a test holds that file and the defaults here together.
 
 mod reader;
+mod rules;
 mod units;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use backend::{Account, Target};
+use router::Rule;
 use toml::de::DeTable;
 
 use self::reader::{Mistakes, Section};
@@ -25,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) monitor: Monitor,
     pub(crate) max_lag: Duration,
     pub(crate) causal_reads: CausalReads,
+    pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<Account>,
     pub(crate) limits: frontend::Limits,
     pub(crate) server_connections: usize,
@@ -144,6 +147,9 @@ impl Config {
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         routing.finish();
 
+        let rules = file.sections("rules").into_iter().map(rules::rule).collect::<Vec<_>>();
+        rules::check(&file, &rules, &servers);
+
         let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
         if users.is_empty() {
             file.complain("there is no [[users]]: list every user that applications log in with");
@@ -185,6 +191,7 @@ impl Config {
             monitor: monitor?,
             max_lag,
             causal_reads,
+            rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,
             server_connections,

@@ -1,23 +1,28 @@
-//! `pointsman explain`: the verdict on one statement, without servers.
+//! `pointsman explain`: the verdict on one statement, or on a log full of them, without servers.
+
+mod bulk;
 
 use std::process::ExitCode;
 
 use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Track};
 
-use crate::cli::{self, Engine, ExplainRequest};
+use crate::cli::{self, ExplainRequest};
 
 /// Prints class, place and reason.
 pub(crate) fn explain(request: &ExplainRequest) -> ExitCode {
+    let Some(sql) = &request.sql else {
+        return match bulk::explain(std::io::stdin().lock(), std::io::stdout().lock(), request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    };
     let context = Context {
-        dialect: match request.engine {
-            Engine::Mysql => Dialect::MySql,
-            Engine::Mariadb => Dialect::MariaDb,
-        },
+        dialect: Dialect::from(request.engine),
         sql_mode: SqlMode::parse(request.sql_mode.as_bytes()),
         charset: Charset::of_name(request.charset.as_bytes()),
         schema: request.schema.as_deref(),
     };
-    let statement = Classifier::new(Limits::default()).classify(request.sql.as_bytes(), &context);
+    let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
     let track = match statement.track() {
         Track::Replica => "a replica within max_lag; the primary if there is none",
         Track::Previous => "the server that ran the session's previous statement",
@@ -25,7 +30,7 @@ pub(crate) fn explain(request: &ExplainRequest) -> ExitCode {
         Track::Primary => "the primary",
     };
     let mut lines = vec![
-        format!("class:   {:?}", statement.verb),
+        format!("class:   {} ({:?})", statement.class(), statement.verb),
         format!("effects: {}", effects(&statement)),
         format!("runs on: {track}"),
         format!("because: {}", statement.because),

@@ -7,7 +7,7 @@
 use topology::ServerId;
 
 /// The balancer's memory. One for each worker thread, so it needs no lock shared between threads.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Balancer {
     /// Credit by server number; grows to the number of servers.
     credit: Vec<i64>,

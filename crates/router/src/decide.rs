@@ -80,13 +80,14 @@ pub fn decide(
 pub fn candidates<'a>(
     session: &'a SessionView<'_>,
     snapshot: &'a Snapshot,
-    policy: &'a Policy,
+    policy: &Policy,
     now: Instant,
 ) -> impl Iterator<Item = (&'a Server, Option<Exclusion>)> + use<'a> {
+    let max_lag = session.steering.max_lag().unwrap_or(policy.max_lag);
     let horizon = freshness_horizon(snapshot, now);
     // Without a primary there is nothing newer to be had: then a read that may miss the session's last write is better than none.
     let wrote_at = session.wrote_at.filter(|_| policy.reads_own_writes && snapshot.primary.is_some());
-    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, policy, horizon, wrote_at)))
+    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, max_lag, horizon, wrote_at)))
 }
 
 /// What rules and hints do not allow, whatever else the session is bound to.
@@ -174,7 +175,6 @@ fn read(
     balancer: &mut Balancer,
     end_first: Option<ServerId>,
 ) -> Decision {
-    let policy = &Policy { max_lag: session.steering.max_lag().unwrap_or(policy.max_lag), ..*policy };
     match session.steering.target() {
         Some((Target::Primary, by)) => return primary(snapshot, Because::Steered(by), end_first),
         Some((Target::Server(name), by)) => return read_on(name, by, session, snapshot, policy, now, end_first),
@@ -261,7 +261,7 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
 fn exclusion(
     server: &Server,
     session: &SessionView<'_>,
-    policy: &Policy,
+    max_lag: Duration,
     horizon: Option<Instant>,
     wrote_at: Option<Instant>,
 ) -> Option<Exclusion> {
@@ -284,8 +284,8 @@ fn exclusion(
         return if horizon.is_none() { no_weight } else { Some(Exclusion::UnknownStaleness) };
     };
     let staleness = horizon.saturating_duration_since(fresh_as_of);
-    if staleness > policy.max_lag {
-        return Some(Exclusion::Stale { staleness, max_lag: policy.max_lag });
+    if staleness > max_lag {
+        return Some(Exclusion::Stale { staleness, max_lag });
     }
     if wrote_at.is_some_and(|moment| fresh_as_of < moment) {
         return Some(Exclusion::LacksOwnWrite);

@@ -1,9 +1,13 @@
 //! One statement: decide, get the connection, bring it to the session's state, send, pass the answer on, and note what it did.
 
-use backend::{ConnectError, Link, LinkError, ServerConnection};
+use std::pin::pin;
+use std::time::Duration;
+
+use backend::{ConnectError, ConnectOptions, Link, LinkError, ServerConnection, SessionState, WorkerPool};
 use bytes::BytesMut;
 use classifier::{Effects, Pin, SessionEffect, Statement, Track, Verb};
-use router::{Because, Decision, Denial, Route, SessionView};
+use router::{Because, Decision, Denial, Route, SessionView, Steering};
+use tokio::time::timeout;
 use topology::ServerId;
 use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with};
 
@@ -77,8 +81,14 @@ impl From<LinkError> for Failure {
 
 impl Core {
     /// Has a statement answered, by a server or with an error, and consumes it from the client's inbox.
-    pub(super) async fn forward(&mut self, client: &mut Link, statement: &Statement, request: Request) -> Result<(), Ended> {
-        self.forward_prepare(client, statement, request).await.map(|_| ())
+    pub(super) async fn forward(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        steering: Steering<'_>,
+        request: Request,
+    ) -> Result<(), Ended> {
+        self.forward_prepare(client, statement, steering, request).await.map(|_| ())
     }
 
     /// The same for `COM_STMT_PREPARE`, which gives something to keep.
@@ -86,10 +96,11 @@ impl Core {
         &mut self,
         client: &mut Link,
         statement: &Statement,
+        steering: Steering<'_>,
         request: Request,
     ) -> Result<Option<PrepareOk>, Ended> {
         let mut unread = Unread(request.length);
-        let outcome = self.forward_unread(client, statement, request, &mut unread).await;
+        let outcome = self.forward_unread(client, statement, steering, request, &mut unread).await;
         unread.consume(client);
         outcome
     }
@@ -98,6 +109,7 @@ impl Core {
         &mut self,
         client: &mut Link,
         statement: &Statement,
+        steering: Steering<'_>,
         request: Request,
         unread: &mut Unread,
     ) -> Result<Option<PrepareOk>, Ended> {
@@ -105,7 +117,7 @@ impl Core {
         let mut corrected;
         let mut statement = statement;
         loop {
-            let route = match self.decide(statement, &failed) {
+            let route = match self.decide(statement, &failed, steering) {
                 Decision::Forward(route) => route,
                 Decision::Refuse(denial) => return self.refuse(client, denial).await,
             };
@@ -117,7 +129,7 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let attempt = self.attempt(client, statement, request, route, unread).await;
+            let attempt = self.attempt(client, statement, request, route, steering.timeout(), unread).await;
             if statement.effects.contains(Effects::DEFINES) {
                 // Even one that was lost on the way may have been done.
                 self.worker.shared.classifier.knowledge().definitions_changed();
@@ -125,6 +137,9 @@ impl Core {
             let failure = match attempt {
                 Ok(Outcome { withheld: Some(error), .. }) => {
                     self.binding.answered(statement, route.server, None, Some(error.code));
+                    if !is_refused_write(error.code) {
+                        return self.reply_interrupted(client, steering, &error).await.map(|()| None);
+                    }
                     corrected = self.learn_write(statement, route.server, &error);
                     statement = &corrected;
                     continue;
@@ -144,7 +159,11 @@ impl Core {
                 }
                 Failure::ClientMisbehaved(_) | Failure::ClientGone => false,
             };
-            if may_try_again && !is_lost_state && failed.len() < ATTEMPTS && self.leads_elsewhere(statement, &failed, &failure) {
+            if may_try_again
+                && !is_lost_state
+                && failed.len() < ATTEMPTS
+                && self.leads_elsewhere(statement, &failed, steering, &failure)
+            {
                 self.log_failure(route.server, &failure);
                 continue;
             }
@@ -168,26 +187,36 @@ impl Core {
         Statement { effects, because: classifier::Because::LearnedWrite, ..statement.clone() }
     }
 
-    fn decide(&self, statement: &Statement, failed: &[ServerId]) -> Decision {
-        let held: Vec<ServerId> = match statement.track() {
-            Track::Session | Track::Previous => self.held.iter().map(|held| held.lease.server()).collect(),
+    fn decide(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>) -> Decision {
+        let held = match statement.track() {
+            Track::Session | Track::Previous => self.held_servers(),
             Track::Replica | Track::Primary => Vec::new(),
         };
-        let view = SessionView {
+        self.worker.decide(statement, &self.view(&held, failed, steering))
+    }
+
+    /// What the router has to know of the session.
+    pub(super) fn view<'v>(&self, held: &'v [ServerId], failed: &'v [ServerId], steering: Steering<'v>) -> SessionView<'v> {
+        SessionView {
             transaction: self.binding.transaction(),
             bond: self.binding.bond(),
             home: self.binding.home(),
             previous: self.binding.previous().filter(|server| self.is_held(*server)),
-            held: &held,
+            held,
             wrote_at: self.binding.wrote_at(),
             avoid: failed,
-        };
-        self.worker.decide(statement, &view)
+            steering,
+        }
+    }
+
+    /// Where the session has connections.
+    pub(super) fn held_servers(&self) -> Vec<ServerId> {
+        self.held.iter().map(|held| held.lease.server()).collect()
     }
 
     /// Whether another attempt would go to a server that has not failed, or to one whose dead connection was just replaced.
-    fn leads_elsewhere(&self, statement: &Statement, failed: &[ServerId], failure: &Failure) -> bool {
-        match self.decide(statement, failed) {
+    fn leads_elsewhere(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>, failure: &Failure) -> bool {
+        match self.decide(statement, failed, steering) {
             Decision::Forward(route) => {
                 let times = failed.iter().filter(|server| **server == route.server).count();
                 times == 0 || (times == 1 && matches!(failure, Failure::LostBefore))
@@ -203,6 +232,7 @@ impl Core {
         statement: &Statement,
         request: Request,
         route: Route,
+        time_limit: Option<Duration>,
         unread: &mut Unread,
     ) -> Result<Outcome, Failure> {
         if let Some(server) = route.end_first {
@@ -210,8 +240,9 @@ impl Core {
         }
         let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
         let index = self.connect(route.server).await?;
-        let limits = &self.worker.shared.limits;
-        let Self { held, state, statements, .. } = self;
+        let capabilities = self.capabilities;
+        let Self { held, state, statements, worker, options, .. } = self;
+        let limits = &worker.shared.limits;
         let Some(Held { lease, prepared }) = held.get_mut(index) else { return Err(Failure::LostBefore) };
 
         let mut out = BytesMut::new();
@@ -255,14 +286,23 @@ impl Core {
         if own_responses > 0 {
             receive_own(lease, own_responses).await?;
         }
-        let mut relay = Relay::new(client, self.capabilities, limits.client_write, lease);
-        if is_retried && matches!(route.because, Because::FreshReplica | Because::NoPrimary) {
-            relay.withholds = is_refused_write;
+        let thread_id = lease.thread_id();
+        let mut relay = Relay::new(client, capabilities, limits.client_write, lease);
+        if time_limit.is_some() {
+            relay.withholds = is_interruption;
+        }
+        if is_retried && matches!(route.because, Because::FreshReplica | Because::NoPrimary | Because::Steered(_)) {
+            relay.withholds = if time_limit.is_some() { is_refused_write_or_interruption } else { is_refused_write };
         }
         if let What::Prepare(id) = request.what {
             relay.statement_id = Some(id);
         }
-        let outcome = relay.run(request.expect).await.map_err(|error| match error {
+        let answer = relay.run(request.expect);
+        let answer = match time_limit {
+            None => answer.await,
+            Some(limit) => within(limit, answer, kill(&worker.pool, route.server, options, state, thread_id)).await?,
+        };
+        let outcome = answer.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
             RelayError::Client => Failure::ClientGone,
         })?;
@@ -350,8 +390,18 @@ impl Core {
         }
     }
 
+    /// The statement was killed, by Pointsman as its time was over, or by somebody else.
+    async fn reply_interrupted(&mut self, client: &mut Link, steering: Steering<'_>, error: &ErrOwned) -> Result<(), Ended> {
+        let (Some(rule), Some(limit)) = (steering.rule(), steering.timeout()) else {
+            return client.send(&reply::server_error(error, 1)).await.map_err(|_| Ended);
+        };
+        // ER_QUERY_TIMEOUT
+        let why = format!("interrupted; the rule {:?} gives it {} ms", rule.name, limit.as_millis());
+        self.reply(client, &Refusal::new(3024, *b"HY000", why)).await
+    }
+
     async fn refuse(&mut self, client: &mut Link, denial: Denial) -> Result<Option<PrepareOk>, Ended> {
-        let refusal = Refusal::from(denial);
+        let refusal = self.refusal(denial);
         match denial {
             Denial::TransactionLost | Denial::PinLost => Err(self.dismiss(client, &refusal, 1).await),
             _ => self.reply(client, &refusal).await.map(|()| None),
@@ -415,6 +465,48 @@ impl Core {
 /// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
 fn is_refused_write(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
+}
+
+/// What a killed statement ends with: `ER_QUERY_INTERRUPTED`.
+fn is_interruption(code: u16) -> bool {
+    code == 1317
+}
+
+fn is_refused_write_or_interruption(code: u16) -> bool {
+    is_refused_write(code) || is_interruption(code)
+}
+
+/// Once its time is over, a statement that was killed gets so much more to say so.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Waits for an answer. When its time is over, kills the statement, and then takes what it still says.
+async fn within<T>(limit: Duration, answer: impl Future<Output = T>, kill: impl Future<Output = ()>) -> Result<T, Failure> {
+    let mut answer = pin!(answer);
+    if let Ok(answered) = timeout(limit, &mut answer).await {
+        return Ok(answered);
+    }
+    let late = |_| Failure::Lost { error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()), begun: true };
+    let (answered, ()) = tokio::join!(timeout(LAST_WORDS, answer), kill);
+    answered.map_err(late)
+}
+
+/// `KILL QUERY`, through another connection of the same account.
+async fn kill(pool: &WorkerPool, server: ServerId, options: &ConnectOptions, state: &SessionState, thread_id: u32) {
+    let killed = async {
+        let mut lease =
+            pool.lease(server, options, &SessionState::new(state.collation(), None)).await.map_err(|error| error.to_string())?;
+        let command = [&[wire::COM_QUERY], format!("KILL QUERY {thread_id}").as_bytes()].concat();
+        let outcome = lease.run_own(&command, LAST_WORDS).await;
+        lease.give_back();
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(String::from_utf8_lossy(&error.message).into_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    if let Err(error) = killed.await {
+        tracing::warn!(server = server.0, error, "cannot kill a statement whose time is over");
+    }
 }
 
 /// The bytes of the client's inbox that belong to the statement under way.

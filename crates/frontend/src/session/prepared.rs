@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use classifier::{Classifier, Effects, Statement};
+use router::Hint;
 use wire::{Malformed, PrepareOk, put_packet_with};
 
+use super::steering;
 use super::{Core, Ended, Reading};
 use crate::reply::Refusal;
 use crate::session::forward::Request;
@@ -31,6 +33,7 @@ pub(super) struct Prepared {
     /// The default schema when it was prepared: its names are that schema's, whatever the session uses later.
     pub(super) schema: Option<Box<[u8]>>,
     reading: Reading,
+    hint: Option<Hint>,
     verdict: Arc<Statement>,
     /// What the classifier knew when it gave the verdict.
     knowledge: u64,
@@ -161,15 +164,23 @@ impl Core {
         let knowledge = self.worker.shared.classifier.knowledge().version();
         let reading = self.reading();
         let schema = self.state.schema().map(Box::from);
+        let hint = match steering::hint(&sql) {
+            Ok(hint) => hint,
+            Err(refusal) => {
+                client.consume(length);
+                return self.reply(client, &refusal).await;
+            }
+        };
+        let matched = self.matched(&sql, reading.context(self.state.schema()), &statement);
         let verdict = Arc::new(statement);
         // Preparing changes nothing but the session's own list: its effects come with the execution.
         let effects = verdict.effects - Effects::DEFINES;
         let preparing = Statement { session: Vec::new(), effects, ..(*verdict).clone() };
         let request = Request::prepare(length, id);
-        let prepared = self.forward_prepare(client, &preparing, request).await?;
+        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await?;
         if let Some(PrepareOk { params, .. }) = prepared {
             let long_data = Ok(Vec::new());
-            self.statements.add(id, Prepared { sql, schema, reading, verdict, knowledge, params, types: None, long_data });
+            self.statements.add(id, Prepared { sql, schema, reading, hint, verdict, knowledge, params, types: None, long_data });
         }
         Ok(())
     }
@@ -192,7 +203,11 @@ impl Core {
             return self.reply(client, &refusal).await;
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
-        let outcome = self.forward(client, &verdict, Request::execute(length, id)).await;
+        let hint = prepared.hint.clone();
+        let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
+        let context = prepared.reading.context(prepared.schema.as_deref());
+        let matched = self.matched(&prepared.sql, context, &verdict);
+        let outcome = self.forward(client, &verdict, matched.steering(hint.as_ref()), Request::execute(length, id)).await;
         self.statements.forget_long_data(id);
         outcome
     }

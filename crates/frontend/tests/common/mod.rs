@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use backend::{Account, PoolSettings, Target};
 use classifier::Classifier;
 use frontend::{Accounts, Frontend, Limits, Running, Runtime};
-use router::Policy;
+use router::{Policy, Rule};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer, LoginAs, RawClient};
 use topology::{Engine, Health, Published, Role, Server, ServerId, Snapshot};
@@ -24,7 +24,8 @@ pub async fn server(name: &'static str) -> FakeServer {
 
 /// The usual answer of a server of that name.
 pub fn usual(name: &str, call: Call<'_>) -> Vec<Action> {
-    let is_read = call.sql().to_ascii_lowercase().starts_with("select");
+    let sql = call.sql().to_ascii_lowercase();
+    let is_read = sql.rsplit("*/").next().is_some_and(|sql| sql.trim_start().starts_with("select"));
     vec![Action::Answer(if is_read { Answer::rows(&["server"], &[&[name]]) } else { Answer::ok() })]
 }
 
@@ -32,12 +33,21 @@ pub async fn scripted(script: impl Fn(Call<'_>) -> Vec<Action> + Send + Sync + '
     FakeServer::start(Character::default(), script).await
 }
 
+#[allow(dead_code, reason = "each test file uses its part")]
 impl Setup {
     pub fn new(servers: Vec<FakeServer>) -> Self {
         Self::with_limits(servers, Limits::default(), 10)
     }
 
     pub fn with_limits(servers: Vec<FakeServer>, limits: Limits, server_connections: usize) -> Self {
+        Self::configured(servers, limits, server_connections, Vec::new())
+    }
+
+    pub fn with_rules(servers: Vec<FakeServer>, rules: Vec<Rule>) -> Self {
+        Self::configured(servers, Limits::default(), 10, rules)
+    }
+
+    fn configured(servers: Vec<FakeServer>, limits: Limits, server_connections: usize, rules: Vec<Rule>) -> Self {
         let snapshot = snapshot(servers.len());
         let targets =
             servers.iter().map(|server| Target { host: server.address().ip().to_string(), port: server.address().port() });
@@ -54,6 +64,7 @@ impl Setup {
             },
             policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true },
             accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }]),
+            rules,
             classifier: Arc::new(Classifier::new(classifier::Limits::default())),
             servers: Published::fixed(snapshot),
             force_full_authentication: false,

@@ -27,13 +27,14 @@ fn the_smallest_configuration_has_all_defaults() {
     assert_eq!(config.servers[0].weight, 1);
 }
 
-/// The reference as it is, then with every default uncommented: both must say the same.
+/// The reference as it is, then with every default uncommented: both must say the same. Rules are an example and have no default.
 #[test]
 fn the_reference_documents_every_key_with_its_true_default() {
     let reference = include_str!("../../../../config/pointsman.toml");
     let uncommented: String = reference
         .lines()
         .map(|line| match line.strip_prefix('#') {
+            Some("[[rules]]") => "[[rules]]",
             Some(rest)
                 if rest.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_')) =>
             {
@@ -46,7 +47,9 @@ fn the_reference_documents_every_key_with_its_true_default() {
         .join("\n");
     assert_ne!(uncommented, reference);
     let plain = Config::parse(reference).expect("the reference is good");
-    let explicit = Config::parse(&uncommented).expect("its defaults are good");
+    let mut explicit = Config::parse(&uncommented).expect("its defaults are good");
+    assert_eq!(explicit.rules.len(), 1);
+    explicit.rules.clear();
     assert_eq!(format!("{plain:?}"), format!("{explicit:?}"));
 }
 
@@ -110,4 +113,57 @@ fn a_password_can_come_from_a_file() {
 fn a_missing_environment_variable_is_told_by_name() {
     let text = SMALLEST.replacen("password = \"p\"", "password_env = \"POINTSMAN_TEST_UNSET\"", 1);
     assert!(mistakes(&text)[0].contains("POINTSMAN_TEST_UNSET"));
+}
+
+#[test]
+fn rules_take_one_value_or_many() {
+    let text = format!(
+        r#"{SMALLEST}
+[[rules]]
+name = "reports"
+user = "report"
+network = ["10.0.0.0/8", "::1"]
+table = ["orders", "shop.items"]
+class = "read"
+target = "db1"
+max_lag = "5s"
+timeout = "30s"
+"#
+    );
+    let config = Config::parse(&text).expect("good");
+    let rule = &config.rules[0];
+    assert_eq!(rule.target, Some(router::Target::Server("db1".into())));
+    assert_eq!(rule.timeout, Some(Duration::from_secs(30)));
+    assert_eq!((rule.when.users.len(), rule.when.networks.len(), rule.when.tables.len()), (1, 2, 2));
+    assert_eq!(rule.when.tables[1].schema.as_deref(), Some("shop"));
+}
+
+#[test]
+fn a_rule_must_make_sense() {
+    let text = format!(
+        r#"{SMALLEST}
+[[rules]]
+name = "a"
+user = "report"
+
+[[rules]]
+name = "b"
+target = "db7"
+network = "10.0.0.0/40"
+digest = "12"
+table = "shop."
+class = "delete"
+"#
+    );
+    let told = mistakes(&text);
+    for expected in [
+        "it asks for nothing: give it a target",
+        "the rule \"b\" has the target \"db7\"",
+        "\"10.0.0.0/40\" is no network",
+        "\"12\" is no digest",
+        "\"shop.\" is no table",
+        "[[rules]] class:",
+    ] {
+        assert!(told.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {told:#?}");
+    }
 }

@@ -1,0 +1,177 @@
+//! `EXPLAIN ROUTE <statement>`: the decision that the statement would meet now, step by step, as a result set.
+//!
+//! It asks the same functions as a statement that runs. Nothing is sent to a server, and nothing changes: not even whose turn it is.
+
+use std::time::Instant;
+
+use backend::Link;
+use classifier::{SessionEffect, Statement, Track, digest_text};
+use router::{Decision, Exclusion, Hint, SessionView, Steering};
+use topology::{Server, ServerId, Snapshot};
+
+use super::steering::{self, Matched};
+use super::{Core, Ended};
+use crate::reply::{self, Refusal};
+
+/// The columns. A step that is not about a server has NULL in the last four.
+const COLUMNS: &[&str] = &["step", "subject", "result", "because", "server_role", "staleness_ms", "weight"];
+/// Longer texts are cut.
+const DIGEST_TEXT: usize = 1024;
+
+type Row = [Option<String>; COLUMNS.len()];
+
+impl Core {
+    /// Answers the client, whose command takes `length` bytes.
+    pub(super) async fn explain_route(&mut self, client: &mut Link, sql: &[u8], length: usize) -> Result<(), Ended> {
+        client.consume(length);
+        let hint = match steering::hint(sql) {
+            Ok(hint) => hint,
+            Err(refusal) => return self.reply(client, &refusal).await,
+        };
+        let statement = self.classify(sql);
+        let context = self.reading().context(self.state.schema());
+        let matched = self.matched(sql, context, &statement);
+        let text = String::from_utf8_lossy(&digest_text(sql, &context, DIGEST_TEXT)).into_owned();
+        let rows = self.explained(&statement, &text, hint.as_ref(), &matched);
+        let packets = reply::rows(COLUMNS, &rows, self.status(), self.capabilities);
+        client.send(&packets).await.map_err(|_| Ended)
+    }
+
+    /// In the prepared statement protocol there is nothing to prepare.
+    pub(super) async fn refuse_to_prepare_explanation(&mut self, client: &mut Link, length: usize) -> Result<(), Ended> {
+        client.consume(length);
+        // ER_UNSUPPORTED_PS: drivers that prepare everything send the text instead.
+        let why = "EXPLAIN ROUTE is not supported in the prepared statement protocol; send it as text";
+        self.reply(client, &Refusal::new(1295, *b"HY000", why)).await
+    }
+
+    fn explained(&self, statement: &Statement, text: &str, hint: Option<&Hint>, matched: &Matched) -> Vec<Row> {
+        let steering = matched.steering(hint);
+        let held = self.held_servers();
+        let view = self.view(&held, &[], steering);
+        let snapshot = self.worker.shared.servers.load();
+        let decision = self.worker.foresee(statement, &view);
+        let mut rows = vec![
+            row("classify", &format!("{:?}", statement.verb).to_uppercase(), track_text(statement.track()), statement.because),
+            row("digest", &statement.digest.to_string(), text, format_args!("the same for all literals")),
+        ];
+        rows.extend(
+            statement
+                .session
+                .iter()
+                .map(|effect| row("session", "after success", &effect_text(effect), format_args!("the statement says so"))),
+        );
+        rows.extend(steering_rows(&steering));
+        rows.push(self.pin_row(&snapshot));
+        rows.extend(self.server_rows(&view, &snapshot, &decision));
+        rows.push(decision_row(&self.refusal_text(&decision), &decision, &snapshot));
+        rows
+    }
+
+    fn refusal_text(&self, decision: &Decision) -> String {
+        match decision {
+            Decision::Forward(route) => route.because.to_string(),
+            Decision::Refuse(denial) => self.refusal(*denial).message,
+        }
+    }
+
+    /// What binds the session.
+    fn pin_row(&self, snapshot: &Snapshot) -> Row {
+        let name = |server: ServerId| snapshot.server(server).map_or("a server that is gone", |server| &server.name).to_owned();
+        if let Some(transaction) = self.binding.transaction() {
+            let kind =
+                if transaction.read_only { "a read-only transaction is open there" } else { "a transaction is open there" };
+            return row("pin", "transaction", &name(transaction.server), kind);
+        }
+        match (self.binding.bond(), self.binding.home()) {
+            (Some(bond), home) => {
+                let server = home.or(snapshot.primary).map_or("the primary".to_owned(), name);
+                row("pin", bond.label(), &server, "the session has something there that it can have nowhere else")
+            }
+            (None, Some(home)) => row("pin", "user variables", &name(home), "only statements that name them have to run there"),
+            (None, None) => row("pin", "none", "any server", "the session has nothing that lives on one server only"),
+        }
+    }
+
+    fn server_rows(&self, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
+        let now = Instant::now();
+        let policy = self.worker.shared.policy;
+        let chosen = match decision {
+            Decision::Forward(route) => Some(route.server),
+            Decision::Refuse(_) => None,
+        };
+        let describe = |(server, exclusion): (&Server, Option<Exclusion>)| {
+            let is_chosen = chosen == Some(server.id);
+            let (result, because) = match exclusion {
+                _ if is_chosen => ("chosen", self.refusal_text(decision)),
+                None => ("candidate", "it may answer plain reads; it was not its turn, or this is no plain read".to_owned()),
+                Some(exclusion) => ("excluded", exclusion.to_string()),
+            };
+            let mut row = row("server", &server.name, result, because);
+            row[4] = Some(server.role.to_string());
+            row[5] = server.staleness(now).map(|staleness| staleness.as_millis().to_string());
+            row[6] = Some(server.weight.to_string());
+            row
+        };
+        router::candidates(view, snapshot, &policy, now).map(describe).collect()
+    }
+}
+
+fn row(step: &str, subject: &str, result: &str, because: impl std::fmt::Display) -> Row {
+    let text = |text: &str| Some(text.to_owned());
+    [text(step), text(subject), text(result), Some(because.to_string()), None, None, None]
+}
+
+fn track_text(track: Track) -> &'static str {
+    match track {
+        Track::Replica => "plain read: any fresh server",
+        Track::Previous => "where the previous statement ran",
+        Track::Session => "session change: repeated wherever the session goes",
+        Track::Primary => "the primary",
+    }
+}
+
+fn effect_text(effect: &SessionEffect) -> String {
+    match effect {
+        SessionEffect::Begin { read_only: true } => "begins a read-only transaction".to_owned(),
+        SessionEffect::Begin { read_only: false } => "begins a transaction".to_owned(),
+        SessionEffect::End => "ends the transaction".to_owned(),
+        SessionEffect::Use(schema) => format!("the default schema is {}", String::from_utf8_lossy(schema)),
+        SessionEffect::Set { sql, .. } | SessionEffect::SetCharset { sql, .. } => {
+            format!("repeated elsewhere: SET {}", String::from_utf8_lossy(sql))
+        }
+        SessionEffect::Autocommit(on) => format!("autocommit is {}", if *on { "on" } else { "off" }),
+        SessionEffect::SqlMode(mode) => format!("the grammar follows sql_mode {mode:?}"),
+        SessionEffect::Pin(pin) => format!("pinned by {pin}"),
+        SessionEffect::Unpin(pin) => format!("no longer pinned by {pin}"),
+    }
+}
+
+fn steering_rows(steering: &Steering<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if let Some(rule) = steering.rule() {
+        let wish = if rule.refuse.is_some() { "refuses the statement" } else { "matches the statement" };
+        rows.push(row("rule", &rule.name, wish, "the first of the rules whose conditions all hold"));
+    }
+    if let Some((target, by)) = steering.target() {
+        let by = if matches!(by, router::By::Hint) { "hint" } else { "rule" };
+        rows.push(row(by, "target", &target.to_string(), "it chooses among the servers that may answer a plain read"));
+    }
+    if let Some(max_lag) = steering.max_lag() {
+        rows.push(row("rule or hint", "max_lag", &format!("{} ms", max_lag.as_millis()), "in place of routing.max_lag"));
+    }
+    if rows.is_empty() {
+        rows.push(row("rules and hints", "none", "none", "no rule matches, and the statement has no hint"));
+    }
+    rows
+}
+
+fn decision_row(because: &str, decision: &Decision, snapshot: &Snapshot) -> Row {
+    match decision {
+        Decision::Forward(route) => {
+            let name = snapshot.server(route.server).map_or("?", |server| &server.name);
+            row("decision", "forward", name, because)
+        }
+        Decision::Refuse(denial) => row("decision", "refuse", denial.label(), because),
+    }
+}

@@ -1,0 +1,60 @@
+//! What the configuration's rules and the statement's own hint ask for.
+
+use std::sync::Arc;
+
+use classifier::{Context, Statement, hint_text};
+use router::{Denial, Facts, Hint, Rule, Steering, matching_rule};
+
+use super::Core;
+use crate::reply::Refusal;
+
+/// The rule that matches a statement, held so that the statement can be served while the session changes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Matched {
+    rules: Option<Arc<[Rule]>>,
+    place: usize,
+}
+
+impl Matched {
+    fn rule(&self) -> Option<(usize, &Rule)> {
+        self.rules.as_ref()?.get(self.place).map(|rule| (self.place, rule))
+    }
+
+    /// With the statement's hint.
+    pub(super) fn steering<'a>(&'a self, hint: Option<&'a Hint>) -> Steering<'a> {
+        Steering::new(hint, self.rule())
+    }
+}
+
+/// The hint before the statement, if it has one.
+pub(super) fn hint(sql: &[u8]) -> Result<Option<Hint>, Refusal> {
+    let Some(text) = hint_text(sql) else { return Ok(None) };
+    match Hint::parse(&String::from_utf8_lossy(text)) {
+        Ok(hint) => Ok(Some(hint)),
+        Err(error) => Err(Refusal::bad_hint(&error)),
+    }
+}
+
+impl Core {
+    /// The rule for a statement of this session.
+    pub(super) fn matched(&self, sql: &[u8], context: Context<'_>, statement: &Statement) -> Matched {
+        let Some(rules) = &self.worker.shared.rules else { return Matched::default() };
+        let facts = Facts { sql, context, statement, user: &self.options.account.user, address: self.peer.ip() };
+        let place = matching_rule(rules, &facts).map(|(place, _)| place);
+        place.map_or_else(Matched::default, |place| Matched { rules: Some(Arc::clone(rules)), place })
+    }
+
+    /// What the client is told when a statement can run nowhere.
+    pub(super) fn refusal(&self, denial: Denial) -> Refusal {
+        let rule = match denial {
+            Denial::ByRule(place) => self.worker.shared.rules.as_ref().and_then(|rules| rules.get(place)),
+            _ => None,
+        };
+        match rule {
+            Some(Rule { name, refuse: Some(why), .. }) => {
+                Refusal::new(denial.code(), *denial.sqlstate(), format!("the rule {name:?} refuses this statement: {why}"))
+            }
+            _ => Refusal::from(denial),
+        }
+    }
+}
