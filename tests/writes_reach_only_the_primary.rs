@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{self, Conn};
-use e2e::{Cluster, Engine, Proxy, eventually, unique};
+use e2e::{Cluster, Engine, Proxy, Start, eventually, unique};
 
 e2e::suite! {
     Together: [
@@ -14,6 +14,10 @@ e2e::suite! {
         prepared_writes_run_on_the_primary_alone,
         plain_reads_run_on_both_replicas_in_turn,
         replicas_have_nothing_that_the_primary_lacks,
+        functions_and_views_run_where_their_definitions_allow,
+        a_changed_definition_counts_at_once,
+        a_function_that_turns_to_writing_past_the_proxy_is_corrected,
+        what_the_monitor_may_not_see_is_no_read,
     ],
     Alone: [a_replica_that_became_writable_gets_no_writes],
     OwnCluster: [a_second_writable_server_gets_nothing],
@@ -187,6 +191,142 @@ async fn replicas_have_nothing_that_the_primary_lacks(cluster: Arc<Cluster>) {
         assert_eq!(rows, [22], "on {}", replica.name);
     }
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// Where a statement runs in a session that has done nothing else, twice: the servers that have its mark in their logs.
+async fn where_it_runs(cluster: &Cluster, proxy: &Proxy, template: &str) -> Vec<String> {
+    let mark = unique("f");
+    let sql = template.replace("{m}", &mark);
+    for _ in 0..2 {
+        let mut client = proxy.client().await;
+        client.query_drop(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        client.disconnect().await.unwrap();
+    }
+    cluster.who_ran(&mark).await.into_iter().map(str::to_owned).collect()
+}
+
+/// Functions and views over a table: `{t}_reads`, `{t}_writes`, `{t}_locks`, and a view `v_..` over each.
+async fn new_definitions(cluster: &Cluster) -> String {
+    let name = new_table(cluster).await;
+    cluster
+        .prepare(format!(
+            "USE guestbook;
+            CREATE FUNCTION {name}_reads (x INT) RETURNS INT READS SQL DATA
+                BEGIN DECLARE n INT DEFAULT 0; SELECT COUNT(*) INTO n FROM {name} WHERE a <> x; RETURN n; END;
+            CREATE FUNCTION {name}_calls (x INT) RETURNS INT READS SQL DATA RETURN {name}_reads(x) + 1;
+            CREATE FUNCTION {name}_writes (x INT) RETURNS INT MODIFIES SQL DATA
+                BEGIN INSERT INTO {name} (a) VALUES (x); RETURN 1; END;
+            CREATE FUNCTION {name}_locks (x INT) RETURNS INT NO SQL RETURN IS_FREE_LOCK('{name}');
+            CREATE VIEW {name}_v_plain AS SELECT a FROM {name};
+            CREATE VIEW {name}_v_calls AS SELECT a, {name}_calls(a) AS c FROM {name}_v_plain;
+            CREATE VIEW {name}_v_locks AS SELECT {name}_locks(1) AS l;
+            CREATE VIEW {name}_v_over AS SELECT l FROM {name}_v_locks"
+        ))
+        .await;
+    name
+}
+
+async fn functions_and_views_run_where_their_definitions_allow(cluster: Arc<Cluster>) {
+    let table = new_definitions(&cluster).await;
+    let proxy = Proxy::start(&cluster).await;
+    for (template, expected) in [
+        ("SELECT {t}_reads(1), '{m}'", ["db2", "db3"]),
+        ("SELECT guestbook.{t}_calls(a), '{m}' FROM {t}", ["db2", "db3"]),
+        ("SELECT a, '{m}' FROM {t}_v_plain", ["db2", "db3"]),
+        ("SELECT c, '{m}' FROM guestbook.{t}_v_calls", ["db2", "db3"]),
+        ("SELECT {t}_locks(1), '{m}'", ["db1", "db1"]),
+        ("SELECT l, '{m}' FROM {t}_v_locks", ["db1", "db1"]),
+        ("SELECT l, '{m}' FROM {t}_v_over", ["db1", "db1"]),
+        ("SELECT {t}_writes(1), '{m}'", ["db1", "db1"]),
+    ] {
+        assert_eq!(where_it_runs(&cluster, &proxy, &template.replace("{t}", &table)).await, expected, "{template}");
+    }
+    proxy.finish().await;
+}
+
+/// The verdict on a view follows its definition, also for statements that were prepared before.
+async fn a_changed_definition_counts_at_once(cluster: Arc<Cluster>) {
+    let table = new_definitions(&cluster).await;
+    // Only the change itself may make the catalogue be read.
+    let proxy = Start::before(&cluster).config("[monitor]\ncatalogue_interval = \"1h\"").start().await;
+    let mut client = proxy.client().await;
+    let read = format!("SELECT *, '{{m}}' FROM {table}_v_plain");
+    let prepared = client.prep(format!("SELECT *, ? FROM {table}_v_plain")).await.unwrap();
+    assert_eq!(where_it_runs(&cluster, &proxy, &read).await, ["db2", "db3"]);
+
+    let mut other = proxy.client().await;
+    other.query_drop(format!("CREATE OR REPLACE VIEW {table}_v_plain AS SELECT {table}_locks(1) AS l")).await.unwrap();
+    assert_eq!(where_it_runs(&cluster, &proxy, &read).await, ["db1", "db1"]);
+    let mark = unique("p");
+    client.exec_drop(&prepared, (&mark,)).await.unwrap();
+    assert_eq!(cluster.who_ran(&mark).await, ["db1"]);
+
+    other.query_drop(format!("CREATE OR REPLACE VIEW {table}_v_plain AS SELECT a FROM {table}")).await.unwrap();
+    eventually("reads of the view on replicas again", async || {
+        (where_it_runs(&cluster, &proxy, &read).await == ["db2", "db3"]).then_some(())
+    })
+    .await;
+    client.disconnect().await.unwrap();
+    other.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// Nobody told the proxy that the function writes now. A replica refuses it, the primary runs it once, and the client sees nothing of it.
+async fn a_function_that_turns_to_writing_past_the_proxy_is_corrected(cluster: Arc<Cluster>) {
+    let table = new_definitions(&cluster).await;
+    let mut proxy = Start::before(&cluster).config("[monitor]\ncatalogue_interval = \"1h\"").start().await;
+    proxy.expect_in_log("a replica refused a statement that was taken for a read");
+    let mut client = proxy.client().await;
+    let prepared = client.prep(format!("SELECT {table}_reads(?), 'prepared'")).await.unwrap();
+    let text = format!("SELECT {table}_reads(7), '{{m}}'");
+    assert_eq!(where_it_runs(&cluster, &proxy, &text).await, ["db2", "db3"]);
+    cluster
+        .prepare(format!(
+            "USE guestbook; DROP FUNCTION {table}_reads;
+            CREATE FUNCTION {table}_reads (x INT) RETURNS INT READS SQL DATA
+                BEGIN INSERT INTO {table} (a) VALUES (x); RETURN x; END"
+        ))
+        .await;
+
+    let marks = [unique("w"), unique("w")];
+    for mark in &marks {
+        let answer: Option<(i32, String)> = client.query_first(text.replace("{m}", mark)).await.unwrap();
+        assert_eq!(answer.unwrap().0, 7);
+    }
+    let tried = cluster.who_ran(&marks[0]).await;
+    assert!(tried == ["db1", "db2"] || tried == ["db1", "db3"], "{tried:?}");
+    assert_eq!(cluster.who_ran(&marks[1]).await, ["db1"]);
+    for _ in 0..2 {
+        let answer: Option<(i32, String)> = client.exec_first(&prepared, (8,)).await.unwrap();
+        assert_eq!(answer.unwrap().0, 8);
+    }
+    for (value, times) in [(7, 2), (8, 2)] {
+        let sql = format!("SELECT COUNT(*) FROM guestbook.{table} WHERE a = {value}");
+        assert_eq!(cluster.primary().rows::<u32>(sql, ()).await, [times], "each call wrote once");
+    }
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// An account that may only look at replication sees no bodies: its functions stay on the primary, and so do views of which it sees no text.
+async fn what_the_monitor_may_not_see_is_no_read(cluster: Arc<Cluster>) {
+    let table = new_definitions(&cluster).await;
+    let account = unique("m");
+    let observe = match cluster.engine {
+        Engine::MySql => "REPLICATION CLIENT, SHOW VIEW",
+        Engine::MariaDb => "REPLICA MONITOR, BINLOG MONITOR, SHOW VIEW",
+    };
+    cluster.prepare(format!("CREATE USER {account}@'%' IDENTIFIED BY 'm'; GRANT {observe} ON *.* TO {account}@'%'")).await;
+    let config = format!("[monitor]\nuser = \"{account}\"\npassword = \"m\"");
+    let proxy = Start::before(&cluster).config(&config).start().await;
+    for (template, expected) in [
+        ("SELECT {t}_reads(1), '{m}'", ["db1", "db1"]),
+        ("SELECT a, '{m}' FROM {t}_v_plain", ["db1", "db1"]),
+        ("SELECT a, '{m}' FROM {t}", ["db2", "db3"]),
+    ] {
+        assert_eq!(where_it_runs(&cluster, &proxy, &template.replace("{t}", &table)).await, expected, "{template}");
+    }
     proxy.finish().await;
 }
 

@@ -32,6 +32,8 @@ def normal(row):
 def round_trip(connection, table, **cursor_options):
     """Creates a table, writes values of many types and reads them back inside the transaction and after it."""
     cursor = connection.cursor(**cursor_options)
+    cursor.execute("EXPLAIN ROUTE SELECT 1")
+    assert [row[0] for row in cursor.fetchall()][-1] == "decision"
     cursor.execute(f"CREATE TABLE {table} ({COLUMNS})")
     cursor.execute(INSERT.format(table=table), ROW)
     assert cursor.lastrowid == 1, cursor.lastrowid

@@ -34,7 +34,7 @@ pub mod suite;
 mod wait;
 
 pub use cluster::{Cluster, Engine};
-pub use proxy::{Line, Proxy, Start};
+pub use proxy::{Line, Proxy, Start, binary};
 pub use server::Server;
 pub use wait::{PATIENCE, eventually, promptly};
 

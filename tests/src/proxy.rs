@@ -301,7 +301,7 @@ fn merge(config: &mut Table, over: Table) {
 }
 
 /// `POINTSMAN_BINARY`, or what cargo builds now: a binary of last week would prove nothing.
-fn binary() -> &'static PathBuf {
+pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         std::env::var_os("POINTSMAN_BINARY")

@@ -39,6 +39,8 @@ pub enum Definition {
         /// Its name.
         name: Box<str>,
     },
+    /// The server does not tell which loadable functions it has: any name may be one of them.
+    HiddenLoadables,
     /// A package of MariaDB: `package.f()` may be one of its functions.
     Package,
 }
@@ -46,7 +48,7 @@ pub enum Definition {
 impl Definition {
     /// Whether the server does not show what it does.
     pub fn is_hidden(&self) -> bool {
-        matches!(self, Self::Function { body: None, .. } | Self::View { query: None, .. })
+        matches!(self, Self::Function { body: None, .. } | Self::View { query: None, .. } | Self::HiddenLoadables)
     }
 }
 
@@ -57,10 +59,10 @@ pub struct Catalogue {
     reads: HashSet<Box<[u8]>>,
     /// Views that may do more, in lower case.
     doubtful_views: HashSet<Box<[u8]>>,
-    /// A function has a name beyond ASCII. The servers' collations find `f` equal to `ƒ` and `é` to `e`: no name is sure to mean what it
-    /// seems to mean.
-    has_foreign_function: bool,
-    /// The same for a view that may do more; then every name beyond ASCII may mean it.
+    /// No name of a function is sure to mean what it seems to mean: a loadable function may have it, of which the server does not tell, or
+    /// one with a name beyond ASCII, as the servers' collations find `é` equal to `e`.
+    has_ambiguous_names: bool,
+    /// A view that may do more has a name beyond ASCII: every such name may mean it.
     has_foreign_view: bool,
     has_package: bool,
 }
@@ -108,7 +110,7 @@ impl Catalogue {
 
     /// Whether calling this function only reads.
     pub(crate) fn is_reading_call(&self, call: &StoredCall) -> bool {
-        let is_ambiguous = self.has_foreign_function || (call.is_qualified && self.has_package);
+        let is_ambiguous = self.has_ambiguous_names || (call.is_qualified && self.has_package);
         !is_ambiguous && self.reads.contains(&*call.name)
     }
 
@@ -141,7 +143,7 @@ impl Catalogue {
     fn distrust<'d>(&mut self, definition: &'d Definition, open: &mut Open<'d>) {
         match definition {
             Definition::Function { name, .. } => {
-                self.has_foreign_function |= !name.is_ascii();
+                self.has_ambiguous_names |= !name.is_ascii();
                 *open.functions.entry(lower(name)).or_default() += 1;
                 open.definitions.push(definition);
             }
@@ -152,6 +154,7 @@ impl Catalogue {
             }
             // Counted and never proved, it keeps its name from being trusted.
             Definition::Loadable { name } => *open.functions.entry(lower(name)).or_default() += 1,
+            Definition::HiddenLoadables => self.has_ambiguous_names = true,
             Definition::Package => self.has_package = true,
         }
     }

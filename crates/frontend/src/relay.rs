@@ -9,6 +9,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use wire::{
     Capabilities, EofPacket, ErrOwned, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange,
     StatusFlags, Step, put_packet_with, state_changes,
 };
+
+use crate::reply::Refusal;
 
 /// While a response is awaited, so many bytes of a client's further commands are taken in at most.
 const READ_AHEAD: usize = 8 * 1024;
@@ -55,6 +58,28 @@ pub(crate) enum RelayError {
     Client,
 }
 
+/// A time that a rule gives to an answer. Whoever watches the clock kills the statement when it is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimeLimit<'a> {
+    pub(crate) time: Duration,
+    pub(crate) rule: &'a str,
+    pub(crate) is_over: &'a AtomicBool,
+}
+
+impl TimeLimit<'_> {
+    /// Whether this error (`ER_QUERY_INTERRUPTED`) is what came of it.
+    fn ended(&self, code: u16) -> bool {
+        code == 1317 && self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// What the client is told instead.
+    fn refusal(&self) -> Refusal {
+        // ER_QUERY_TIMEOUT
+        let why = format!("interrupted; the rule {:?} gives it {} ms", self.rule, self.time.as_millis());
+        Refusal::new(3024, *b"HY000", why)
+    }
+}
+
 /// One response on its way.
 pub(crate) struct Relay<'a> {
     pub(crate) client: &'a mut Link,
@@ -64,6 +89,8 @@ pub(crate) struct Relay<'a> {
     pub(crate) server: &'a mut Lease,
     /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
     pub(crate) statement_id: Option<u32>,
+    /// How long the server may take.
+    pub(crate) time_limit: Option<&'a TimeLimit<'a>>,
     /// Errors that the client is not told of, if they are all that the response has.
     pub(crate) withholds: fn(u16) -> bool,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
@@ -84,6 +111,7 @@ impl<'a> Relay<'a> {
             write_limit,
             server,
             statement_id: None,
+            time_limit: None,
             withholds: |_| false,
             out: backend::take_buffer(),
             ready: 0,
@@ -167,7 +195,14 @@ impl<'a> Relay<'a> {
                     self.server.link.consume(length);
                     return Ok(());
                 }
-                self.ready += length;
+                let Some(why) = self.time_limit.filter(|limit| limit.ended(error.code)).map(TimeLimit::refusal) else {
+                    self.ready += length;
+                    return Ok(());
+                };
+                self.out.extend_from_slice(inbox.get(..self.ready).unwrap_or_default());
+                self.out.extend_from_slice(&why.packet(sequence));
+                self.server.link.consume(self.ready + length);
+                self.ready = 0;
             }
             PacketKind::PrepareOk(prepared) => {
                 self.outcome.prepared = Some(prepared);

@@ -9,7 +9,7 @@ use topology::{Engine, Observation, Position, Replication, Sample, SourceId, Thr
 
 use crate::failure::ProbeError;
 
-pub(crate) use self::catalogue::catalogue_queries;
+pub(crate) use self::catalogue::{CATALOGUE_QUERIES, loadable, loadable_query};
 
 /// One result row as text, with its column names as the server spells them.
 #[derive(Clone, Debug, Default)]

@@ -35,6 +35,12 @@ impl ProbeError {
         }
     }
 
+    /// The account may not do what was asked.
+    pub(crate) fn is_denial(&self) -> bool {
+        let denials = [ER_DBACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED];
+        matches!(self, ProbeError::Driver(Error::Server(error)) if denials.contains(&error.code))
+    }
+
     /// What this proves of a server that was to be looked at as `user`.
     pub(crate) fn into_failure(self, user: &str) -> Failure {
         match &self {
@@ -46,10 +52,13 @@ impl ProbeError {
 
 // https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html
 const ER_CON_COUNT: u16 = 1040;
+const ER_DBACCESS_DENIED: u16 = 1044;
 const ER_ACCESS_DENIED: u16 = 1045;
 const ER_SERVER_SHUTDOWN: u16 = 1053;
 const ER_HOST_IS_BLOCKED: u16 = 1129;
 const ER_HOST_NOT_PRIVILEGED: u16 = 1130;
+const ER_TABLEACCESS_DENIED: u16 = 1142;
+const ER_COLUMNACCESS_DENIED: u16 = 1143;
 const ER_TOO_MANY_USER_CONNECTIONS: u16 = 1203;
 const ER_USER_LIMIT_REACHED: u16 = 1226;
 const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;

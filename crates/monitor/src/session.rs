@@ -8,7 +8,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use tokio::time::{Instant, timeout};
 use topology::{Engine, Observation, Sample};
 
-use crate::answers::{Fields, Reader, catalogue_queries, channels_query, full_query, sample_query};
+use crate::answers::{CATALOGUE_QUERIES, Fields, Reader, channels_query, full_query, loadable, loadable_query, sample_query};
 use crate::failure::ProbeError;
 use crate::settings::{Settings, Target};
 
@@ -59,8 +59,13 @@ impl Session {
     /// What users have defined beside tables, and in whose grammar.
     pub(crate) async fn definitions(&mut self, limit: Duration) -> Result<(Dialect, Vec<Definition>), ProbeError> {
         let mut found = Vec::new();
-        for (query, read) in catalogue_queries(self.engine) {
+        for (query, read) in CATALOGUE_QUERIES {
             found.extend(self.ask_within(limit, query).await?.iter().filter_map(read));
+        }
+        match self.ask_within(limit, loadable_query(self.engine)).await {
+            Ok(rows) => found.extend(rows.iter().filter_map(loadable)),
+            Err(error) if error.is_denial() => found.push(Definition::HiddenLoadables),
+            Err(error) => return Err(error),
         }
         let dialect = match self.engine {
             Engine::MySql => Dialect::MySql,

@@ -117,6 +117,8 @@ fn a_name_is_trusted_if_everything_that_bears_it_is() {
     assert_eq!(track(&classifier(&both), "SELECT f(1)").0, Track::Primary);
     let loadable = [function("f", "RETURN 1"), Definition::Loadable { name: "f".into() }];
     assert_eq!(track(&classifier(&loadable), "SELECT f(1)").0, Track::Primary);
+    let hidden = [function("f", "RETURN 1"), Definition::HiddenLoadables];
+    assert_eq!(track(&classifier(&hidden), "SELECT f(1)").0, Track::Primary);
     let package = [function("f", "RETURN 1"), Definition::Package];
     assert_eq!(track(&classifier(&package), "SELECT f(1)").0, Track::Replica);
     assert_eq!(track(&classifier(&package), "SELECT p.f(1)").0, Track::Primary);

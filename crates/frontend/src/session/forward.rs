@@ -1,6 +1,7 @@
 //! One statement: decide, get the connection, bring it to the session's state, send, pass the answer on, and note what it did.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backend::{ConnectError, ConnectOptions, Link, LinkError, ServerConnection, SessionState, WorkerPool};
@@ -13,7 +14,7 @@ use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with
 
 use super::prepared::OnServer;
 use super::{Core, Ended, Held};
-use crate::relay::{Outcome, Relay, RelayError};
+use crate::relay::{Outcome, Relay, RelayError, TimeLimit};
 use crate::reply::{self, Refusal};
 
 /// Servers that one statement tries at most.
@@ -129,7 +130,13 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let attempt = self.attempt(client, statement, request, route, steering.timeout(), unread).await;
+            let is_over = AtomicBool::new(false);
+            let limit = steering.timeout().zip(steering.rule()).map(|(time, rule)| TimeLimit {
+                time,
+                rule: &rule.name,
+                is_over: &is_over,
+            });
+            let attempt = self.attempt(client, statement, request, route, limit.as_ref(), unread).await;
             if statement.effects.contains(Effects::DEFINES) {
                 // Even one that was lost on the way may have been done.
                 self.worker.shared.classifier.knowledge().definitions_changed();
@@ -137,9 +144,6 @@ impl Core {
             let failure = match attempt {
                 Ok(Outcome { withheld: Some(error), .. }) => {
                     self.binding.answered(statement, route.server, None, Some(error.code));
-                    if !is_refused_write(error.code) {
-                        return self.reply_interrupted(client, steering, &error).await.map(|()| None);
-                    }
                     corrected = self.learn_write(statement, route.server, &error);
                     statement = &corrected;
                     continue;
@@ -232,7 +236,7 @@ impl Core {
         statement: &Statement,
         request: Request,
         route: Route,
-        time_limit: Option<Duration>,
+        time_limit: Option<&TimeLimit<'_>>,
         unread: &mut Unread,
     ) -> Result<Outcome, Failure> {
         if let Some(server) = route.end_first {
@@ -288,19 +292,20 @@ impl Core {
         }
         let thread_id = lease.thread_id();
         let mut relay = Relay::new(client, capabilities, limits.client_write, lease);
-        if time_limit.is_some() {
-            relay.withholds = is_interruption;
-        }
         if is_retried && matches!(route.because, Because::FreshReplica | Because::NoPrimary | Because::Steered(_)) {
-            relay.withholds = if time_limit.is_some() { is_refused_write_or_interruption } else { is_refused_write };
+            relay.withholds = is_refused_write;
         }
         if let What::Prepare(id) = request.what {
             relay.statement_id = Some(id);
         }
+        relay.time_limit = time_limit;
         let answer = relay.run(request.expect);
         let answer = match time_limit {
             None => answer.await,
-            Some(limit) => within(limit, answer, kill(&worker.pool, route.server, options, state, thread_id)).await?,
+            Some(limit) => {
+                let kill = kill(&worker.pool, route.server, options, state, thread_id);
+                within(limit.time, answer, limit.is_over, kill).await?
+            }
         };
         let outcome = answer.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
@@ -390,16 +395,6 @@ impl Core {
         }
     }
 
-    /// The statement was killed, by Pointsman as its time was over, or by somebody else.
-    async fn reply_interrupted(&mut self, client: &mut Link, steering: Steering<'_>, error: &ErrOwned) -> Result<(), Ended> {
-        let (Some(rule), Some(limit)) = (steering.rule(), steering.timeout()) else {
-            return client.send(&reply::server_error(error, 1)).await.map_err(|_| Ended);
-        };
-        // ER_QUERY_TIMEOUT
-        let why = format!("interrupted; the rule {:?} gives it {} ms", rule.name, limit.as_millis());
-        self.reply(client, &Refusal::new(3024, *b"HY000", why)).await
-    }
-
     async fn refuse(&mut self, client: &mut Link, denial: Denial) -> Result<Option<PrepareOk>, Ended> {
         let refusal = self.refusal(denial);
         match denial {
@@ -467,24 +462,21 @@ fn is_refused_write(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
 }
 
-/// What a killed statement ends with: `ER_QUERY_INTERRUPTED`.
-fn is_interruption(code: u16) -> bool {
-    code == 1317
-}
-
-fn is_refused_write_or_interruption(code: u16) -> bool {
-    is_refused_write(code) || is_interruption(code)
-}
-
 /// Once its time is over, a statement that was killed gets so much more to say so.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Waits for an answer. When its time is over, kills the statement, and then takes what it still says.
-async fn within<T>(limit: Duration, answer: impl Future<Output = T>, kill: impl Future<Output = ()>) -> Result<T, Failure> {
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = T>,
+    is_over: &AtomicBool,
+    kill: impl Future<Output = ()>,
+) -> Result<T, Failure> {
     let mut answer = pin!(answer);
     if let Ok(answered) = timeout(limit, &mut answer).await {
         return Ok(answered);
     }
+    is_over.store(true, Ordering::Relaxed);
     let late = |_| Failure::Lost { error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()), begun: true };
     let (answered, ()) = tokio::join!(timeout(LAST_WORDS, answer), kill);
     answered.map_err(late)

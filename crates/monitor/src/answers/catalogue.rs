@@ -10,13 +10,20 @@ use super::Fields;
 
 type Read = fn(&Fields) -> Option<Definition>;
 
-/// What to ask, and how to read each row of the answer.
-pub(crate) fn catalogue_queries(engine: Engine) -> [(&'static str, Read); 3] {
-    let loadable = match engine {
+/// What to ask, and how to read each row of the answer. Whoever lacks the privileges gets fewer rows or columns, but no error.
+pub(crate) const CATALOGUE_QUERIES: [(&str, Read); 2] = [(ROUTINES, routine), (VIEWS, view)];
+
+/// Asks for the loadable functions, which needs a privilege on a table.
+pub(crate) fn loadable_query(engine: Engine) -> &'static str {
+    match engine {
         Engine::MySql => "SELECT UDF_NAME AS name FROM performance_schema.user_defined_functions",
         Engine::MariaDb => "SELECT name AS name FROM mysql.func",
-    };
-    [(ROUTINES, routine), (VIEWS, view), (loadable, |row| Some(Definition::Loadable { name: row.text("name")?.into() }))]
+    }
+}
+
+/// Reads a row of its answer.
+pub(crate) fn loadable(row: &Fields) -> Option<Definition> {
+    Some(Definition::Loadable { name: row.text("name")?.into() })
 }
 
 const ROUTINES: &str = "SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type, ROUTINE_BODY AS language, SQL_MODE AS sql_mode, \
