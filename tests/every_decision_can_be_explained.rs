@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Instant;
 
-use e2e::clients::command_line;
+use e2e::clients::{command_line, python};
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, Row};
 use e2e::{Cluster, Engine, Proxy, Start, binary, eventually, unique};
@@ -19,6 +19,7 @@ e2e::suite! {
         explain_route_answers_the_command_line_clients,
         a_hint_chooses_the_server,
         a_hint_never_sends_a_write_to_a_replica,
+        a_query_attribute_is_a_hint_and_reaches_the_server,
         rules_steer_and_refuse,
         a_rule_ends_statements_that_take_too_long,
         a_log_is_audited_without_a_server,
@@ -161,6 +162,33 @@ async fn a_hint_chooses_the_server(cluster: Arc<Cluster>) {
         assert_eq!(cluster.who_ran(&mark).await, [expected; 4], "{hint}");
     }
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// MySQL's own: MariaDB and its clients know no query attributes.
+async fn a_query_attribute_is_a_hint_and_reaches_the_server(cluster: Arc<Cluster>) {
+    if cluster.engine == Engine::MariaDb {
+        return;
+    }
+    let table = new_table(&cluster).await;
+    let proxy = Proxy::start(&cluster).await;
+    let mark = unique("attribute");
+    let script = format!(
+        "query_attributes server db3\nSELECT a, '{mark}' FROM {table};\n\
+         query_attributes primary yes\nSELECT a, '{mark}' FROM {table};\n\
+         query_attributes other thing\nSELECT 'other attributes pass';\n"
+    );
+    let said = command_line(Engine::MySql, &proxy, "app", &script).await;
+    assert!(said.status.success(), "{}", said.errors());
+    assert!(said.output().contains("other attributes pass"), "{}", said.output());
+    assert_eq!(cluster.who_ran(&mark).await, ["db1", "db3"]);
+
+    let refused = format!("query_attributes replica yes\nDELETE FROM {table};\n");
+    let said = command_line(Engine::MySql, &proxy, "app", &refused).await;
+    assert!(said.errors().contains("ERROR 1235"), "{}", said.errors());
+    let said = python("attributes_client.py", &proxy, &table).await;
+    assert!(said.status.success() && said.output().trim() == "good", "{}{}", said.output(), said.errors());
+    assert_eq!(cluster.who_ran("prepared with an attribute").await, ["db3"; 3]);
     proxy.finish().await;
 }
 

@@ -70,7 +70,7 @@ impl ServerConnection {
 
     /// Appends what brings this connection to `state` and says how many responses that makes.
     pub fn catch_up(&mut self, state: &SessionState, out: &mut BytesMut) -> u32 {
-        let count = u32::try_from(self.applied.catch_up(state, out)).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.applied.catch_up(state, self.capabilities, out)).unwrap_or(u32::MAX);
         self.expect_responses(count);
         count
     }
@@ -123,8 +123,22 @@ impl ServerConnection {
 
     /// Runs one command without parameters for Pointsman itself, within `limit`.
     pub async fn run_own(&mut self, command: &[u8], limit: Duration) -> Result<Result<(), ErrOwned>, LinkError> {
+        self.run_payload(limit, |payload| payload.extend_from_slice(command)).await
+    }
+
+    /// Runs one statement for Pointsman itself, within `limit`.
+    pub async fn run_query(&mut self, sql: &str, limit: Duration) -> Result<Result<(), ErrOwned>, LinkError> {
+        let capabilities = self.capabilities;
+        self.run_payload(limit, |payload| wire::put_query(payload, capabilities, &[sql.as_bytes()])).await
+    }
+
+    async fn run_payload(
+        &mut self,
+        limit: Duration,
+        write: impl FnOnce(&mut BytesMut),
+    ) -> Result<Result<(), ErrOwned>, LinkError> {
         let mut packet = BytesMut::new();
-        put_packet_with(&mut packet, 0, |payload| payload.extend_from_slice(command));
+        put_packet_with(&mut packet, 0, write);
         self.expect_responses(1);
         let exchange = async {
             self.link.send(&packet).await?;

@@ -89,6 +89,7 @@ impl ConnectOptions {
                 | Capabilities::IGNORE_SPACE
                 | Capabilities::NO_SCHEMA
                 | Capabilities::INTERACTIVE
+                | Capabilities::QUERY_ATTRIBUTES
                 | Capabilities::MULTI_STATEMENTS)
     }
 }
@@ -171,7 +172,8 @@ async fn connect_unbounded(target: &Target, options: &ConnectOptions, collation:
 }
 
 fn negotiate(greeting: &Greeting, options: &ConnectOptions) -> Result<Capabilities, String> {
-    let missing = NEEDED - greeting.capabilities;
+    let needed = NEEDED | (options.capabilities & Capabilities::QUERY_ATTRIBUTES);
+    let missing = needed - greeting.capabilities;
     if !missing.is_empty() {
         return Err(format!("its version {} lacks {missing:?}", String::from_utf8_lossy(&greeting.server_version)));
     }

@@ -1,7 +1,7 @@
 //! What every connection of a session must look like, and how far one connection has followed.
 
 use bytes::BytesMut;
-use wire::put_packet_with;
+use wire::{Capabilities, put_packet_with};
 
 /// Settings that a session may collect. One more makes the session stay on the primary.
 const SETTINGS: usize = 256;
@@ -105,18 +105,13 @@ impl Applied {
 
     /// Appends the commands that bring the connection to `state`; the number of responses to expect, 0 nearly always.
     /// The connection counts as brought there at once: if one of them fails, it must not be used any more.
-    pub fn catch_up(&mut self, state: &SessionState, out: &mut BytesMut) -> usize {
+    pub fn catch_up(&mut self, state: &SessionState, capabilities: Capabilities, out: &mut BytesMut) -> usize {
         if self.version == state.version && self.prepared_for_use && self.schema == state.schema {
             return 0;
         }
         let mut commands = 0;
         let mut query = |parts: &[&[u8]]| {
-            put_packet_with(out, 0, |payload| {
-                payload.extend_from_slice(&[wire::COM_QUERY]);
-                for part in parts {
-                    payload.extend_from_slice(part);
-                }
-            });
+            put_packet_with(out, 0, |payload| wire::put_query(payload, capabilities, parts));
             commands += 1;
         };
         if !self.prepared_for_use {
@@ -155,7 +150,7 @@ mod tests {
     /// The commands that a connection in `applied` needs: first byte and text of each.
     fn commands(applied: &mut Applied, state: &SessionState) -> Vec<String> {
         let mut out = BytesMut::new();
-        let count = applied.catch_up(state, &mut out);
+        let count = applied.catch_up(state, Capabilities::empty(), &mut out);
         let mut commands = Vec::new();
         let mut rest = &out[..];
         while let wire::Frame::Whole { payload, length, .. } = wire::frame(rest, 0, 1 << 20) {

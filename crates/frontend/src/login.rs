@@ -37,6 +37,14 @@ pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::SESSION_TRACK)
     .union(Capabilities::DEPRECATE_EOF);
 
+/// What is offered to clients of servers of this kind. MariaDB knows no query attributes.
+fn offered(dialect: Dialect) -> Capabilities {
+    match dialect {
+        Dialect::MySql => OFFERED | Capabilities::QUERY_ATTRIBUTES,
+        Dialect::MariaDb => OFFERED,
+    }
+}
+
 /// `utf8mb4_general_ci`: known to every server and client.
 const GREETING_COLLATION: u8 = 45;
 
@@ -88,13 +96,15 @@ pub(crate) async fn log_in(link: Link, peer: SocketAddr, connection_id: u32, sha
 
 async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Shared) -> Result<Client, LoginError> {
     let nonce = nonce()?;
+    let dialect = shared.initial_grammar().0;
+    let offered = offered(dialect);
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
     let mut greeting = BytesMut::new();
     Greeting {
         server_version: shared.server_version(),
         connection_id,
         nonce,
-        capabilities: OFFERED,
+        capabilities: offered,
         charset: GREETING_COLLATION,
         status: StatusFlags::AUTOCOMMIT,
         auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
@@ -137,13 +147,13 @@ async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Sha
     let Some(account) = account else {
         return Err(LoginError::Denied { user: String::from_utf8_lossy(login.user).into_owned(), why: "unknown user" });
     };
-    let capabilities = login.capabilities & OFFERED;
+    let capabilities = login.capabilities & offered;
     let ok = reply::ok(0, StatusFlags::AUTOCOMMIT, capabilities);
     exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
     Ok(Client {
         account,
         capabilities,
-        collation: known_collation(login.collation, shared.initial_grammar().0),
+        collation: known_collation(login.collation, dialect),
         schema: login.schema.filter(|schema| !schema.is_empty()).map(<[u8]>::to_vec),
         connection_id,
         peer,

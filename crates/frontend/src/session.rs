@@ -147,20 +147,21 @@ impl Core {
     async fn serve(&mut self, client: &mut Link, length: usize) -> Result<(), Ended> {
         let max_packet = self.worker.shared.limits.max_packet;
         let Frame::Whole { payload, .. } = frame(client.bytes(), 0, max_packet) else { return Err(Ended) };
-        let command = match Command::parse(&payload) {
+        let command = match Command::parse(&payload, self.capabilities) {
             Ok(command) => command,
             Err(malformed) => {
                 return Err(self.dismiss(client, &Refusal::malformed(&malformed), 1).await);
             }
         };
         match command {
-            Command::Query(sql) => {
+            Command::Query { sql, attributes } => {
                 let statement = self.classify(sql);
                 let context = self.reading().context(self.state.schema());
                 if let Some(explained) = explained_route(&statement, sql, &context) {
                     return self.explain_route(client, &explained, length).await;
                 }
-                let hint = match steering::hint(sql) {
+                let hint = steering::hint(sql).and_then(|hint| steering::with_attributes(hint, &attributes, |_| false));
+                let hint = match hint {
                     Ok(hint) => hint,
                     Err(refusal) => {
                         client.consume(length);
@@ -173,7 +174,14 @@ impl Core {
             }
             Command::Execute(execute) => {
                 let id = execute.statement_id;
-                self.execute(client, id, length).await
+                let hint = self.statements.get(id).map_or(Ok(None), |prepared| prepared.hint(&execute, self.capabilities));
+                match hint {
+                    Ok(hint) => self.execute(client, id, hint, length).await,
+                    Err(refusal) => {
+                        client.consume(length);
+                        self.reply(client, &refusal).await
+                    }
+                }
             }
             Command::Prepare(sql) => {
                 let statement = self.classify(sql);

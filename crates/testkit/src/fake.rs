@@ -46,8 +46,8 @@ pub struct Received {
 impl Received {
     /// The text of a `COM_QUERY` or `COM_STMT_PREPARE`.
     pub fn sql(&self) -> Option<&str> {
-        match Command::parse(&self.payload) {
-            Ok(Command::Query(sql) | Command::Prepare(sql)) => std::str::from_utf8(sql).ok(),
+        match Command::parse(&self.payload, Capabilities::empty()) {
+            Ok(Command::Query { sql, .. } | Command::Prepare(sql)) => std::str::from_utf8(sql).ok(),
             _ => None,
         }
     }
@@ -69,13 +69,13 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// The command.
     pub fn command(&self) -> Command<'a> {
-        Command::parse(self.payload).expect("a command")
+        Command::parse(self.payload, Capabilities::empty()).expect("a command")
     }
 
     /// The text of a `COM_QUERY`; empty for others.
     pub fn sql(&self) -> &'a str {
         match self.command() {
-            Command::Query(sql) => std::str::from_utf8(sql).expect("UTF-8"),
+            Command::Query { sql, .. } => std::str::from_utf8(sql).expect("UTF-8"),
             _ => "",
         }
     }

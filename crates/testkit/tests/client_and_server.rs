@@ -15,11 +15,11 @@ fn secret() -> LoginAs {
 
 fn answer(call: Call<'_>) -> Vec<Action> {
     let answer = match call.command() {
-        Command::Query(b"two") => {
+        Command::Query { sql: b"two", .. } => {
             let first = Answer::rows(&["a"], &[&["1"]]).with_status(StatusFlags::MORE_RESULTS);
             return vec![Action::Answer(first), Action::Answer(Answer::ok())];
         }
-        Command::Query(b"broken") => {
+        Command::Query { sql: b"broken", .. } => {
             let mut bytes = Answer::rows(&["a"], &[&["1"]]).to_bytes(call.capabilities);
             bytes.truncate(bytes.len() - 3);
             return vec![Action::Bytes(bytes), Action::Close];
@@ -29,7 +29,7 @@ fn answer(call: Call<'_>) -> Vec<Action> {
             return vec![Action::Bytes(prepared(statement, call.capabilities))];
         }
         Command::Execute(_) => Answer::ok(),
-        Command::Query(sql) => Answer::rows(&["sql", "n"], &[&[std::str::from_utf8(sql).unwrap(), "1"]]),
+        Command::Query { sql, .. } => Answer::rows(&["sql", "n"], &[&[std::str::from_utf8(sql).unwrap(), "1"]]),
         _ => Answer::err(1047, *b"08S01", "Unknown command"),
     };
     vec![Action::Answer(answer)]

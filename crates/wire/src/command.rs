@@ -1,12 +1,17 @@
 //! What a client asks for: commands, and the parameters of a prepared statement.
 //!
 //! Sources: MySQL `page_protocol_command_phase` and its pages, above all `page_protocol_com_stmt_execute`; MariaDB "2 - Text
-//! Protocol" and "3 - Binary Protocol". Written for peers without `QUERY_ATTRIBUTES`, which puts other fields in front of a
-//! query's text and into `COM_STMT_EXECUTE`: do not offer that capability. Statement text and values are not looked into.
+//! Protocol" and "3 - Binary Protocol". Statement text and values are not looked into.
+
+mod attributes;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::primitives::{Malformed, Reader};
+use self::attributes::PARAMETER_COUNT_AVAILABLE;
+use crate::Capabilities;
+use crate::primitives::{Malformed, Put as _, Reader};
+
+pub use self::attributes::Attributes;
 
 /// The client leaves. No answer.
 pub const COM_QUIT: u8 = 0x01;
@@ -50,8 +55,13 @@ pub enum Command<'a> {
     Quit,
     /// [`COM_INIT_DB`] with the schema's name.
     InitDb(&'a [u8]),
-    /// [`COM_QUERY`] with its text.
-    Query(&'a [u8]),
+    /// [`COM_QUERY`]
+    Query {
+        /// Its text.
+        sql: &'a [u8],
+        /// What came along.
+        attributes: Attributes<'a>,
+    },
     /// [`COM_PING`]
     Ping,
     /// [`COM_STATISTICS`]
@@ -80,14 +90,19 @@ pub enum Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// Reads a payload. Bytes after the last field of a command are ignored, as the servers do.
-    pub fn parse(payload: &'a [u8]) -> Result<Self, Malformed> {
+    /// Reads a payload of a peer with these capabilities, of which only [`Capabilities::QUERY_ATTRIBUTES`] counts. Bytes after the last
+    /// field of a command are ignored, as the servers do.
+    pub fn parse(payload: &'a [u8], capabilities: Capabilities) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         let command = reader.u8().map_err(|_| Malformed::new("an empty packet where a command is due"))?;
         Ok(match command {
             COM_QUIT => Self::Quit,
             COM_INIT_DB => Self::InitDb(reader.rest()),
-            COM_QUERY => Self::Query(reader.rest()),
+            COM_QUERY => {
+                let has_attributes = capabilities.contains(Capabilities::QUERY_ATTRIBUTES);
+                let attributes = if has_attributes { Attributes::read(&mut reader)? } else { Attributes::default() };
+                Self::Query { sql: reader.rest(), attributes }
+            }
             COM_PING => Self::Ping,
             COM_STATISTICS => Self::Statistics,
             COM_STMT_PREPARE => Self::Prepare(reader.rest()),
@@ -128,30 +143,56 @@ impl Execute<'_> {
     }
 }
 
-/// The parameters of one execution.
+/// The parameters of one execution, and behind them the query attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Parameters<'a> {
-    /// A bit for each parameter that is NULL.
+    /// How many of both there are, where both sides have negotiated query attributes.
+    pub count: Option<usize>,
+    /// A bit for each that is NULL.
     pub null_bitmap: &'a [u8],
-    /// Two bytes for each parameter; absent where the client means those of the execution before.
+    /// Two bytes for each, with query attributes followed by a name; absent where the client means those of the execution before.
     pub types: Option<&'a [u8]>,
     /// The values that are neither NULL nor sent ahead, one after the other.
     pub values: &'a [u8],
 }
 
-/// Splits [`Execute::rest`] for a statement with `params` parameters. With none, whatever is there is ignored.
-pub fn execute_parameters(rest: &[u8], params: u16) -> Result<Parameters<'_>, Malformed> {
-    if params == 0 {
-        return Ok(Parameters::default());
-    }
+/// Splits [`Execute::rest`] for a statement with `params` parameters. Without any and without attributes, whatever is there is ignored.
+pub fn execute_parameters<'a>(
+    execute: &Execute<'a>,
+    params: u16,
+    capabilities: Capabilities,
+) -> Result<Parameters<'a>, Malformed> {
     let params = usize::from(params);
-    let mut reader = Reader::new(rest);
-    let null_bitmap = reader.take(params.div_ceil(8))?;
+    let mut reader = Reader::new(execute.rest);
+    let may_have_attributes = capabilities.contains(Capabilities::QUERY_ATTRIBUTES);
+    let has_count = may_have_attributes && (params > 0 || execute.flags & PARAMETER_COUNT_AVAILABLE != 0);
+    let count = if has_count { Some(attributes::count(&mut reader)?) } else { None };
+    let values = count.unwrap_or(params);
+    if values < params {
+        return Err(Malformed::new("fewer parameters than the statement has"));
+    }
+    if values == 0 {
+        return Ok(Parameters { count, ..Parameters::default() });
+    }
+    let null_bitmap = reader.take(values.div_ceil(8))?;
     let types = match reader.u8()? {
         0 => None,
-        _ => Some(reader.take(params.saturating_mul(2))?),
+        _ if has_count => Some(attributes::take_types(&mut reader, values)?),
+        _ => Some(reader.take(values.saturating_mul(2))?),
     };
-    Ok(Parameters { null_bitmap, types, values: reader.rest() })
+    Ok(Parameters { count, null_bitmap, types, values: reader.rest() })
+}
+
+impl<'a> Parameters<'a> {
+    /// The query attributes behind `params` parameters. `types` are those in force: the ones that came along, or the last that did.
+    pub fn attributes(&self, params: u16, types: Option<&'a [u8]>) -> Attributes<'a> {
+        match (self.count, types) {
+            (Some(count), Some(types)) => {
+                Attributes::behind_parameters(count, usize::from(params), self.null_bitmap, types, self.values)
+            }
+            _ => Attributes::default(),
+        }
+    }
 }
 
 /// Appends the payload of a `COM_STMT_EXECUTE` without cursor.
@@ -159,13 +200,17 @@ pub fn execute_parameters(rest: &[u8], params: u16) -> Result<Parameters<'_>, Ma
 /// `parameters` is `None` for a statement without any. The types beside it are those to send: needed where this server's
 /// statement was never executed with them; `None` sends those that the client sent now, if it did.
 pub fn put_execute(out: &mut BytesMut, statement_id: u32, parameters: Option<(&Parameters<'_>, Option<&[u8]>)>) {
+    let count = parameters.and_then(|(parameters, _)| parameters.count);
     out.put_u8(COM_STMT_EXECUTE);
     out.put_u32_le(statement_id);
-    out.put_u8(0);
+    out.put_u8(if count.is_some() { PARAMETER_COUNT_AVAILABLE } else { 0 });
     out.put_u32_le(1);
     let Some((parameters, types)) = parameters else {
         return;
     };
+    if let Some(count) = count {
+        out.put_lenenc_int(count as u64);
+    }
     if parameters.null_bitmap.is_empty() {
         return;
     }
@@ -178,6 +223,18 @@ pub fn put_execute(out: &mut BytesMut, statement_id: u32, parameters: Option<(&P
         None => out.put_u8(0),
     }
     out.put_slice(parameters.values);
+}
+
+/// Appends the payload of a `COM_QUERY` without attributes, for a peer with these capabilities.
+pub fn put_query(out: &mut BytesMut, capabilities: Capabilities, parts: &[&[u8]]) {
+    out.put_u8(COM_QUERY);
+    if capabilities.contains(Capabilities::QUERY_ATTRIBUTES) {
+        // No attributes, in one set.
+        out.put_slice(&[0, 1]);
+    }
+    for part in parts {
+        out.put_slice(part);
+    }
 }
 
 #[cfg(test)]

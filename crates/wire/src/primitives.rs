@@ -101,6 +101,11 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
+    /// What is left, without taking it.
+    pub const fn rest_ahead(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// `string<EOF>`: whatever is left. The reader is empty afterwards.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)

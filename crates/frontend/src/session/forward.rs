@@ -274,7 +274,8 @@ impl Core {
                 return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
             };
             out.reserve(payload.len() + wire::HEADER);
-            Self::put_execution(statements, id, on_server, &payload, &mut out).map_err(Failure::ClientMisbehaved)?;
+            Self::put_execution(statements, id, on_server, capabilities, &payload, &mut out)
+                .map_err(Failure::ClientMisbehaved)?;
         } else if !out.is_empty() {
             out.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
         }
@@ -337,9 +338,7 @@ impl Core {
         let limit = self.worker.shared.limits.handshake;
         self.binding.transaction_ended();
         let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) else { return };
-        let mut command = vec![wire::COM_QUERY];
-        command.extend_from_slice(b"COMMIT");
-        if !matches!(held.lease.run_own(&command, limit).await, Ok(Ok(()))) {
+        if !matches!(held.lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
             self.forget(server);
         }
     }
@@ -487,8 +486,7 @@ async fn kill(pool: &WorkerPool, server: ServerId, options: &ConnectOptions, sta
     let killed = async {
         let mut lease =
             pool.lease(server, options, &SessionState::new(state.collation(), None)).await.map_err(|error| error.to_string())?;
-        let command = [&[wire::COM_QUERY], format!("KILL QUERY {thread_id}").as_bytes()].concat();
-        let outcome = lease.run_own(&command, LAST_WORDS).await;
+        let outcome = lease.run_query(&format!("KILL QUERY {thread_id}"), LAST_WORDS).await;
         lease.give_back();
         match outcome {
             Ok(Ok(())) => Ok(()),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use classifier::{Classifier, Effects, Statement};
 use router::Hint;
-use wire::{Malformed, PrepareOk, put_packet_with};
+use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 
 use super::steering;
 use super::{Core, Ended, Reading};
@@ -115,6 +115,18 @@ impl Statements {
 }
 
 impl Prepared {
+    /// The hint in its text, with those that come along with this execution.
+    pub(super) fn hint(&self, execute: &wire::Execute<'_>, capabilities: Capabilities) -> Result<Option<Hint>, Refusal> {
+        let hint = self.hint.clone();
+        if !capabilities.contains(Capabilities::QUERY_ATTRIBUTES) {
+            return Ok(hint);
+        }
+        let parameters = wire::execute_parameters(execute, self.params, capabilities)?;
+        let attributes = parameters.attributes(self.params, parameters.types.or(self.types.as_deref()));
+        let is_ahead = |index| matches!(&self.long_data, Ok(pieces) if pieces.iter().any(|(of, _)| usize::from(*of) == index));
+        steering::with_attributes(hint, &attributes, is_ahead)
+    }
+
     /// What the statement does, by what is known now: functions and views may have changed since it was prepared.
     fn verdict(&mut self, classifier: &Classifier) -> Arc<Statement> {
         let knowledge = classifier.knowledge().version();
@@ -186,7 +198,13 @@ impl Core {
     }
 
     /// `COM_STMT_EXECUTE`.
-    pub(super) async fn execute(&mut self, client: &mut backend::Link, id: u32, length: usize) -> Result<(), Ended> {
+    pub(super) async fn execute(
+        &mut self,
+        client: &mut backend::Link,
+        id: u32,
+        hint: Option<Hint>,
+        length: usize,
+    ) -> Result<(), Ended> {
         let Some(prepared) = self.statements.by_id.get_mut(&id) else {
             client.consume(length);
             return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
@@ -203,7 +221,6 @@ impl Core {
             return self.reply(client, &refusal).await;
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
-        let hint = prepared.hint.clone();
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
         let context = prepared.reading.context(prepared.schema.as_deref());
         let matched = self.matched(&prepared.sql, context, &verdict);
@@ -238,11 +255,12 @@ impl Core {
         statements: &mut Statements,
         id: u32,
         on_server: &mut OnServer,
+        capabilities: Capabilities,
         payload: &[u8],
         out: &mut BytesMut,
     ) -> Result<(), Malformed> {
         let Some(prepared) = statements.by_id.get_mut(&id) else { return Err(Malformed::new("an unknown statement")) };
-        let wire::Command::Execute(execute) = wire::Command::parse(payload)? else {
+        let wire::Command::Execute(execute) = wire::Command::parse(payload, capabilities)? else {
             return Err(Malformed::new("not a COM_STMT_EXECUTE"));
         };
         if let Ok(pieces) = &prepared.long_data {
@@ -255,11 +273,11 @@ impl Core {
                 });
             }
         }
-        if prepared.params == 0 {
-            put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, None));
+        let parameters = wire::execute_parameters(&execute, prepared.params, capabilities)?;
+        if parameters.null_bitmap.is_empty() {
+            put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, Some((&parameters, None))));
             return Ok(());
         }
-        let parameters = wire::execute_parameters(execute.rest, prepared.params)?;
         prepared.note_types(parameters.types);
         let is_known_there = match (&prepared.types, &on_server.types) {
             (Some(here), Some(there)) => Arc::ptr_eq(here, there),

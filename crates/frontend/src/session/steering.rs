@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use classifier::{Context, Statement, hint_text};
 use router::{Denial, Facts, Hint, Rule, Steering, matching_rule};
+use wire::Attributes;
 
 use super::Core;
 use crate::reply::Refusal;
@@ -34,6 +35,29 @@ pub(super) fn hint(sql: &[u8]) -> Result<Option<Hint>, Refusal> {
         Err(error) => Err(Refusal::bad_hint(&error)),
     }
 }
+
+/// The hint with the query attributes that are hints, too.
+pub(super) fn with_attributes(
+    mut hint: Option<Hint>,
+    attributes: &Attributes<'_>,
+    is_ahead: impl Fn(usize) -> bool,
+) -> Result<Option<Hint>, Refusal> {
+    let mut wrong = None;
+    attributes.each(is_ahead, |name, value| {
+        let Some(name) = HINTS.iter().find(|hint| hint.as_bytes() == name) else { return };
+        let value = value.map(String::from_utf8_lossy);
+        if let Err(error) = hint.get_or_insert_default().add(name, value.as_deref()) {
+            wrong = Some(error);
+        }
+    })?;
+    match wrong {
+        Some(error) => Err(Refusal::bad_hint(&error)),
+        None => Ok(hint),
+    }
+}
+
+/// The attributes that are Pointsman's. Servers get them as well, and take no notice.
+const HINTS: &[&str] = &["primary", "replica", "server", "max_lag"];
 
 impl Core {
     /// The rule for a statement of this session.

@@ -1,15 +1,23 @@
 use super::*;
 
+const NONE: Capabilities = Capabilities::empty();
+const ATTRIBUTES: Capabilities = Capabilities::QUERY_ATTRIBUTES;
+
+/// The parameters of an execution that ends with `rest`, of a peer without query attributes.
+fn split(rest: &[u8], params: u16) -> Result<Parameters<'_>, Malformed> {
+    execute_parameters(&Execute { statement_id: 1, flags: 0, iterations: 1, rest }, params, NONE)
+}
+
 fn check(payload: &[u8], expect: Command<'_>) {
-    assert_eq!(Command::parse(payload), Ok(expect));
+    assert_eq!(Command::parse(payload, NONE), Ok(expect));
 }
 
 #[test]
 fn commands_borrow_what_follows_their_byte() {
     check(&[0x01], Command::Quit);
     check(b"\x02shop", Command::InitDb(b"shop"));
-    check(b"\x03SELECT 1", Command::Query(b"SELECT 1"));
-    check(b"\x03", Command::Query(b""));
+    check(b"\x03SELECT 1", Command::Query { sql: b"SELECT 1", attributes: Attributes::default() });
+    check(b"\x03", Command::Query { sql: b"", attributes: Attributes::default() });
     check(&[0x09], Command::Statistics);
     check(&[0x0e], Command::Ping);
     check(b"\x16SELECT ?", Command::Prepare(b"SELECT ?"));
@@ -29,15 +37,15 @@ fn every_other_byte_is_another_command() {
 
 #[test]
 fn an_empty_packet_is_no_command() {
-    assert!(Command::parse(&[]).is_err());
+    assert!(Command::parse(&[], NONE).is_err());
 }
 
 #[test]
 fn a_command_without_its_fields_is_malformed() {
     for whole in [&[0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0][..], &[0x18, 1, 0, 0, 0, 2, 0], &[0x19, 1, 0, 0, 0], &[0x1a, 1, 0, 0, 0]] {
-        assert!(Command::parse(whole).is_ok());
+        assert!(Command::parse(whole, NONE).is_ok());
         for cut in 1..whole.len() {
-            assert!(Command::parse(&whole[..cut]).is_err(), "{whole:?} {cut}");
+            assert!(Command::parse(&whole[..cut], NONE).is_err(), "{whole:?} {cut}");
         }
     }
 }
@@ -52,7 +60,7 @@ fn bytes_behind_the_last_field_are_ignored() {
 fn an_execution_says_whether_it_wants_a_cursor() {
     for (flags, has_cursor) in [(0, false), (1, true), (2, true), (4, true), (8, false)] {
         let payload = [0x17, 5, 0, 0, 0, flags, 1, 0, 0, 0, 0xaa];
-        let Ok(Command::Execute(execute)) = Command::parse(&payload) else { panic!() };
+        let Ok(Command::Execute(execute)) = Command::parse(&payload, NONE) else { panic!() };
         assert_eq!((execute.statement_id, execute.iterations, execute.rest), (5, 1, &[0xaa][..]));
         assert_eq!(execute.has_cursor(), has_cursor);
     }
@@ -64,18 +72,18 @@ fn parameters_are_split_at_bitmap_flag_and_types() {
     let mut rest = vec![0b1, 0b1, 1];
     rest.extend([8; 18]);
     rest.extend(b"values");
-    let parameters = execute_parameters(&rest, 9).unwrap();
+    let parameters = split(&rest, 9).unwrap();
     assert_eq!(parameters.null_bitmap, [1, 1]);
     assert_eq!(parameters.types, Some(&[8; 18][..]));
     assert_eq!(parameters.values, b"values");
     for cut in 0..rest.len() - 6 {
-        assert!(execute_parameters(&rest[..cut], 9).is_err(), "{cut}");
+        assert!(split(&rest[..cut], 9).is_err(), "{cut}");
     }
 }
 
 #[test]
 fn types_may_be_those_of_the_execution_before() {
-    let parameters = execute_parameters(&[0, 0, 7, 7], 1).unwrap();
+    let parameters = split(&[0, 0, 7, 7], 1).unwrap();
     assert_eq!(parameters.types, None);
     assert_eq!(parameters.values, [7, 7]);
 }
@@ -83,27 +91,27 @@ fn types_may_be_those_of_the_execution_before() {
 #[test]
 fn without_parameters_the_rest_does_not_matter() {
     for rest in [&[][..], &[0], &[1, 2, 3]] {
-        assert_eq!(execute_parameters(rest, 0), Ok(Parameters::default()));
+        assert_eq!(split(rest, 0), Ok(Parameters::default()));
     }
 }
 
 #[test]
 fn the_largest_count_of_parameters_does_not_overflow() {
     let rest = vec![1; 8192 + 1 + 2 * 65535];
-    assert!(execute_parameters(&rest, u16::MAX).is_ok());
-    assert!(execute_parameters(&rest[1..], u16::MAX).is_err());
+    assert!(split(&rest, u16::MAX).is_ok());
+    assert!(split(&rest[1..], u16::MAX).is_err());
 }
 
 #[test]
 fn an_execution_is_rewritten_with_another_id_no_cursor_and_the_types_it_needs() {
     let rest = [0b10, 1, 3, 0, 6, 0, 9, 9, 9, 9];
-    let with_types = execute_parameters(&rest, 2).unwrap();
+    let with_types = split(&rest, 2).unwrap();
     let without_types = Parameters { types: None, ..with_types };
     let remembered: &[u8] = &[8, 0x80, 6, 0];
     let check = |parameters: &Parameters<'_>, types, expect: &[u8]| {
         let mut out = BytesMut::new();
         put_execute(&mut out, 7, Some((parameters, types)));
-        let Ok(Command::Execute(execute)) = Command::parse(&out) else { panic!() };
+        let Ok(Command::Execute(execute)) = Command::parse(&out, NONE) else { panic!() };
         assert_eq!((execute.statement_id, execute.flags, execute.iterations), (7, 0, 1));
         assert_eq!(execute.rest, expect);
     };
@@ -120,5 +128,79 @@ fn an_execution_without_parameters_ends_after_its_count() {
         let mut out = BytesMut::new();
         put_execute(&mut out, 1, parameters);
         assert_eq!(&out[..], [0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+    }
+}
+
+/// Names and text values.
+fn seen<'a>(attributes: &Attributes<'a>) -> Vec<(&'a [u8], Option<&'a [u8]>)> {
+    let mut seen = Vec::new();
+    attributes.each(|_| false, |name, value| seen.push((name, value))).unwrap();
+    seen
+}
+
+#[test]
+fn a_query_may_have_attributes_in_front_of_its_text() {
+    let parse = |payload| match Command::parse(payload, ATTRIBUTES) {
+        Ok(Command::Query { sql, attributes }) => Ok((sql, attributes)),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    let (sql, attributes) = parse(b"\x03\x00\x01SELECT 1").unwrap();
+    assert_eq!((sql, seen(&attributes)), (&b"SELECT 1"[..], vec![]));
+
+    // A text, NULL, an integer of four bytes, a date of four.
+    let payload = b"\x03\x04\x01\x02\x01\xfe\x00\x07primary\xfe\x00\x01n\x03\x00\x01i\x0a\x00\x01d\x03yes\x01\x02\x03\x04\x04\xe7\x07\x01\x02SELECT 2";
+    let (sql, attributes) = parse(payload).unwrap();
+    assert_eq!(sql, b"SELECT 2");
+    assert_eq!(seen(&attributes), [(&b"primary"[..], Some(&b"yes"[..])), (b"n", None), (b"i", None), (b"d", None)]);
+    for cut in 1..payload.len() - 8 {
+        assert!(parse(&payload[..cut]).is_err(), "{cut}");
+    }
+    for bad in [
+        &b"\x03\x01\x02"[..],
+        b"\x03\x01\x01\x00\x00",
+        b"\x03\xfd\xff\xff\xff\x01\x00",
+        b"\x03\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+    ] {
+        assert!(parse(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn an_execution_may_have_attributes_behind_its_parameters() {
+    // One parameter, an integer, and the attribute max_lag.
+    let rest = b"\x02\x00\x01\x03\x00\x00\xfe\x00\x07max_lag\x05\x00\x00\x00\x032ms";
+    let execute = Execute { statement_id: 1, flags: 8, iterations: 1, rest };
+    let parameters = execute_parameters(&execute, 1, ATTRIBUTES).unwrap();
+    assert_eq!(parameters.count, Some(2));
+    let attributes = parameters.attributes(1, parameters.types);
+    assert_eq!(seen(&attributes), [(&b"max_lag"[..], Some(&b"2ms"[..]))]);
+    let mut out = BytesMut::new();
+    put_execute(&mut out, 9, Some((&parameters, None)));
+    assert_eq!(&out[..10], [0x17, 9, 0, 0, 0, 8, 1, 0, 0, 0]);
+    assert_eq!(&out[10..], rest);
+
+    // The parameter was sent ahead.
+    let rest = b"\x02\x00\x01\xfe\x00\x00\xfe\x00\x07max_lag\x032ms";
+    let parameters = execute_parameters(&Execute { rest, ..execute }, 1, ATTRIBUTES).unwrap();
+    let mut seen = Vec::new();
+    parameters.attributes(1, parameters.types).each(|index| index == 0, |name, value| seen.push((name, value))).unwrap();
+    assert_eq!(seen, [(&b"max_lag"[..], Some(&b"2ms"[..]))]);
+
+    // A statement without parameters, with and without the flag.
+    let none = Execute { rest: b"", flags: 0, ..execute };
+    assert_eq!(execute_parameters(&none, 0, ATTRIBUTES), Ok(Parameters::default()));
+    let empty = Execute { rest: b"\x00", ..execute };
+    assert_eq!(execute_parameters(&empty, 0, ATTRIBUTES).unwrap().count, Some(0));
+    assert!(execute_parameters(&empty, 1, ATTRIBUTES).is_err());
+}
+
+#[test]
+fn a_query_of_our_own_has_no_attributes() {
+    for capabilities in [NONE, ATTRIBUTES] {
+        let mut out = BytesMut::new();
+        put_query(&mut out, capabilities, &[b"SELECT ", b"1"]);
+        let expect = Command::Query { sql: b"SELECT 1", attributes: Attributes::default() };
+        assert_eq!(Command::parse(&out, capabilities), Ok(expect));
     }
 }

@@ -1,0 +1,127 @@
+//! Query attributes: named values that a client sends along with a statement.
+//!
+//! Source: MySQL `page_protocol_com_query`, `page_protocol_com_stmt_execute`, `page_protocol_binary_resultset` (values). MariaDB has none.
+//! They are passed on as they are; here they are walked over, to find the statement behind them and the few that are Pointsman's own.
+
+use crate::primitives::{Malformed, Reader};
+
+/// `PARAMETER_COUNT_AVAILABLE` among the flags of `COM_STMT_EXECUTE`: parameters are followed by attributes.
+pub(super) const PARAMETER_COUNT_AVAILABLE: u8 = 0x08;
+
+/// The attributes of one statement. Empty for clients that have not negotiated them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes<'a> {
+    /// How many values there are; the first [`Self::skipped`] are a prepared statement's parameters.
+    count: usize,
+    skipped: usize,
+    null_bitmap: &'a [u8],
+    /// For each a type of two bytes and a length-encoded name.
+    types: &'a [u8],
+    values: &'a [u8],
+}
+
+impl<'a> Attributes<'a> {
+    /// In front of a query's text: leaves the reader at the text.
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let count = count(reader)?;
+        if reader.lenenc_int()? != 1 {
+            return Err(Malformed::new("more than one set of query attributes"));
+        }
+        if count == 0 {
+            return Ok(Self::default());
+        }
+        let null_bitmap = reader.take(count.div_ceil(8))?;
+        if reader.u8()? == 0 {
+            return Err(Malformed::new("query attributes without their types"));
+        }
+        let types = take_types(reader, count)?;
+        let mut found = Self { count, skipped: 0, null_bitmap, types, values: reader.rest_ahead() };
+        let length = found.values_length()?;
+        found.values = reader.take(length)?;
+        Ok(found)
+    }
+
+    /// Behind the parameters of a prepared statement.
+    pub(super) fn behind_parameters(
+        count: usize,
+        params: usize,
+        null_bitmap: &'a [u8],
+        types: &'a [u8],
+        values: &'a [u8],
+    ) -> Self {
+        Self { count, skipped: params, null_bitmap, types, values }
+    }
+
+    /// Calls `with` for each attribute with its name and its value, which is `None` where it is NULL or no text. `is_ahead` says which of the
+    /// parameters in front were sent ahead, so that they have no value here.
+    pub fn each(&self, is_ahead: impl Fn(usize) -> bool, with: impl FnMut(&'a [u8], Option<&'a [u8]>)) -> Result<(), Malformed> {
+        let mut values = Reader::new(self.values);
+        self.walk(&mut values, is_ahead, with)
+    }
+
+    fn values_length(&self) -> Result<usize, Malformed> {
+        let mut values = Reader::new(self.values);
+        self.walk(&mut values, |_| false, |_, _| {})?;
+        Ok(self.values.len().saturating_sub(values.rest_ahead().len()))
+    }
+
+    fn walk(
+        &self,
+        values: &mut Reader<'a>,
+        is_ahead: impl Fn(usize) -> bool,
+        mut with: impl FnMut(&'a [u8], Option<&'a [u8]>),
+    ) -> Result<(), Malformed> {
+        let mut types = Reader::new(self.types);
+        for index in 0..self.count {
+            let kind = types.u16()?.to_le_bytes()[0];
+            let name = types.lenenc_bytes()?;
+            let is_null = self.null_bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+            let is_parameter = index < self.skipped;
+            let value = if is_null || (is_parameter && is_ahead(index)) { None } else { take_value(values, kind)? };
+            if !is_parameter {
+                with(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A count that can be held against what is there: each value takes two bytes of type and one of name at least.
+pub(super) fn count(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
+    let count = usize::try_from(reader.lenenc_int()?).map_err(|_| Malformed::new("too many parameters"))?;
+    if count > reader.rest_ahead().len().saturating_mul(8) {
+        return Err(Malformed::new("more parameters than the packet can hold"));
+    }
+    Ok(count)
+}
+
+/// Types and names of `count` values.
+pub(super) fn take_types<'a>(reader: &mut Reader<'a>, count: usize) -> Result<&'a [u8], Malformed> {
+    let mut ahead = Reader::new(reader.rest_ahead());
+    for _ in 0..count {
+        ahead.u16()?;
+        ahead.lenenc_bytes()?;
+    }
+    let length = reader.rest_ahead().len().saturating_sub(ahead.rest_ahead().len());
+    reader.take(length)
+}
+
+/// One value of the binary protocol; its bytes if it is a text.
+fn take_value<'a>(values: &mut Reader<'a>, kind: u8) -> Result<Option<&'a [u8]>, Malformed> {
+    let fixed = match kind {
+        // NULL
+        0x06 => 0,
+        // TINY, BOOL
+        0x01 | 0xf4 => 1,
+        // SHORT, YEAR
+        0x02 | 0x0d => 2,
+        // LONG, FLOAT, INT24
+        0x03 | 0x04 | 0x09 => 4,
+        // DOUBLE, LONGLONG
+        0x05 | 0x08 => 8,
+        // TIMESTAMP, DATE, TIME, DATETIME
+        0x07 | 0x0a..=0x0c => usize::from(values.u8()?),
+        _ => return values.lenenc_bytes().map(Some),
+    };
+    values.take(fixed).map(|_| None)
+}
