@@ -1,0 +1,230 @@
+//! From "there is no such table" to a table: what a statement needs, as the server's error tells it.
+//!
+//! So cases may use any names, and no list has to follow them. Pure: errors and texts in, DDL out.
+
+use std::collections::BTreeMap;
+
+use super::session::Failure;
+use crate::Engine;
+
+/// The tables of a server and their columns' names, by schema and table.
+pub(super) type Catalog = BTreeMap<(String, String), Vec<String>>;
+
+/// Where functions that the fixture makes write to, so that a call of one is seen.
+pub(super) const WITNESS: &str = "witness.written";
+
+/// What helps a statement that failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// These statements, in one text.
+    Ddl(String),
+    /// A schema of its own, as what it needs is at odds with what other statements need.
+    OwnSchema,
+}
+
+/// What a statement needs; `None` if that cannot be known.
+pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str, catalog: &Catalog) -> Option<Remedy> {
+    let tokens = tokens(sql);
+    let mentions = mentions(&tokens, schema, catalog);
+    let message = failure.message.as_str();
+    // What is quoted stands between apostrophes.
+    let plain = message.replace("n't ", " not ");
+    let quoted: Vec<&str> = plain.split('\'').skip(1).step_by(2).collect();
+    let first = quoted.first().copied();
+    let ddl = match failure.code {
+        // Unknown database.
+        1049 => format!("CREATE DATABASE {}", quote(first?)),
+        1146 | 4091 => missing_table(engine, first.or_else(|| message.rsplit(' ').next())?, &tokens, schema),
+        1054 => missing_column(first?, &mentions, catalog)?,
+        // Ambiguous column; not a view; not a sequence; unknown partition.
+        1052 | 1347 | 1735 | 4089 => return Some(Remedy::OwnSchema),
+        // Unknown index.
+        1176 => {
+            let table = mentions.iter().find(|mention| mention.is_called(quoted.get(1).copied().unwrap_or_default()))?;
+            format!("ALTER TABLE {} ADD KEY {} (id)", table.name(), quote(first?))
+        }
+        // No full-text index on the columns.
+        1191 => missing_fulltext_index(&tokens, &mentions, catalog)?,
+        // Not partitioned.
+        1747 => missing_partitions(&tokens, &mentions)?,
+        1305 => missing_routine(message, schema, 0)?,
+        // Wrong number of arguments.
+        1318 => missing_routine(message, schema, message.rsplit(' ').next()?.parse().ok()?)?,
+        // Trigger does not exist.
+        1360 => {
+            let name = quote(&tokens.iter().rev().find(|token| token.is_word)?.text);
+            let schema = quote(schema);
+            format!(
+                "CREATE TABLE IF NOT EXISTS {schema}.triggered (id INT); \
+                 CREATE TRIGGER {schema}.{name} BEFORE INSERT ON {schema}.triggered FOR EACH ROW SET @triggered = 1"
+            )
+        }
+        1539 => format!("CREATE EVENT {}.{} ON SCHEDULE EVERY 1 YEAR DO DO 0", quote(schema), quote(first?)),
+        // No grant for the account.
+        1141 => format!("CREATE USER '{}'@'{}'", first?, quoted.get(1)?),
+        _ => return None,
+    };
+    Some(Remedy::Ddl(ddl))
+}
+
+fn missing_table(engine: Engine, name: &str, tokens: &[Token], schema: &str) -> String {
+    let (schema, table) = name.split_once('.').unwrap_or((schema, name));
+    let (schema, name) = (quote(schema), format!("{}.{}", quote(schema), quote(table)));
+    let is = |words: &[&str]| tokens.windows(words.len()).any(|window| window.iter().zip(words).all(|(token, word)| token.is(word)));
+    let what = if is(&["create", "view"]) {
+        format!("CREATE VIEW {name} AS SELECT 1 AS a")
+    } else if engine == Engine::MariaDb && (is(&["create", "sequence"]) || is(&["value", "for"]) || is(&["lastval"])) {
+        // Without a cache, so that every value that is taken can be seen.
+        format!("CREATE SEQUENCE {name} NOCACHE")
+    } else {
+        format!("CREATE TABLE {name} (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY); INSERT INTO {name} VALUES (1), (2), (3)")
+    };
+    format!("CREATE DATABASE IF NOT EXISTS {schema}; {what}")
+}
+
+/// A column of text with the number of the row, which also passes for a number and for JSON.
+fn missing_column(name: &str, mentions: &[Mention], catalog: &Catalog) -> Option<String> {
+    let mut parts = name.rsplit('.');
+    let column = parts.next()?;
+    let qualifier = parts.next();
+    let lacks_it = |mention: &&Mention| !mention.columns(catalog).iter().any(|known| known.eq_ignore_ascii_case(column));
+    let mut meant = mentions.iter().filter(|mention| qualifier.is_none_or(|qualifier| mention.is_called(qualifier)));
+    let table = meant.find(lacks_it).or_else(|| mentions.iter().find(lacks_it))?.name();
+    let column = quote(column);
+    Some(format!("ALTER TABLE {table} ADD COLUMN {column} VARCHAR(64); UPDATE {table} SET {column} = id"))
+}
+
+fn missing_fulltext_index(tokens: &[Token], mentions: &[Mention], catalog: &Catalog) -> Option<String> {
+    let start = tokens.iter().position(|token| token.is("match"))?;
+    let list = tokens.get(start + 1..)?.iter().take_while(|token| !token.is("against"));
+    let words: Vec<&str> = list.filter(|token| token.is_word).map(|token| token.text.as_str()).collect();
+    let (table, columns) = mentions.iter().find_map(|mention| {
+        let known = mention.columns(catalog);
+        let columns: Vec<_> = words.iter().filter(|word| known.iter().any(|name| name == *word)).map(|word| quote(word)).collect();
+        (!columns.is_empty()).then(|| (mention.name(), columns.join(", ")))
+    })?;
+    Some(format!("ALTER TABLE {table} ADD FULLTEXT ({columns})"))
+}
+
+fn missing_partitions(tokens: &[Token], mentions: &[Mention]) -> Option<String> {
+    let start = tokens.iter().position(|token| token.is("partition"))?;
+    let list = tokens.get(start + 1..)?.iter().take_while(|token| token.text != ")");
+    let names: Vec<String> = list.filter(|token| token.is_word).map(|token| quote(&token.text)).collect();
+    let table = mentions.iter().rev().find(|mention| mention.position < start)?.name();
+    let (last, others) = names.split_last()?;
+    let others = others.iter().zip(2..).map(|(name, limit)| format!("PARTITION {name} VALUES LESS THAN ({limit}), ")).collect::<String>();
+    Some(format!("ALTER TABLE {table} PARTITION BY RANGE (id) ({others}PARTITION {last} VALUES LESS THAN MAXVALUE)"))
+}
+
+/// `FUNCTION test.f does not exist`, `Incorrect number of arguments for FUNCTION test.f; expected 0, got 2`.
+///
+/// It writes: if a read can call it, then that is no read.
+fn missing_routine(message: &str, schema: &str, arity: usize) -> Option<String> {
+    let mut words = message.split(' ').skip_while(|word| !["FUNCTION", "PROCEDURE"].contains(word));
+    let kind = words.next()?;
+    let name = words.next()?.trim_end_matches(';');
+    let (schema, name) = name.split_once('.').unwrap_or((schema, name));
+    let name = format!("{}.{}", quote(schema), quote(name));
+    let parameters: Vec<String> = (1..=arity).map(|number| format!("p{number} VARCHAR(255)")).collect();
+    let parameters = parameters.join(", ");
+    let (returns, result) = if kind == "FUNCTION" { ("RETURNS INT", "RETURN 1;") } else { ("", "") };
+    Some(format!(
+        "DROP {kind} IF EXISTS {name}; \
+         CREATE {kind} {name} ({parameters}) {returns} MODIFIES SQL DATA BEGIN INSERT INTO {WITNESS} VALUES (); {result} END"
+    ))
+}
+
+/// A table that a statement names.
+#[derive(Debug)]
+struct Mention {
+    schema: String,
+    table: String,
+    alias: Option<String>,
+    position: usize,
+}
+
+impl Mention {
+    fn name(&self) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&self.table))
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.alias.as_ref().unwrap_or(&self.table).eq_ignore_ascii_case(name)
+    }
+
+    fn columns<'c>(&self, catalog: &'c Catalog) -> &'c [String] {
+        catalog.get(&(self.schema.clone(), self.table.clone())).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn mentions(tokens: &[Token], schema: &str, catalog: &Catalog) -> Vec<Mention> {
+    const BEFORE: &[&str] = &["from", "join", "straight_join", "table", "update", "into", "in", ",", "(", "oj"];
+    const NO_ALIAS: &[&str] = &[
+        "where", "join", "left", "right", "inner", "cross", "natural", "straight_join", "on", "using", "use", "force", "ignore",
+        "group", "order", "having", "limit", "union", "except", "intersect", "partition", "for", "lock", "into", "window",
+        "procedure", "tablesample", "like", "offset", "fetch", "set",
+    ];
+    let mut mentions = Vec::new();
+    for (position, token) in tokens.iter().enumerate().filter(|(_, token)| token.is_word) {
+        let before = |steps: usize| position.checked_sub(steps).and_then(|index| tokens.get(index));
+        let is_qualified = before(1).is_some_and(|token| token.text == ".");
+        let (schema, place) = match before(2) {
+            Some(schema) if is_qualified => (schema.text.as_str(), before(3)),
+            _ => (schema, before(1)),
+        };
+        let is_place = place.is_some_and(|token| BEFORE.iter().any(|known| token.is(known)));
+        if !is_place || !catalog.contains_key(&(schema.to_owned(), token.text.clone())) {
+            continue;
+        }
+        let mut behind = tokens.iter().skip(position + 1).skip_while(|token| token.is("as"));
+        let alias = behind.next().filter(|token| token.is_word && !NO_ALIAS.iter().any(|known| token.is(known)));
+        let alias = alias.map(|token| token.text.clone());
+        mentions.push(Mention { schema: schema.to_owned(), table: token.text.clone(), alias, position });
+    }
+    mentions
+}
+
+#[derive(Debug)]
+struct Token {
+    text: String,
+    is_word: bool,
+}
+
+impl Token {
+    fn is(&self, text: &str) -> bool {
+        self.text.eq_ignore_ascii_case(text)
+    }
+}
+
+/// Words, also quoted ones, and symbols; no literals in quotes and no comments. Roughly: a wrong guess only leaves an error in place.
+fn tokens(sql: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut rest = sql.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let is_part = |c: char| c.is_alphanumeric() || "_$@".contains(c);
+        let (text, is_word, length) = match first {
+            '`' | '"' | '\'' => {
+                let inner = rest[1..].split(first).next().unwrap_or_default();
+                (inner, first != '\'', inner.len() + 2)
+            }
+            '/' if rest.starts_with("/*") => ("", false, rest.find("*/").map_or(rest.len(), |end| end + 2)),
+            '#' => ("", false, rest.find('\n').unwrap_or(rest.len())),
+            '-' if rest.starts_with("-- ") => ("", false, rest.find('\n').unwrap_or(rest.len())),
+            _ if is_part(first) => {
+                let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+                (&rest[..end], true, end)
+            }
+            _ => (&rest[..first.len_utf8()], false, first.len_utf8()),
+        };
+        if !text.is_empty() {
+            tokens.push(Token { text: text.to_owned(), is_word });
+        }
+        rest = rest.get(length..).unwrap_or_default().trim_start();
+    }
+    tokens
+}
+
+/// A name in back quotes.
+pub(super) fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
