@@ -17,6 +17,7 @@ pub(super) const SYSTEM_SCHEMAS: &str = "'information_schema', 'performance_sche
 pub(super) struct Fixture<'c> {
     cluster: &'c Cluster,
     primary: Conn,
+    replica: Conn,
     catalog: Catalog,
     own_schemas: usize,
     /// How often something was missing.
@@ -27,7 +28,8 @@ impl<'c> Fixture<'c> {
     /// Removes all that is there, and lays a new one.
     pub(super) async fn lay(cluster: &'c Cluster) -> Self {
         let primary = cluster.primary().admin().await;
-        let mut fixture = Self { cluster, primary, catalog: Catalog::new(), own_schemas: 0, supplies: 0 };
+        let replica = cluster.replicas()[0].admin().await;
+        let mut fixture = Self { cluster, primary, replica, catalog: Catalog::new(), own_schemas: 0, supplies: 0 };
         let schemas: Vec<String> = fixture
             .ask(&format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ({SYSTEM_SCHEMAS})"))
             .await;
@@ -74,10 +76,16 @@ impl<'c> Fixture<'c> {
         self.cluster.engine
     }
 
-    /// Waits until the replicas have it, and looks what there is.
+    /// Waits until the first replica has it, and looks what there is.
     async fn settle(&mut self) {
-        self.cluster.wait_for_replicas().await;
         self.run("SET NAMES utf8mb4").await.expect("a character set");
+        let (position, wait) = match self.engine() {
+            Engine::MySql => ("SELECT @@global.gtid_executed", "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 30)"),
+            Engine::MariaDb => ("SELECT @@global.gtid_binlog_pos", "SELECT MASTER_GTID_WAIT(?, 30)"),
+        };
+        let position: String = self.ask(position).await.remove(0);
+        let waited: Option<u8> = self.replica.exec_first(wait, (&position,)).await.expect("the replica answers");
+        assert_eq!(waited, Some(0), "the replica reaches {position}");
         let columns = format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
              WHERE TABLE_SCHEMA NOT IN ({SYSTEM_SCHEMAS})"

@@ -20,6 +20,9 @@ pub(super) const USUAL_SCHEMA: &str = "test";
 /// `ER_CANT_UPDATE_WITH_READLOCK`, 1099 `ER_TABLE_NOT_LOCKED_FOR_WRITE`, 1874 `ER_INNODB_READ_ONLY`, 1036 `ER_OPEN_AS_READONLY`.
 const REFUSALS: &[u16] = &[1290, 1792, 1836, 1223, 1099, 1874, 1036];
 
+/// 1064 `ER_PARSE_ERROR`, 1295 `ER_UNSUPPORTED_PS`: how a server refuses to prepare a batch, and some statements.
+const UNPREPARED: &[u16] = &[1064, 1295];
+
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -130,23 +133,25 @@ pub(super) async fn ask(session: &mut Conn, sql: &str) -> Answer {
 }
 
 async fn try_ask(session: &mut Conn, sql: &str) -> mysql_async::Result<Vec<Result_>> {
-    if sql.contains('?') {
-        // A `?` may also be part of a literal, or the statement one that cannot be prepared.
-        if let Ok(statement) = session.prep(sql).await {
-            let parameters = statement.num_params();
-            if parameters > 0 {
-                let parameters = Params::Positional(vec![Value::Int(1); usize::from(parameters)]);
-                let results = match session.exec_iter(&statement, parameters).await {
-                    Ok(result) => collect(result).await,
-                    Err(error) => Err(error),
-                };
-                session.close(statement).await?;
-                return results;
-            }
-            session.close(statement).await?;
-        }
+    if !sql.contains('?') {
+        return collect(session.query_iter(sql).await?).await;
     }
-    collect(session.query_iter(sql).await?).await
+    let statement = match session.prep(sql).await {
+        Ok(statement) => statement,
+        // A batch, or something else that cannot be prepared: then the `?` is part of a literal.
+        Err(Error::Server(error)) if UNPREPARED.contains(&error.code) => return collect(session.query_iter(sql).await?).await,
+        Err(error) => return Err(error),
+    };
+    let parameters = match statement.num_params() {
+        0 => Params::Empty,
+        count => Params::Positional(vec![Value::Int(1); usize::from(count)]),
+    };
+    let results = match session.exec_iter(&statement, parameters).await {
+        Ok(result) => collect(result).await,
+        Err(error) => Err(error),
+    };
+    session.close(statement).await?;
+    results
 }
 
 async fn collect<P: mysql_async::prelude::Protocol>(mut result: QueryResult<'_, '_, P>) -> mysql_async::Result<Vec<Result_>> {
