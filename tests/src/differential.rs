@@ -98,7 +98,7 @@ pub async fn check<'a>(cluster: &Cluster, cases: &[&'a Case]) -> Report<'a> {
     for difference in differences(&looks[0], &looks[1]) {
         seen_at_the_end.push(format!("the replica differs from the primary: {difference}"));
     }
-    Report { findings, seen_at_the_end, took: [prepared, started.elapsed() - prepared] }
+    Report { findings, seen_at_the_end, took: [prepared, started.elapsed().saturating_sub(prepared)] }
 }
 
 /// What a replica said, and in which schema.
@@ -137,7 +137,11 @@ async fn check_one<'a>(observer: &mut Observer, primary: &Server, case: &'a Case
         seen.push(format!("refused by the read-only replica: {failure}"));
     }
     let data = observer.data().await;
-    let mut session = open(primary.address(), &case.settings, &asked.schema).await.unwrap_or_else(|failure| panic!("{}: {failure}", case.sql));
+    let mut session = match open(primary.address(), &case.settings, &asked.schema).await {
+        Ok(session) => session,
+        // Neither server knows the mode or the character set.
+        Err(failure) => return Finding { case, answer: Answer::Failed(failure), seen, rows_differ: false },
+    };
     let thread = observer.meet(&mut session).await;
     let before = observer.session(&mut session, thread).await.unwrap_or_else(|failure| panic!("{failure}"));
     let answer = ask(&mut session, &case.sql).await;

@@ -125,3 +125,22 @@ fn parse(file: &str, text: &str) -> Vec<Case> {
     assert!(statement.trim().is_empty(), "{file}: a statement without a verdict: {statement}");
     cases
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_has_the_settings_above_it_and_all_its_verdicts() {
+        let text = "--# About.\n--@ schema s\n\nSELECT 1\n\nFROM t\n--> replica\nTABLE t\n--> mysql: replica x\n--> mariadb: primary y\n\
+                    --@ schema\nSELECT 2\n--> mysql: replica\n";
+        let cases = parse("f.sql", text);
+        let told = cases.iter().map(|case| (case.place.as_str(), case.sql.as_str(), case.settings.schema.as_deref()));
+        let expected =
+            [("f.sql:7", "SELECT 1\n\nFROM t", Some("s")), ("f.sql:9", "TABLE t", Some("s")), ("f.sql:13", "SELECT 2", None)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let verdicts = |engine| cases.iter().map(|case| case.expected(engine)).collect::<Vec<_>>();
+        assert_eq!(verdicts(Engine::MySql), [Some("replica"), Some("replica x"), Some("replica")]);
+        assert_eq!(verdicts(Engine::MariaDb), [Some("replica"), Some("primary y"), None]);
+    }
+}

@@ -35,9 +35,9 @@ pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str,
         // Unknown database.
         1049 => format!("CREATE DATABASE {}", quote(first?)),
         1146 | 4091 => missing_table(engine, first.or_else(|| message.rsplit(' ').next())?, &tokens, schema),
-        1054 => missing_column(first?, &mentions, catalog)?,
-        // Ambiguous column; not a view; not a sequence; unknown partition.
-        1052 | 1347 | 1735 | 4089 => return Some(Remedy::OwnSchema),
+        1054 => missing_column(first?, &tokens, &mentions, catalog)?,
+        // Ambiguous column; not a view; not a sequence; unknown partition; not a geometry, twice; a wrong type; not a number.
+        1052 | 1347 | 4089 | 1735 | 1367 | 3037 | 4079 | 4101 => return Some(Remedy::OwnSchema),
         // Unknown index.
         1176 => {
             let table = mentions.iter().find(|mention| mention.is_called(quoted.get(1).copied().unwrap_or_default()))?;
@@ -59,9 +59,20 @@ pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str,
                  CREATE TRIGGER {schema}.{name} BEFORE INSERT ON {schema}.triggered FOR EACH ROW SET @triggered = 1"
             )
         }
-        1539 => format!("CREATE EVENT {}.{} ON SCHEDULE EVERY 1 YEAR DO DO 0", quote(schema), quote(first?)),
-        // No grant for the account.
-        1141 => format!("CREATE USER '{}'@'{}'", first?, quoted.get(1)?),
+        1539 => format!("CREATE EVENT {}.{} ON SCHEDULE EVERY 1 YEAR DISABLE DO DO 0", quote(schema), quote(first?)),
+        // No grant for the account; no such account, twice.
+        1141 | 1396 => format!("CREATE USER '{}'@'{}'", first?, quoted.get(1)?),
+        1133 => format!("CREATE USER {}", quote(&tokens.iter().rev().find(|token| token.is_word)?.text)),
+        // `r`@`%` is not granted to `u`@`h`.
+        3530 => {
+            let (role, user) = message.split_once(" is not granted to ")?;
+            format!("CREATE ROLE {role}; GRANT {role} TO {user}")
+        }
+        // Table `t` is not system-versioned.
+        4124 => {
+            let table = message.split('`').nth(1)?;
+            format!("ALTER TABLE {} ADD SYSTEM VERSIONING", mentions.iter().find(|mention| mention.table == table)?.name())
+        }
         _ => return None,
     };
     Some(Remedy::Ddl(ddl))
@@ -70,7 +81,8 @@ pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str,
 fn missing_table(engine: Engine, name: &str, tokens: &[Token], schema: &str) -> String {
     let (schema, table) = name.split_once('.').unwrap_or((schema, name));
     let (schema, name) = (quote(schema), format!("{}.{}", quote(schema), quote(table)));
-    let is = |words: &[&str]| tokens.windows(words.len()).any(|window| window.iter().zip(words).all(|(token, word)| token.is(word)));
+    let is =
+        |words: &[&str]| tokens.windows(words.len()).any(|window| window.iter().zip(words).all(|(token, word)| token.is(word)));
     let what = if is(&["create", "view"]) {
         format!("CREATE VIEW {name} AS SELECT 1 AS a")
     } else if engine == Engine::MariaDb && (is(&["create", "sequence"]) || is(&["value", "for"]) || is(&["lastval"])) {
@@ -82,16 +94,32 @@ fn missing_table(engine: Engine, name: &str, tokens: &[Token], schema: &str) -> 
     format!("CREATE DATABASE IF NOT EXISTS {schema}; {what}")
 }
 
-/// A column of text with the number of the row, which also passes for a number and for JSON.
-fn missing_column(name: &str, mentions: &[Mention], catalog: &Catalog) -> Option<String> {
+/// A column of text with the number of the row, which also passes for a number and for JSON; unless the statement wants another type.
+fn missing_column(name: &str, tokens: &[Token], mentions: &[Mention], catalog: &Catalog) -> Option<String> {
     let mut parts = name.rsplit('.');
     let column = parts.next()?;
     let qualifier = parts.next();
     let lacks_it = |mention: &&Mention| !mention.columns(catalog).iter().any(|known| known.eq_ignore_ascii_case(column));
-    let mut meant = mentions.iter().filter(|mention| qualifier.is_none_or(|qualifier| mention.is_called(qualifier)));
-    let table = meant.find(lacks_it).or_else(|| mentions.iter().find(lacks_it))?.name();
+    // The table that is named for it elsewhere in the statement, or the first one.
+    let is_meant = |mention: &&Mention| match qualifier {
+        Some(qualifier) => mention.is_called(qualifier),
+        None => tokens.windows(3).any(|window| mention.is_called(&window[0].text) && window[1].is(".") && window[2].is(column)),
+    };
+    let mut candidates = mentions.iter().filter(lacks_it);
+    let table = candidates.clone().find(is_meant).or_else(|| candidates.next())?.name();
+    let has = |prefixes: &[&str]| {
+        let mut words = tokens.iter().filter(|token| token.is_word).map(|token| token.text.to_ascii_lowercase());
+        words.any(|word| prefixes.iter().any(|prefix| word.starts_with(prefix)))
+    };
+    let (kind, value) = if has(&["st_", "mbr", "geomet"]) {
+        ("GEOMETRY", "ST_GeomFromText(CONCAT('POINT(', id, ' ', id, ')'))")
+    } else if has(&["median", "percentile_"]) {
+        ("DOUBLE", "id")
+    } else {
+        ("VARCHAR(64)", "id")
+    };
     let column = quote(column);
-    Some(format!("ALTER TABLE {table} ADD COLUMN {column} VARCHAR(64); UPDATE {table} SET {column} = id"))
+    Some(format!("ALTER TABLE {table} ADD COLUMN {column} {kind}; UPDATE {table} SET {column} = {value}"))
 }
 
 fn missing_fulltext_index(tokens: &[Token], mentions: &[Mention], catalog: &Catalog) -> Option<String> {
@@ -100,7 +128,8 @@ fn missing_fulltext_index(tokens: &[Token], mentions: &[Mention], catalog: &Cata
     let words: Vec<&str> = list.filter(|token| token.is_word).map(|token| token.text.as_str()).collect();
     let (table, columns) = mentions.iter().find_map(|mention| {
         let known = mention.columns(catalog);
-        let columns: Vec<_> = words.iter().filter(|word| known.iter().any(|name| name == *word)).map(|word| quote(word)).collect();
+        let columns: Vec<_> =
+            words.iter().filter(|word| known.iter().any(|name| name == *word)).map(|word| quote(word)).collect();
         (!columns.is_empty()).then(|| (mention.name(), columns.join(", ")))
     })?;
     Some(format!("ALTER TABLE {table} ADD FULLTEXT ({columns})"))
@@ -112,19 +141,23 @@ fn missing_partitions(tokens: &[Token], mentions: &[Mention]) -> Option<String> 
     let names: Vec<String> = list.filter(|token| token.is_word).map(|token| quote(&token.text)).collect();
     let table = mentions.iter().rev().find(|mention| mention.position < start)?.name();
     let (last, others) = names.split_last()?;
-    let others = others.iter().zip(2..).map(|(name, limit)| format!("PARTITION {name} VALUES LESS THAN ({limit}), ")).collect::<String>();
-    Some(format!("ALTER TABLE {table} PARTITION BY RANGE (id) ({others}PARTITION {last} VALUES LESS THAN MAXVALUE)"))
+    let others = others.iter().zip(2..).map(|(name, limit)| format!("PARTITION {name} VALUES LESS THAN ({limit})"));
+    let partitions: Vec<String> = others.chain([format!("PARTITION {last} VALUES LESS THAN MAXVALUE")]).collect();
+    Some(format!("ALTER TABLE {table} PARTITION BY RANGE (id) ({})", partitions.join(", ")))
 }
 
 /// `FUNCTION test.f does not exist`, `Incorrect number of arguments for FUNCTION test.f; expected 0, got 2`.
 ///
 /// It writes: if a read can call it, then that is no read.
 fn missing_routine(message: &str, schema: &str, arity: usize) -> Option<String> {
-    let mut words = message.split(' ').skip_while(|word| !["FUNCTION", "PROCEDURE"].contains(word));
+    let mut words = message.split(' ').skip_while(|word| !["FUNCTION", "PROCEDURE", "PACKAGE"].contains(word));
     let kind = words.next()?;
     let name = words.next()?.trim_end_matches(';');
     let (schema, name) = name.split_once('.').unwrap_or((schema, name));
     let name = format!("{}.{}", quote(schema), quote(name));
+    if kind == "PACKAGE" {
+        return Some(format!("SET sql_mode = 'ORACLE'; CREATE PACKAGE {name} AS PROCEDURE p; END; SET sql_mode = DEFAULT"));
+    }
     let parameters: Vec<String> = (1..=arity).map(|number| format!("p{number} VARCHAR(255)")).collect();
     let parameters = parameters.join(", ");
     let (returns, result) = if kind == "FUNCTION" { ("RETURNS INT", "RETURN 1;") } else { ("", "") };
@@ -160,9 +193,37 @@ impl Mention {
 fn mentions(tokens: &[Token], schema: &str, catalog: &Catalog) -> Vec<Mention> {
     const BEFORE: &[&str] = &["from", "join", "straight_join", "table", "update", "into", "in", ",", "(", "oj"];
     const NO_ALIAS: &[&str] = &[
-        "where", "join", "left", "right", "inner", "cross", "natural", "straight_join", "on", "using", "use", "force", "ignore",
-        "group", "order", "having", "limit", "union", "except", "intersect", "partition", "for", "lock", "into", "window",
-        "procedure", "tablesample", "like", "offset", "fetch", "set",
+        "where",
+        "join",
+        "left",
+        "right",
+        "inner",
+        "cross",
+        "natural",
+        "straight_join",
+        "on",
+        "using",
+        "use",
+        "force",
+        "ignore",
+        "group",
+        "order",
+        "having",
+        "limit",
+        "union",
+        "except",
+        "intersect",
+        "partition",
+        "for",
+        "lock",
+        "into",
+        "window",
+        "procedure",
+        "tablesample",
+        "like",
+        "offset",
+        "fetch",
+        "set",
     ];
     let mut mentions = Vec::new();
     for (position, token) in tokens.iter().enumerate().filter(|(_, token)| token.is_word) {
@@ -227,4 +288,66 @@ fn tokens(sql: &str) -> Vec<Token> {
 /// A name in back quotes.
 pub(super) fn quote(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(code: u16, message: &str, sql: &str, expected: &str) {
+        let columns = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let catalog = Catalog::from([
+            (("test".to_owned(), "t".to_owned()), columns(&["id", "a"])),
+            (("test".to_owned(), "u".to_owned()), columns(&["id"])),
+        ]);
+        let failure = Failure { code, message: message.to_owned() };
+        let Some(Remedy::Ddl(found)) = remedy(Engine::MariaDb, &failure, sql, "test", &catalog) else {
+            panic!("nothing for {message}")
+        };
+        assert!(found.contains(expected), "{sql}: {found}");
+    }
+
+    #[test]
+    fn a_missing_column_goes_to_the_table_that_is_meant() {
+        let check = |column: &str, sql: &str, table: &str| {
+            check(
+                1054,
+                &format!("Unknown column '{column}' in 'SELECT'"),
+                sql,
+                &format!("ALTER TABLE `test`.`{table}` ADD COLUMN"),
+            );
+        };
+        check("b", "SELECT b FROM t JOIN u ON t.id = u.id", "t");
+        check("b", "SELECT b FROM t JOIN u ON t.a = u.b", "u");
+        check("a", "SELECT a FROM t, u WHERE u.a > 1", "u");
+        check("x.b", "SELECT 't x' FROM t AS y JOIN `test`.`u` x /* t x */ ON x.b", "u");
+    }
+
+    #[test]
+    fn what_is_missing_is_made() {
+        check(1146, "Table 'db.t' doesn't exist", "TABLE db.t", "CREATE TABLE `db`.`t` (id INT");
+        check(1146, "Table 'test.v' doesn't exist", "SHOW CREATE VIEW v", "CREATE VIEW `test`.`v`");
+        check(1146, "Table 'test.s' doesn't exist", "SELECT NEXT VALUE FOR s", "CREATE SEQUENCE `test`.`s` NOCACHE");
+        check(
+            1176,
+            "Key 'i' doesn't exist in table 'x'",
+            "SELECT 1 FROM t x USE INDEX (i)",
+            "ALTER TABLE `test`.`t` ADD KEY `i`",
+        );
+        check(1191, "Can't find", "SELECT MATCH (x.a) AGAINST ('id') FROM t x", "`test`.`t` ADD FULLTEXT (`a`)");
+        check(
+            1747,
+            "PARTITION () clause",
+            "SELECT 1 FROM u PARTITION (p, q)",
+            "PARTITION `p` VALUES LESS THAN (2), PARTITION `q`",
+        );
+    }
+
+    #[test]
+    fn a_missing_function_is_made_to_write() {
+        check(1305, "FUNCTION test.f does not exist", "SELECT f()", "CREATE FUNCTION `test`.`f` () RETURNS INT");
+        let arguments = "Incorrect number of arguments for FUNCTION test.f; expected 0, got 2";
+        check(1318, arguments, "SELECT f(1, 2)", "`test`.`f` (p1 VARCHAR(255), p2 VARCHAR(255))");
+        check(1318, arguments, "SELECT f(1, 2)", "INSERT INTO witness.written");
+    }
 }

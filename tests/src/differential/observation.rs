@@ -35,7 +35,9 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) async fn at(server: &Server) -> Self {
         // MariaDB has the instrument, but not switched on.
-        server.run("UPDATE performance_schema.setup_instruments SET ENABLED = 'YES' WHERE NAME = 'wait/lock/metadata/sql/mdl'").await;
+        server
+            .run("UPDATE performance_schema.setup_instruments SET ENABLED = 'YES' WHERE NAME = 'wait/lock/metadata/sql/mdl'")
+            .await;
         let mut conn = server.admin().await;
         conn.query_drop("SET SESSION group_concat_max_len = 64 << 20").await.expect("a session variable");
         if server.engine() == Engine::MySql {
@@ -57,9 +59,15 @@ impl Observer {
         let thread_is = format!("THREAD_ID = {thread}");
         let variables = format!("VARIABLE_NAME NOT IN ({RESTLESS})");
         let mut outside = vec![
-            ("user variable", list("VARIABLE_NAME, '=', VARIABLE_VALUE", "performance_schema.user_variables_by_thread", &thread_is)),
+            (
+                "user variable",
+                list("VARIABLE_NAME, '=', VARIABLE_VALUE", "performance_schema.user_variables_by_thread", &thread_is),
+            ),
             metadata_locks(thread),
-            ("prepared statement", list("SQL_TEXT", "performance_schema.prepared_statements_instances", &format!("OWNER_{thread_is}"))),
+            (
+                "prepared statement",
+                list("SQL_TEXT", "performance_schema.prepared_statements_instances", &format!("OWNER_{thread_is}")),
+            ),
             ("schema", list("DB", "information_schema.PROCESSLIST", &format!("ID = {}", session.id()))),
         ];
         let mut inside = vec![("LAST_INSERT_ID()", "LAST_INSERT_ID()".to_owned()), ("role", "CURRENT_ROLE()".to_owned())];
@@ -68,7 +76,14 @@ impl Observer {
                 outside.pop();
                 outside.extend([
                     ("schema", list("PROCESSLIST_DB", "performance_schema.threads", &thread_is)),
-                    ("variable", list("VARIABLE_NAME, '=', VARIABLE_VALUE", "performance_schema.variables_by_thread", &format!("{thread_is} AND {variables}"))),
+                    (
+                        "variable",
+                        list(
+                            "VARIABLE_NAME, '=', VARIABLE_VALUE",
+                            "performance_schema.variables_by_thread",
+                            &format!("{thread_is} AND {variables}"),
+                        ),
+                    ),
                     row_locks(thread),
                     transactions(thread),
                     // Nobody else makes temporary tables here.
@@ -78,7 +93,10 @@ impl Observer {
             Engine::MariaDb => {
                 let status = "VARIABLE_NAME = 'COM_CREATE_TEMPORARY_TABLE' AND VARIABLE_VALUE > 0";
                 inside.extend([
-                    ("variable", list("LOWER(VARIABLE_NAME), '=', VARIABLE_VALUE", "information_schema.SESSION_VARIABLES", &variables)),
+                    (
+                        "variable",
+                        list("LOWER(VARIABLE_NAME), '=', VARIABLE_VALUE", "information_schema.SESSION_VARIABLES", &variables),
+                    ),
                     in_transaction(),
                     ("temporary table", list("VARIABLE_NAME, '=', VARIABLE_VALUE", "information_schema.SESSION_STATUS", status)),
                 ]);
@@ -121,9 +139,11 @@ impl Observer {
 
     /// From the monitor's text, since the tables about transactions are up to 0.1 s old.
     async fn innodb_locks(&mut self, connection: u32) -> Option<String> {
-        let row: Option<(String, String, String)> = self.conn.query_first("SHOW ENGINE INNODB STATUS").await.expect("InnoDB answers");
+        let row: Option<(String, String, String)> =
+            self.conn.query_first("SHOW ENGINE INNODB STATUS").await.expect("InnoDB answers");
         let (_, _, text) = row.expect("a status");
-        let transaction = text.split("---TRANSACTION").find(|part| part.contains(&format!("thread id {connection},")))?;
+        let mut transactions = text.split("---TRANSACTION").skip(1);
+        let transaction = transactions.find(|part| part.contains(&format!("thread id {connection},")))?;
         let has_more_than_none = |what: &str| {
             let count = transaction.split(what).next().and_then(|before| before.trim_end().rsplit([' ', '\n']).next());
             transaction.contains(what) && count != Some("0")
@@ -139,11 +159,9 @@ impl Observer {
             Engine::MySql => "@@global.gtid_executed",
             Engine::MariaDb => "@@global.gtid_binlog_pos",
         };
-        let mut wanted = vec![("position", position.to_owned())];
-        let sequences: Vec<_> = self.sequences.iter().map(|name| format!("(SELECT next_not_cached_value FROM {name})")).collect();
-        if !sequences.is_empty() {
-            wanted.push(("sequence", format!("CONCAT_WS('\n', {})", sequences.join(", "))));
-        }
+        let sequences = self.sequences.iter().map(|name| format!(", (SELECT next_not_cached_value FROM {name})"));
+        let sequences = format!("CONCAT_WS('\n', ''{})", sequences.collect::<Vec<_>>().concat());
+        let wanted = [("position", position.to_owned()), ("sequence", sequences)];
         let mut look = select(&mut self.conn, &wanted).await.unwrap_or_else(|failure| panic!("{failure}"));
         let rows: Vec<(String, Option<u64>)> = match self.tables.as_slice() {
             [] => Vec::new(),
@@ -167,7 +185,10 @@ impl Observer {
                     &of("TABLE_SCHEMA"),
                 ),
             ),
-            (COUNTER, list("TABLE_SCHEMA, TABLE_NAME, COALESCE(AUTO_INCREMENT, 1)", "information_schema.TABLES", &of("TABLE_SCHEMA"))),
+            (
+                COUNTER,
+                list("TABLE_SCHEMA, TABLE_NAME, COALESCE(AUTO_INCREMENT, 1)", "information_schema.TABLES", &of("TABLE_SCHEMA")),
+            ),
             (
                 "column",
                 list(
@@ -189,7 +210,10 @@ impl Observer {
                 "routine",
                 list("ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_DEFINITION", "information_schema.ROUTINES", &of("ROUTINE_SCHEMA")),
             ),
-            ("trigger", list("TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT", "information_schema.TRIGGERS", &of("TRIGGER_SCHEMA"))),
+            (
+                "trigger",
+                list("TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT", "information_schema.TRIGGERS", &of("TRIGGER_SCHEMA")),
+            ),
             ("event", list("EVENT_SCHEMA, EVENT_NAME, EVENT_DEFINITION", "information_schema.EVENTS", &of("EVENT_SCHEMA"))),
             ("schema", list("SCHEMA_NAME, DEFAULT_COLLATION_NAME", "information_schema.SCHEMATA", &of("SCHEMA_NAME"))),
             ("account", list("User, Host", "mysql.user", "TRUE")),
@@ -200,7 +224,9 @@ impl Observer {
     }
 
     async fn list_tables(&mut self) {
-        let all = format!("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ({SYSTEM_SCHEMAS})");
+        let all = format!(
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ({SYSTEM_SCHEMAS})"
+        );
         let all: Vec<(String, String, String)> = self.conn.query(all).await.expect("tables");
         let named = |wanted: &[&str]| {
             let all = all.iter().filter(|(_, _, kind)| wanted.contains(&kind.as_str()));

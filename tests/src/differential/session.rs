@@ -27,14 +27,14 @@ const UNPREPARED: &[u16] = &[1064, 1295];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// These results, one for each statement of the text.
-    Results(Vec<Result_>),
+    Results(Vec<ResultSet>),
     /// It was refused, or failed.
     Failed(Failure),
 }
 
 /// One result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Result_ {
+pub struct ResultSet {
     /// The columns' names; none for an OK packet.
     pub columns: Vec<String>,
     /// The rows, as text, sorted: few reads promise an order.
@@ -74,7 +74,12 @@ impl Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Results(results) => write!(f, "{} results of {:?} columns", results.len(), results.iter().map(|r| r.columns.len()).collect::<Vec<_>>()),
+            Self::Results(results) => write!(
+                f,
+                "{} results of {:?} columns",
+                results.len(),
+                results.iter().map(|r| r.columns.len()).collect::<Vec<_>>()
+            ),
             Self::Failed(failure) => write!(f, "{failure}"),
         }
     }
@@ -132,7 +137,7 @@ pub(super) async fn ask(session: &mut Conn, sql: &str) -> Answer {
     answer.map_or_else(|error| Answer::Failed(Failure::of(error)), Answer::Results)
 }
 
-async fn try_ask(session: &mut Conn, sql: &str) -> mysql_async::Result<Vec<Result_>> {
+async fn try_ask(session: &mut Conn, sql: &str) -> mysql_async::Result<Vec<ResultSet>> {
     if !sql.contains('?') {
         return collect(session.query_iter(sql).await?).await;
     }
@@ -154,7 +159,7 @@ async fn try_ask(session: &mut Conn, sql: &str) -> mysql_async::Result<Vec<Resul
     results
 }
 
-async fn collect<P: mysql_async::prelude::Protocol>(mut result: QueryResult<'_, '_, P>) -> mysql_async::Result<Vec<Result_>> {
+async fn collect<P: mysql_async::prelude::Protocol>(mut result: QueryResult<'_, '_, P>) -> mysql_async::Result<Vec<ResultSet>> {
     let mut results = Vec::new();
     loop {
         let columns: Vec<String> = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
@@ -162,7 +167,7 @@ async fn collect<P: mysql_async::prelude::Protocol>(mut result: QueryResult<'_, 
         let rows: Vec<Row> = result.collect().await?;
         let mut rows: Vec<String> = rows.into_iter().map(|row| format!("{:?}", row.unwrap())).collect();
         rows.sort();
-        results.push(Result_ { columns, rows });
+        results.push(ResultSet { columns, rows });
         if is_last || result.is_empty() {
             return Ok(results);
         }
