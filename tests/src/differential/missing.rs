@@ -36,8 +36,10 @@ pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str,
         1049 => format!("CREATE DATABASE {}", quote(first?)),
         1146 | 4091 => missing_table(engine, first.or_else(|| message.rsplit(' ').next())?, &tokens, schema),
         1054 => missing_column(first?, &tokens, &mentions, catalog)?,
-        // Ambiguous column; not a view; not a sequence; unknown partition; not a geometry, twice; a wrong type; not a number.
-        1052 | 1347 | 4089 | 1735 | 1367 | 3037 | 4079 | 4101 => return Some(Remedy::OwnSchema),
+        // Ambiguous column; not a view; not a sequence; unknown partition; no full-text index on a partitioned table.
+        1052 | 1347 | 4089 | 1735 | 1214 => return Some(Remedy::OwnSchema),
+        // Not a geometry, twice; a wrong type; not a number.
+        1367 | 3037 | 4079 | 4101 => return Some(Remedy::OwnSchema),
         // Unknown index.
         1176 => {
             let table = mentions.iter().find(|mention| mention.is_called(quoted.get(1).copied().unwrap_or_default()))?;
@@ -152,11 +154,15 @@ fn missing_partitions(tokens: &[Token], mentions: &[Mention]) -> Option<String> 
 fn missing_routine(message: &str, schema: &str, arity: usize) -> Option<String> {
     let mut words = message.split(' ').skip_while(|word| !["FUNCTION", "PROCEDURE", "PACKAGE"].contains(word));
     let kind = words.next()?;
-    let name = words.next()?.trim_end_matches(';');
+    // PACKAGE p, PACKAGE BODY p
+    let name = words.find(|word| *word != "BODY")?.trim_end_matches(';');
     let (schema, name) = name.split_once('.').unwrap_or((schema, name));
     let name = format!("{}.{}", quote(schema), quote(name));
     if kind == "PACKAGE" {
-        return Some(format!("SET sql_mode = 'ORACLE'; CREATE PACKAGE {name} AS PROCEDURE p; END; SET sql_mode = DEFAULT"));
+        return Some(format!(
+            "SET sql_mode = 'ORACLE'; CREATE PACKAGE {name} AS PROCEDURE q; END; \
+             CREATE PACKAGE BODY {name} AS PROCEDURE q AS BEGIN NULL; END; END; SET sql_mode = DEFAULT"
+        ));
     }
     let parameters: Vec<String> = (1..=arity).map(|number| format!("p{number} VARCHAR(255)")).collect();
     let parameters = parameters.join(", ");
