@@ -126,8 +126,9 @@ const NO_READS: NoReads = &[
     ("SELECT id FROM t FOR UPDATE", &["in a transaction, it leaves a row lock"]),
     ("SELECT id FROM t LOCK IN SHARE MODE", &["in a transaction, it leaves a row lock"]),
     ("SELECT * FROM (SELECT id FROM t WHERE id = 2 FOR UPDATE) d", &["in a transaction, it leaves a row lock"]),
-    // Not a SELECT, so InnoDB locks what it reads.
+    // No SELECT, so InnoDB locks what they read.
     ("DO (SELECT COUNT(*) FROM t)", &["in a transaction, it leaves a row lock"]),
+    ("SHOW TABLES WHERE EXISTS (SELECT * FROM t)", &["in a transaction, it leaves a row lock"]),
     ("SELECT GET_LOCK('x', 0)", &["lock now", "USER LEVEL LOCK"]),
     ("SELECT @a := 1", &["user variable now: a = 1"]),
     ("SELECT MAX(id) FROM t INTO @b", &["user variable now: b = "]),

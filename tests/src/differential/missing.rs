@@ -36,10 +36,9 @@ pub(super) fn remedy(engine: Engine, failure: &Failure, sql: &str, schema: &str,
         1049 => format!("CREATE DATABASE {}", quote(first?)),
         1146 | 4091 => missing_table(engine, first.or_else(|| message.rsplit(' ').next())?, &tokens, schema),
         1054 => missing_column(first?, &tokens, &mentions, catalog)?,
-        // Ambiguous column; not a view; not a sequence; unknown partition; no full-text index on a partitioned table.
-        1052 | 1347 | 4089 | 1735 | 1214 => return Some(Remedy::OwnSchema),
-        // Not a geometry, twice; a wrong type; not a number.
-        1367 | 3037 | 4079 | 4101 => return Some(Remedy::OwnSchema),
+        // Ambiguous column; not a view; not a sequence; unknown partition; no full-text index on a partitioned table;
+        // not a geometry, twice; a wrong type; not a number.
+        1052 | 1347 | 4089 | 1735 | 1214 | 1367 | 3037 | 4079 | 4101 => return Some(Remedy::OwnSchema),
         // Unknown index.
         1176 => {
             let table = mentions.iter().find(|mention| mention.is_called(quoted.get(1).copied().unwrap_or_default()))?;
