@@ -28,6 +28,7 @@
 
 pub mod clients;
 mod cluster;
+pub mod differential;
 mod proxy;
 mod server;
 pub mod suite;

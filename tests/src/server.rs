@@ -136,6 +136,14 @@ impl Server {
         self.rows(LOG, (format!("{APP}[{APP}]%"), text)).await
     }
 
+    /// The files in the only folder that the server may write files to, one per line.
+    pub async fn files(&self) -> String {
+        const FOLDER: &str = "/var/lib/mysql/files";
+        let command = ExecCommand::new(["find", FOLDER, "-type", "f", "-printf", "%p, %s bytes\n"]);
+        let mut done = self.container.exec(command).await.expect("a command in the container");
+        String::from_utf8_lossy(&done.stdout_to_vec().await.expect("its output")).into_owned()
+    }
+
     /// As a replica: applies no more of what it receives.
     pub async fn stop_applier(&self) {
         self.run("STOP REPLICA SQL_THREAD").await;
