@@ -5,7 +5,7 @@ import sys
 import mysql.connector
 
 host, port, table = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-connection = mysql.connector.connect(host=host, port=port, user="app", password="app", database="guestbook", use_pure=True)
+connection = mysql.connector.connect(host=host, port=port, user="app", password="app", database="guestbook", use_pure=True, autocommit=True)
 
 # What the server itself makes of attributes: the component behind it need not be installed for them to be accepted.
 cursor = connection.cursor()
@@ -13,6 +13,19 @@ cursor.add_attribute("trace", "a1b2")
 cursor.add_attribute("count", 17)
 cursor.execute("SELECT 1")
 assert cursor.fetchall() == [(1,)]
+for text, name, value in [("text with an attribute", "server", "db3"), ("from the primary", "primary", "yes")]:
+    for _ in range(3):
+        cursor.clear_attributes()
+        cursor.add_attribute(name, value)
+        cursor.execute(f"SELECT a, '{text}' FROM {table}")
+        cursor.fetchall()
+cursor.clear_attributes()
+cursor.add_attribute("replica", "yes")
+try:
+    cursor.execute(f"DELETE FROM {table}")
+    raise AssertionError("a write went to a replica")
+except mysql.connector.Error as error:
+    assert error.errno == 1235, error
 cursor.close()
 
 prepared = connection.cursor(prepared=True)
