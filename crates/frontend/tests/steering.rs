@@ -93,12 +93,12 @@ async fn explain_route_tells_every_step_and_runs_nothing() {
         let text =
             |row: usize, column: usize| rows.rows[row][column].as_ref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let steps: Vec<_> = (0..rows.rows.len()).map(|row| text(row, 0).unwrap()).collect();
-        assert_eq!(steps, ["classify", "digest", "rules and hints", "pin", "server", "server", "server", "decision"]);
+        assert_eq!(steps, ["classify", "digest", "cache", "rules and hints", "pin", "server", "server", "server", "decision"]);
         assert_eq!(text(0, 3).unwrap(), "it only reads data");
         assert_eq!(text(1, 2).unwrap(), "SELECT a FROM t WHERE b = ?");
-        assert_eq!((text(4, 1).unwrap(), text(4, 4).unwrap(), text(4, 5).unwrap()), ("db0".into(), "primary".into(), "0".into()));
-        assert_eq!(text(5, 2).unwrap(), "chosen");
-        assert_eq!((text(7, 1).unwrap(), text(7, 2).unwrap()), ("forward".into(), "db1".into()));
+        assert_eq!((text(5, 1).unwrap(), text(5, 4).unwrap(), text(5, 5).unwrap()), ("db0".into(), "primary".into(), "0".into()));
+        assert_eq!(text(6, 2).unwrap(), "chosen");
+        assert_eq!((text(8, 1).unwrap(), text(8, 2).unwrap()), ("forward".into(), "db1".into()));
         let refused = client.query_one("EXPLAIN ROUTE /* pointsman: replica */ DELETE FROM t").await.expect_rows();
         let decision = refused.rows.last().unwrap();
         assert_eq!(decision[2].as_deref(), Some(b"write_to_replica".as_slice()));

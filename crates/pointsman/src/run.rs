@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use backend::PoolSettings;
-use classifier::Classifier;
+use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, Frontend, Runtime};
 use router::Policy;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,7 +39,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
 
     let drain = config.limits.drain;
-    let running = frontend(config, options, snapshots.published(), classifier).start().context("cannot listen")?;
+    let running = frontend(config, options, snapshots.published(), Arc::clone(&classifier)).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     tokio::select! {
         _ = terminate.recv() => {}
@@ -52,6 +52,9 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
         _ = terminate.recv() => tracing::warn!("a second signal: stopped at once"),
         _ = interrupt.recv() => tracing::warn!("a second signal: stopped at once"),
     }
+    let CacheStats { hits, misses, entries } = classifier.cache_stats();
+    let corrected = classifier.knowledge().writes_learned();
+    tracing::info!(hits, misses, entries, corrected, "verdicts on reads that were known, new, kept, and corrected by replicas");
     stop.cancel();
     monitoring.await.context("the monitor failed")?;
     cataloguing.await.context("the monitor failed")?;

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use backend::Link;
-use classifier::{SessionEffect, Statement, Track, digest_text};
+use classifier::{CacheStats, SessionEffect, Statement, Track, digest_text};
 use router::{Decision, Exclusion, Hint, SessionView, Steering};
 use topology::{Server, ServerId, Snapshot};
 
@@ -53,7 +53,8 @@ impl Core {
         let decision = self.worker.foresee(statement, &view);
         let mut rows = vec![
             row("classify", &format!("{:?}", statement.verb).to_uppercase(), track_text(statement.track()), statement.because),
-            row("digest", &statement.digest.to_string(), text, format_args!("the same for all literals")),
+            row("digest", &statement.digest.to_string(), text, "the same for all literals"),
+            self.cache_row(),
         ];
         rows.extend(
             statement
@@ -66,6 +67,17 @@ impl Core {
         rows.extend(self.server_rows(&view, &snapshot, &decision));
         rows.push(decision_row(&self.refusal_text(&decision), &decision, &snapshot));
         rows
+    }
+
+    /// How often verdicts need not be found out anew.
+    fn cache_row(&self) -> Row {
+        let classifier = &self.worker.shared.classifier;
+        let CacheStats { hits, misses, entries } = classifier.cache_stats();
+        let reads = hits + misses;
+        let rate = if reads == 0 { "no reads yet".to_owned() } else { format!("hit rate {:.1} %", per_cent(hits, reads)) };
+        let corrected = classifier.knowledge().writes_learned();
+        let because = format!("{hits} hits, {misses} misses, {entries} entries; {corrected} corrected by replicas");
+        row("cache", "verdicts on reads", &rate, because)
     }
 
     fn refusal_text(&self, decision: &Decision) -> String {
@@ -115,6 +127,11 @@ impl Core {
         };
         router::candidates(view, snapshot, &policy, now).map(describe).collect()
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn per_cent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole as f64
 }
 
 fn row(step: &str, subject: &str, result: &str, because: impl std::fmt::Display) -> Row {
