@@ -8,7 +8,7 @@
 
 mod number;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use crate::{Charset, Context, Dialect, SqlMode};
 
@@ -242,6 +242,8 @@ impl<'a> Lexer<'a> {
             b'"' => self.string(b'"'),
             b'`' => self.quoted(b'`', Kind::Quoted),
             b'@' => self.variable(),
+            // No operator of several bytes begins with these.
+            b'(' | b')' | b',' | b'=' | b'+' => self.single(Kind::Symbol),
             b'?' => self.single(Kind::Placeholder),
             b';' => self.single(Kind::Semicolon),
             b'.' => self.dot(after_word),
@@ -256,8 +258,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// At a byte that is there.
+    #[inline]
     fn single(&mut self, kind: Kind) -> Kind {
-        self.advance(1, kind)
+        self.at += 1;
+        kind
     }
 
     fn advance(&mut self, count: usize, kind: Kind) -> Kind {
@@ -291,19 +296,29 @@ impl<'a> Lexer<'a> {
                     Some(_) => return None,
                 },
                 b'/' if self.byte(1) == Some(b'*') && !self.is_special_comment() => {
-                    let start = self.at;
-                    let Some(length) = memmem::find(self.sql.get(self.at + 2..).unwrap_or_default(), b"*/") else {
-                        self.at = self.sql.len();
-                        return Some(start);
-                    };
-                    self.at += length + 4;
+                    if let Some(bad) = self.block_comment() {
+                        return Some(bad);
+                    }
                 }
                 _ => return None,
             }
         }
     }
 
+    /// At `/*`: to the end of the comment.
+    #[cold]
+    fn block_comment(&mut self) -> Option<usize> {
+        let start = self.at;
+        let Some(length) = memmem::find(self.sql.get(self.at + 2..).unwrap_or_default(), b"*/") else {
+            self.at = self.sql.len();
+            return Some(start);
+        };
+        self.at += length + 4;
+        None
+    }
+
     /// To the end of the line. A NUL ends the servers' comments too, so it makes the comment bad.
+    #[cold]
     fn line_comment(&mut self) -> Option<usize> {
         let start = self.at;
         let rest = self.rest();
@@ -322,6 +337,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[cold]
     fn special_comment(&mut self) -> Kind {
         if self.byte(2) == Some(b'+') {
             return self.hint();
@@ -419,6 +435,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[inline(never)]
     fn variable(&mut self) -> Kind {
         self.at += 1;
         match self.byte(0) {
@@ -455,7 +472,7 @@ impl<'a> Lexer<'a> {
 
 /// Quotes of one kind only, in pairs: they are closed wherever they stand, and whether or not the server takes them for quotes here.
 fn closes_its_quotes(body: &[u8]) -> bool {
-    let count = |quote: u8| body.iter().filter(|&&b| b == quote).count();
+    let count = |quote: u8| memchr_iter(quote, body).count();
     let counts = [count(b'\''), count(b'"'), count(b'`')];
     counts.iter().all(|count| count % 2 == 0) && counts.iter().filter(|&&count| count > 0).count() <= 1
 }
