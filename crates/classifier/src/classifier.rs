@@ -4,9 +4,10 @@
 //! effects on the session do depend on literals.
 
 mod cache;
+mod memo;
 mod part;
 
-use crate::digest::{Fingerprint, fingerprint};
+use crate::digest::Fingerprint;
 use crate::lexer::{Lexer, Rules};
 use crate::notes::Notes;
 use crate::read::is_query_word;
@@ -15,12 +16,13 @@ use crate::{Because, Charset, Context, Effects, SqlMode, Statement, Verb};
 
 pub use self::cache::CacheStats;
 use self::cache::{Cache, Key, Verdict};
+use self::memo::Memo;
 use self::part::Surroundings;
 
 /// Caps on what classification may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Verdicts kept. Each takes about 100 bytes.
+    /// Verdicts kept, and as many texts whose digest is remembered. Each takes about 100 bytes.
     pub cache_entries: usize,
     /// Larger reads are not given to the parser.
     pub max_parsed_bytes: usize,
@@ -41,19 +43,20 @@ impl Default for Limits {
 pub struct Classifier {
     limits: Limits,
     cache: Cache,
+    memo: Memo,
 }
 
 impl Classifier {
     /// A classifier with an empty cache.
     pub fn new(limits: Limits) -> Self {
-        Self { cache: Cache::new(limits.cache_entries), limits }
+        Self { cache: Cache::new(limits.cache_entries), memo: Memo::new(limits.cache_entries), limits }
     }
 
     /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, whatever the
     /// bytes are.
     pub fn classify(&self, sql: &[u8], context: &Context<'_>) -> Statement {
         let rules = Rules::from(context);
-        let found = fingerprint(sql, rules);
+        let found = self.memo.fingerprint(sql, rules);
         let key = cache_key(&found, sql, context);
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
             return verdict.into_statement(found.digest);
