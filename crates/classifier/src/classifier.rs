@@ -5,9 +5,10 @@
 
 mod cache;
 mod knowledge;
+mod memo;
 mod part;
 
-use crate::digest::{Fingerprint, fingerprint};
+use crate::digest::Fingerprint;
 use crate::lexer::{Kind, Lexer, Rules};
 use crate::notes::Notes;
 use crate::read::is_query_word;
@@ -17,12 +18,13 @@ use crate::{Because, Catalogue, Charset, Context, Effects, SqlMode, Statement, T
 pub use self::cache::CacheStats;
 use self::cache::{Cache, Key, Verdict};
 pub use self::knowledge::Knowledge;
+use self::memo::Memo;
 use self::part::Surroundings;
 
 /// Caps on what classification may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Verdicts kept. Each takes about 100 bytes.
+    /// Verdicts kept, and as many texts whose digest is remembered. Each takes about 100 bytes.
     pub cache_entries: usize,
     /// Larger reads are not given to the parser.
     pub max_parsed_bytes: usize,
@@ -30,6 +32,9 @@ pub struct Limits {
     pub max_parsed_links: usize,
     /// Statements of one packet that are looked at; more of them are not understood.
     pub max_batch_statements: usize,
+    /// The key of the hash by which whole texts are remembered. Whoever knows it could make up a text that is taken for another one, so a
+    /// program that serves others draws it by lot.
+    pub text_key: u128,
     /// Digests kept of statements that a replica has refused as writes. Each takes about 50 bytes.
     pub learned_digests: usize,
 }
@@ -41,6 +46,7 @@ impl Default for Limits {
             max_parsed_bytes: 32 * 1024,
             max_parsed_links: 4_000,
             max_batch_statements: 1_000,
+            text_key: 0,
             learned_digests: 4_096,
         }
     }
@@ -52,12 +58,18 @@ pub struct Classifier {
     limits: Limits,
     cache: Cache,
     knowledge: Knowledge,
+    memo: Memo,
 }
 
 impl Classifier {
     /// A classifier with an empty cache, for servers without functions and views of their users.
     pub fn new(limits: Limits) -> Self {
-        Self { cache: Cache::new(limits.cache_entries), knowledge: Knowledge::new(limits.learned_digests), limits }
+        Self {
+            cache: Cache::new(limits.cache_entries),
+            knowledge: Knowledge::new(limits.learned_digests),
+            memo: Memo::new(limits.cache_entries, limits.text_key),
+            limits,
+        }
     }
 
     /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, whatever the
@@ -74,7 +86,7 @@ impl Classifier {
     }
 
     fn by_text_and_catalogue(&self, sql: &[u8], context: &Context<'_>) -> Statement {
-        let found = fingerprint(sql, Rules::from(context));
+        let found = self.memo.fingerprint(sql, Rules::from(context));
         let key = cache_key(&found, sql, context, self.knowledge.generation());
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
             return verdict.into_statement(found.digest);

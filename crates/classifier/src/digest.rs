@@ -47,6 +47,8 @@ pub fn digest_text(sql: &[u8], context: &Context<'_>, limit: usize) -> Vec<u8> {
 
 trait Sink {
     fn write(&mut self, bytes: &[u8]);
+    /// A space, then the bytes.
+    fn write_spaced(&mut self, bytes: &[u8]);
     fn write_upper(&mut self, word: &[u8]);
     fn is_full(&self) -> bool;
 }
@@ -98,7 +100,7 @@ impl Sink for Hashed {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
         if let Some(room) = self.room(bytes.len()) {
-            room.copy_from_slice(bytes);
+            copy(room, bytes);
         } else {
             self.flush();
             self.hasher.get_or_insert_with(Box::default).update(bytes);
@@ -106,9 +108,20 @@ impl Sink for Hashed {
     }
 
     #[inline]
+    fn write_spaced(&mut self, bytes: &[u8]) {
+        if let Some((space, room)) = self.room(bytes.len() + 1).and_then(<[u8]>::split_first_mut) {
+            *space = b' ';
+            copy(room, bytes);
+        } else {
+            self.write(b" ");
+            self.write(bytes);
+        }
+    }
+
+    #[inline]
     fn write_upper(&mut self, word: &[u8]) {
         if let Some(room) = self.room(word.len()) {
-            room.copy_from_slice(word);
+            copy(room, word);
             room.make_ascii_uppercase();
         }
     }
@@ -116,6 +129,29 @@ impl Sink for Hashed {
     fn is_full(&self) -> bool {
         false
     }
+}
+
+/// `to.copy_from_slice(from)` for two slices of the same length, which is a few bytes nearly always: the first and the last bytes, which
+/// may overlap, are cheaper than a copy of a length that the compiler does not know.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    let is_short = from.len() <= 16;
+    let is_done = is_short && (copy_ends::<8>(to, from) || copy_ends::<4>(to, from) || copy_ends::<2>(to, from));
+    if !is_done {
+        to.copy_from_slice(from);
+    }
+}
+
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return false };
+    if let Some(room) = to.first_chunk_mut::<N>() {
+        *room = *first;
+    }
+    if let Some(room) = to.last_chunk_mut::<N>() {
+        *room = *last;
+    }
+    true
 }
 
 struct Limited {
@@ -127,6 +163,11 @@ impl Sink for Limited {
     fn write(&mut self, bytes: &[u8]) {
         let room = self.limit.saturating_sub(self.text.len());
         self.text.extend(bytes.iter().take(room));
+    }
+
+    fn write_spaced(&mut self, bytes: &[u8]) {
+        self.write(b" ");
+        self.write(bytes);
     }
 
     fn write_upper(&mut self, word: &[u8]) {
@@ -221,8 +262,11 @@ impl<'a, S: Sink> Folder<'a, S> {
 
     #[inline]
     fn put(&mut self, text: &[u8], last: Last) {
-        self.space();
-        self.sink.write(text);
+        if matches!(self.last, Last::Nothing | Last::Glue) {
+            self.sink.write(text);
+        } else {
+            self.sink.write_spaced(text);
+        }
         self.last = last;
     }
 

@@ -5,6 +5,8 @@
 
 mod tables;
 
+use std::ops::RangeInclusive;
+
 use crate::{Because, Dialect, Effects, SqlMode};
 
 /// What calling a function means for the statement.
@@ -60,7 +62,9 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "load_file" => Call::Does(Effects::FILE, Because::File),
         "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
         "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION, Because::Sequence),
-        "uuid_short" | "master_pos_wait" => ABOUT_SERVER,
+        // The default of a column may be `NEXT VALUE FOR s`, which asking for it advances.
+        "default" if is_mariadb => Call::Does(SEQUENCE, Because::WritingFunction),
+        "uuid_short" | "master_pos_wait" | "validate_password_strength" => ABOUT_SERVER,
         "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => ABOUT_SERVER,
         "master_gtid_wait" | "binlog_gtid_pos" if is_mariadb => ABOUT_SERVER,
         _ if is_mariadb && lower.starts_with("wsrep_") => ABOUT_SERVER,
@@ -140,6 +144,19 @@ fn needs_no_space(name: &str, dialect: Dialect) -> bool {
 pub(crate) fn needs_no_space_as_written(name: &[u8]) -> bool {
     let mut buffer = [0; LONGEST];
     lower(name, &mut buffer).is_some_and(|lower| needs_no_space(lower, Dialect::MariaDb))
+}
+
+/// How many arguments make a call of this name the server's own geometry constructor. In MariaDB these are words of the grammar, and
+/// with other numbers of arguments they name stored functions. Checked by creating and calling such functions on MariaDB 10.11.18.
+pub(crate) fn constructor_arguments(name: &[u8], dialect: Dialect) -> Option<RangeInclusive<usize>> {
+    const ANY: &[&str] = &["geometrycollection", "linestring", "multilinestring", "multipoint", "multipolygon", "polygon"];
+    if dialect != Dialect::MariaDb {
+        None
+    } else if name.eq_ignore_ascii_case(b"point") {
+        Some(2..=2)
+    } else {
+        ANY.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())).then_some(1..=usize::MAX)
+    }
 }
 
 /// Words that may stand before `(` without calling anything. A keyword that is not quoted never names a stored function in MySQL

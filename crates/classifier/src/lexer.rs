@@ -8,7 +8,7 @@
 
 mod number;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memmem};
 
 use crate::{Charset, Context, Dialect, SqlMode};
 
@@ -119,6 +119,8 @@ pub(crate) struct Lexer<'a> {
 pub(crate) enum Executable {
     #[default]
     None,
+    /// `/*!` that every supported version of this server runs, and that sqlparser takes for code too.
+    Code,
     /// Every supported version of this server runs them.
     Certain,
     /// Whether they run depends on the server's version, or on which server it is.
@@ -138,6 +140,11 @@ impl<'a> Lexer<'a> {
     /// The executable comments since the last call.
     pub(crate) fn take_executable(&mut self) -> Executable {
         std::mem::take(&mut self.executable)
+    }
+
+    /// Whether an executable comment is open: behind the end of the text, one that nothing closes.
+    pub(crate) fn is_in_executable(&self) -> bool {
+        self.in_executable
     }
 
     pub(crate) fn rules(&self) -> Rules {
@@ -186,9 +193,10 @@ impl<'a> Lexer<'a> {
 
     /// MySQL manual 11.7 "Comments"; MariaDB "Comment Syntax" (MySQL's versions from 5.7 on are not run).
     fn certainty(&self, open: Token<'_>) -> Executable {
-        let version = match (open.text, self.rules.dialect) {
+        let (version, certain) = match (open.text, self.rules.dialect) {
             ([b'*', ..], _) => return Executable::None,
-            ([b'/', b'*', b'!', version @ ..], _) | ([b'/', b'*', b'M', b'!', version @ ..], Dialect::MariaDb) => version,
+            ([b'/', b'*', b'!', version @ ..], _) => (version, Executable::Code),
+            ([b'/', b'*', b'M', b'!', version @ ..], Dialect::MariaDb) => (version, Executable::Certain),
             _ => return Executable::Uncertain,
         };
         let number = version.iter().fold(0, |sum: u32, digit| sum * 10 + u32::from(digit.saturating_sub(b'0')));
@@ -199,7 +207,7 @@ impl<'a> Lexer<'a> {
             (6, Dialect::MariaDb) => (100_000..=101_100).contains(&number),
             _ => false,
         };
-        if is_certain { Executable::Certain } else { Executable::Uncertain }
+        if is_certain { certain } else { Executable::Uncertain }
     }
 
     #[inline]
@@ -234,6 +242,8 @@ impl<'a> Lexer<'a> {
             b'"' => self.string(b'"'),
             b'`' => self.quoted(b'`', Kind::Quoted),
             b'@' => self.variable(),
+            // No operator of several bytes begins with these.
+            b'(' | b')' | b',' | b'=' | b'+' => self.single(Kind::Symbol),
             b'?' => self.single(Kind::Placeholder),
             b';' => self.single(Kind::Semicolon),
             b'.' => self.dot(after_word),
@@ -248,8 +258,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// At a byte that is there.
+    #[inline]
     fn single(&mut self, kind: Kind) -> Kind {
-        self.advance(1, kind)
+        self.at += 1;
+        kind
     }
 
     fn advance(&mut self, count: usize, kind: Kind) -> Kind {
@@ -283,19 +296,29 @@ impl<'a> Lexer<'a> {
                     Some(_) => return None,
                 },
                 b'/' if self.byte(1) == Some(b'*') && !self.is_special_comment() => {
-                    let start = self.at;
-                    let Some(length) = memmem::find(self.sql.get(self.at + 2..).unwrap_or_default(), b"*/") else {
-                        self.at = self.sql.len();
-                        return Some(start);
-                    };
-                    self.at += length + 4;
+                    if let Some(bad) = self.block_comment() {
+                        return Some(bad);
+                    }
                 }
                 _ => return None,
             }
         }
     }
 
+    /// At `/*`: to the end of the comment.
+    #[cold]
+    fn block_comment(&mut self) -> Option<usize> {
+        let start = self.at;
+        let Some(length) = memmem::find(self.sql.get(self.at + 2..).unwrap_or_default(), b"*/") else {
+            self.at = self.sql.len();
+            return Some(start);
+        };
+        self.at += length + 4;
+        None
+    }
+
     /// To the end of the line. A NUL ends the servers' comments too, so it makes the comment bad.
+    #[cold]
     fn line_comment(&mut self) -> Option<usize> {
         let start = self.at;
         let rest = self.rest();
@@ -314,6 +337,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[cold]
     fn special_comment(&mut self) -> Kind {
         if self.byte(2) == Some(b'+') {
             return self.hint();
@@ -328,14 +352,14 @@ impl<'a> Lexer<'a> {
         self.advance(digits, Kind::ExecutableOpen)
     }
 
-    /// A hint with quotes or a comment inside may end elsewhere for the server's own hint lexer.
+    /// A hint with a comment inside, or with quotes that are not sure to be closed, may end elsewhere for the server's own hint lexer.
     fn hint(&mut self) -> Kind {
         let rest = self.sql.get(self.at + 3..).unwrap_or_default();
         let Some(length) = memmem::find(rest, b"*/") else {
             return self.advance(usize::MAX - self.at, Kind::Bad);
         };
         let body = rest.get(..length).unwrap_or_default();
-        let is_plain = !body.iter().any(|b| matches!(b, b'\'' | b'"' | b'`' | b'/' | 0));
+        let is_plain = !body.iter().any(|b| matches!(b, b'/' | b'\\' | 0)) && closes_its_quotes(body);
         self.advance(length + 5, if is_plain { Kind::Hint } else { Kind::Bad })
     }
 
@@ -411,6 +435,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[inline(never)]
     fn variable(&mut self) -> Kind {
         self.at += 1;
         match self.byte(0) {
@@ -443,6 +468,13 @@ impl<'a> Lexer<'a> {
         };
         self.advance(length, Kind::Symbol)
     }
+}
+
+/// Quotes of one kind only, in pairs: they are closed wherever they stand, and whether or not the server takes them for quotes here.
+fn closes_its_quotes(body: &[u8]) -> bool {
+    let count = |quote: u8| memchr_iter(quote, body).count();
+    let counts = [count(b'\''), count(b'"'), count(b'`')];
+    counts.iter().all(|count| count % 2 == 0) && counts.iter().filter(|&&count| count > 0).count() <= 1
 }
 
 /// Letters, digits, `_`, `$` and everything from 0x80 up.

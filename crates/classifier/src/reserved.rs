@@ -299,6 +299,9 @@ pub(crate) fn is_reserved(word: &[u8]) -> bool {
     if word.len() < 2 {
         return false;
     }
+    if word.len() <= 16 && !has_reserved_length(word) {
+        return false;
+    }
     let Some(key) = pack(word) else {
         return LONG.iter().any(|long| word.eq_ignore_ascii_case(long.as_bytes()));
     };
@@ -313,12 +316,42 @@ pub(crate) fn is_reserved(word: &[u8]) -> bool {
     }
 }
 
+/// Whether a reserved word of this length begins with this letter: most names are told from all of them by that.
+#[inline]
+fn has_reserved_length(word: &[u8]) -> bool {
+    let lengths = word.first().and_then(|&first| LENGTHS.get(usize::from(first & 31)));
+    lengths.is_some_and(|lengths| lengths >> (word.len() & 31) & 1 == 1)
+}
+
+/// By the low bits of the first letter, which are the same in both cases: a bit for each length.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse")]
+static LENGTHS: [u32; 32] = {
+    let mut lengths = [0; 32];
+    let mut index = 0;
+    while index < SHORT.len() {
+        let word = SHORT[index].as_bytes();
+        lengths[(word[0] & 31) as usize] |= 1 << word.len();
+        index += 1;
+    }
+    lengths
+};
+
 /// Up to 16 bytes as a number, with the bit that makes ASCII letters lower case. Only word bytes come here, so nothing else collides.
+///
+/// Built of the first and the last bytes, which may overlap: cheaper than a copy of a length that the compiler does not know.
 #[inline]
 fn pack(word: &[u8]) -> Option<u128> {
-    let mut bytes = [0; 16];
-    bytes.get_mut(..word.len())?.copy_from_slice(word);
-    Some(u128::from_le_bytes(bytes) | LOWER)
+    let length = word.len();
+    let number = if length > 16 {
+        return None;
+    } else if let (Some(first), Some(last)) = (word.first_chunk::<8>(), word.last_chunk::<8>()) {
+        u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << (8 * (length - 8))
+    } else if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+        u128::from(u32::from_le_bytes(*first)) | u128::from(u32::from_le_bytes(*last)) << (8 * (length - 4))
+    } else {
+        word.iter().rev().fold(0, |number, &byte| number << 8 | u128::from(byte))
+    };
+    Some(number | LOWER)
 }
 
 const LOWER: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;

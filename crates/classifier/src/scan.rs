@@ -9,11 +9,13 @@ mod variables;
 
 pub(crate) use self::variables::{take_system_variable, user_variable_name};
 
+use memchr::memmem;
+
 use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::notes::Notes;
 use crate::reserved::is_reserved;
 use crate::schema::SchemaClass;
-use crate::{Because, Effects, Pin, SessionEffect};
+use crate::{Because, Dialect, Effects, Pin, SessionEffect};
 
 /// What the scan of a statement up to its `;` or end found.
 #[derive(Debug)]
@@ -99,7 +101,8 @@ impl<'a> Scanner<'a, '_> {
             Kind::Symbol => self.symbol(token),
             Kind::ExecutableOpen | Kind::ExecutableClose => self.notes.note(Effects::UNKNOWN, Because::ExecutableComment),
             Kind::Bad => self.notes.note(Effects::UNKNOWN, Because::NotKnown),
-            Kind::Literal | Kind::Placeholder | Kind::Hint | Kind::Semicolon | Kind::End => {}
+            Kind::Hint => self.hint(token),
+            Kind::Literal | Kind::Placeholder | Kind::Semicolon | Kind::End => {}
         }
     }
 
@@ -152,6 +155,8 @@ impl<'a> Scanner<'a, '_> {
                 self.notes.note(Effects::WRITE_DATA, Because::Writes);
             }
             b"sql_calc_found_rows" => self.notes.note(Effects::PRIMARY_SESSION, Because::PreviousStatement),
+            // The end of `CYCLE a, b RESTRICT`, before the next table of `WITH` or its query.
+            b"restrict" if self.rules.dialect == Dialect::MariaDb && is_behind_cycle(self.lexer.peek()) => {}
             b"set" if self.is_behind("character") || self.is_behind("char") => {}
             word if NEVER_IN_A_READ.iter().any(|never| never.as_bytes() == word) => {
                 self.notes.note(Effects::UNKNOWN, Because::NotKnown);
@@ -186,8 +191,21 @@ impl<'a> Scanner<'a, '_> {
     fn into(&mut self) {
         self.has_into = true;
         let target = self.lexer.peek();
-        let effects = if target.is_any(&["outfile", "dumpfile"]) { Effects::FILE } else { Effects::CHANGE_SESSION };
+        let effects = if target.is_any(&["outfile", "dumpfile"]) {
+            Effects::FILE
+        } else {
+            Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION
+        };
         self.notes.note(effects, Because::IntoClause);
+    }
+
+    /// `SET_VAR(name = value)` holds for this statement only, but these make a read ask for the last insert id, or change the grammar.
+    fn hint(&mut self, token: Token<'a>) {
+        const NOT_IN_A_READ: [&[u8]; 3] = [b"sql_auto_is_null", b"sql_mode", b"insert_id"];
+        let body = token.text.to_ascii_lowercase();
+        if NOT_IN_A_READ.iter().any(|name| memmem::find(&body, name).is_some()) {
+            self.notes.note(Effects::UNKNOWN | Effects::PRIMARY_SESSION, Because::NotKnown);
+        }
     }
 
     /// `FOR` is harmless in index hints, `FOR ORDINALITY`, `FOR SYSTEM_TIME` and `SUBSTRING(a FROM b FOR c)`.
@@ -254,6 +272,10 @@ const NEVER_IN_A_READ: &[&str] = &[
 /// trusted if it has no keyword in it that white space would set free.
 fn hides_keyword(word: &[u8]) -> bool {
     word.split(|b| !b.is_ascii()).any(is_reserved)
+}
+
+fn is_behind_cycle(next: Token<'_>) -> bool {
+    next.is_symbol(",") || next.is_symbol("(") || next.is_any(&["select", "values", "with"])
 }
 
 /// Without backticks or double quotes.

@@ -3,6 +3,7 @@
 //! An assignment that means the same on every server is given as an effect that can be repeated; everything else pins the session.
 //! Sources: MySQL manual 15.7.6 "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
 
+mod relative;
 mod value;
 
 use self::value::Value;
@@ -197,6 +198,7 @@ struct Target<'a> {
 
 /// `name = value` with its scope.
 fn named(lexer: &mut Lexer<'_>, target: &Target<'_>, notes: &mut Notes) -> bool {
+    let behind_name = *lexer;
     let value = value::take(lexer, notes);
     let name = target.name.map(|name| unquoted(name.text).to_ascii_lowercase());
     let name = name_of(name.as_deref().unwrap_or_default());
@@ -212,8 +214,22 @@ fn named(lexer: &mut Lexer<'_>, target: &Target<'_>, notes: &mut Notes) -> bool 
         return value.has_more;
     }
     let sql = lexer.sql().get(target.start..value.end).unwrap_or_default();
-    session_variable(&name, sql, &value, notes);
+    let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
+    match is_mode.then(|| relative::mode(behind_name)).flatten() {
+        Some(mode) => relative_mode(sql, mode, notes),
+        None => session_variable(&name, sql, &value, notes),
+    }
     value.has_more
+}
+
+/// Longer assignments that build on the old value are not repeated.
+const RELATIVE_MAX: usize = 1024;
+
+/// `SET sql_mode = CONCAT(@@sql_mode, ..)`: it must not replace what it builds on, so it goes by a name of its own.
+fn relative_mode(sql: &[u8], mode: SqlMode, notes: &mut Notes) {
+    let name = format!("sql_mode: {}", name_of(sql));
+    notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+    notes.push(SessionEffect::SqlMode(mode));
 }
 
 /// `SET [SESSION] name = value`: repeatable or a pin, and what the lexer has to know.

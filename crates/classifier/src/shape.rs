@@ -24,6 +24,7 @@ enum Clause {
     Group,
     Having,
     Window,
+    Qualify,
     Order,
     Limit,
 }
@@ -162,6 +163,8 @@ impl<'a> Walk<'a> {
         match lower.as_slice() {
             b"select" | b"table" | b"values" => self.begin(Clause::Select),
             b"with" if matches!(self.level, Level::Query(Clause::Group | Clause::Limit)) => Some(()),
+            // `MATCH a AGAINST ('x' WITH QUERY EXPANSION)`
+            b"with" if self.level == Level::Expression && self.lexer.peek().is_word("query") => Some(()),
             b"with" => self.begin(Clause::Start),
             b"union" | b"except" | b"intersect" => self.next_arm(),
             b"from" => self.clause(Clause::From),
@@ -171,6 +174,9 @@ impl<'a> Walk<'a> {
             b"window" => self.clause(Clause::Window),
             b"order" if self.lexer.peek().is_word("by") => self.clause(Clause::Order),
             b"limit" => self.clause(Clause::Limit),
+            b"qualify" => self.clause(Clause::Qualify),
+            // `JSON_VALUE(a, '$' RETURNING DATE)`
+            b"returning" if self.level == Level::Expression => Some(()),
             word => {
                 let word = std::str::from_utf8(word).ok()?;
                 READ_WORDS.binary_search(&word).ok()?;
@@ -317,6 +323,7 @@ const READ_WORDS: &[&str] = &[
     "regexp",
     "repeat",
     "replace",
+    "restrict",
     "right",
     "rlike",
     "row",

@@ -31,12 +31,13 @@ const ABOUT_DATA: &[&str] = &[
 /// Behind `SHOW`; leaves the lexer behind the statement.
 pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     let kind = kind(lexer);
+    let is_about_system = schema.is_system() || names_server_schema(*lexer);
     // Expressions in WHERE, names of system schemas and whatever else a read must not have.
     let mut notes = scan::scan(lexer, schema).notes;
     match kind {
         Asked::Data => {
             notes.effects |= Effects::READ_DATA;
-            if schema.is_system() {
+            if is_about_system {
                 notes.note(Effects::THIS_SERVER, Because::SystemSchema);
             }
         }
@@ -45,6 +46,19 @@ pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
         Asked::Server => notes.note(Effects::THIS_SERVER, Because::AboutThisServer),
     }
     notes
+}
+
+/// `SHOW TABLES FROM mysql`, `SHOW COLUMNS IN user IN mysql`.
+fn names_server_schema(mut lexer: Lexer<'_>) -> bool {
+    loop {
+        let token = lexer.next();
+        if token.is_end() {
+            return false;
+        }
+        if token.is_any(&["from", "in"]) && SchemaClass::of_name(scan::unquoted(lexer.peek().text)) == SchemaClass::Server {
+            return true;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +82,8 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
         return Asked::PreviousStatement;
     }
     let is_pair = |one: &str, two: &[&str]| first.is_word(one) && second.is_any(two);
-    if first.is_word("grants") {
-        return grants(lexer);
+    if first.is_word("grants") || (first.is_word("create") && second.is_word("user")) {
+        return accounts(lexer);
     }
     let has_two_words = first.is_word("create")
         || is_pair("table", &["status"])
@@ -94,8 +108,8 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
     Asked::Server
 }
 
-/// `SHOW GRANTS [FOR user [USING role, ..]]`: accounts, not expressions; the `@` in them is no variable.
-fn grants(lexer: &mut Lexer<'_>) -> Asked {
+/// `SHOW GRANTS [FOR user [USING role, ..]]`, `SHOW CREATE USER user`: accounts, not expressions; the `@` in them is no variable.
+fn accounts(lexer: &mut Lexer<'_>) -> Asked {
     while !lexer.peek().is_end() {
         let token = lexer.next();
         let is_account = matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Literal | Kind::UserVariable | Kind::Symbol);

@@ -42,6 +42,14 @@ impl SqlMode {
     }
 }
 
+/// Whether this is the name of one mode that does not matter for the grammar, and no part of another mode's name: where it is cut out
+/// of a list of modes, the others stay what they are.
+pub(crate) fn is_removable(name: &[u8]) -> bool {
+    let Ok(name) = std::str::from_utf8(name) else { return false };
+    let name = name.to_ascii_lowercase();
+    !name.is_empty() && HARMLESS.contains(&name.as_str()) && HARMLESS.iter().filter(|known| known.contains(&name)).count() == 1
+}
+
 fn of_name(name: &[u8]) -> SqlMode {
     let Ok(name) = std::str::from_utf8(name) else { return SqlMode::UNKNOWN };
     match name.to_ascii_lowercase().as_str() {

@@ -250,7 +250,8 @@ pub enum SessionEffect {
     /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server. It ends a
     /// [`Pin::SessionVariable`] of the same name.
     Set {
-        /// The variable's name, lower case, without scope.
+        /// The variable's name, lower case, without scope. An assignment that builds on the old value (`SET sql_mode =
+        /// CONCAT(@@sql_mode, ..)`) has its text as well in the name, because it must be repeated behind the ones before it.
         name: Box<str>,
         /// `name = value` as written.
         sql: Box<[u8]>,

@@ -115,8 +115,9 @@ impl Visitor for Judge<'_> {
 impl Judge<'_> {
     fn is_native(&self, name: &ObjectName) -> bool {
         let [ObjectNamePart::Identifier(Ident { value, quote_style: None, .. })] = name.0.as_slice() else { return false };
-        // `ROW(1, 2)` and `BINARY (a)` arrive as calls.
-        ["row", "binary"].iter().any(|word| value.eq_ignore_ascii_case(word))
+        // `ROW(1, 2)`, `BINARY (a)` and MySQL's `GROUP BY ROLLUP (a)` arrive as calls; the scan has looked at their places.
+        ["row", "binary", "rollup"].iter().any(|word| value.eq_ignore_ascii_case(word))
+            || functions::constructor_arguments(value.as_bytes(), self.rules.dialect).is_some()
             || functions::call(value.as_bytes(), false, self.rules.dialect, self.rules.sql_mode) == Call::Computes
     }
 

@@ -211,6 +211,20 @@ proptest! {
         }
     }
 
+    /// Texts of this size are also remembered by their bytes, and what they are depends on the context.
+    #[test]
+    fn the_memory_of_long_texts_changes_no_verdict(
+        sql in prop_oneof![soup(), disturbed_read()],
+        contexts in prop::collection::vec(contexts(), 1..5),
+    ) {
+        let sql = format!("{sql}{}", " ".repeat(300));
+        let shared = Classifier::new(Limits::default());
+        for context in contexts.iter().chain(&contexts) {
+            let fresh = Classifier::new(Limits::default()).classify(sql.as_bytes(), context);
+            prop_assert_eq!(&shared.classify(sql.as_bytes(), context), &fresh, "{}", sql);
+        }
+    }
+
     #[test]
     fn a_dangerous_word_anywhere_outside_of_quotes_is_no_read(sql in disturbed_read()) {
         let context = Context { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };

@@ -1,5 +1,6 @@
 //! `pointsman run`: the parts put together, and taken apart again.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,7 +102,10 @@ fn monitor_settings(config: &Config) -> monitor::Settings {
 }
 
 fn classifier(config: &Config) -> Classifier {
-    Classifier::new(classifier::Limits { cache_entries: config.digest_cache, ..classifier::Limits::default() })
+    // Each of these is keyed by the operating system's randomness.
+    let lot = || u128::from(RandomState::new().hash_one(0));
+    let text_key = lot() << 64 | lot();
+    Classifier::new(classifier::Limits { cache_entries: config.digest_cache, text_key, ..classifier::Limits::default() })
 }
 
 fn frontend(config: Config, options: &RunOptions, servers: topology::Published, classifier: Arc<Classifier>) -> Frontend {

@@ -41,6 +41,11 @@ impl<'a> Surroundings<'a> {
 pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Notes) {
     let (verb, mut notes) = dispatch(lexer, surroundings, true);
     let executable = lexer.take_executable();
+    let is_query = matches!(verb, Verb::Select | Verb::With | Verb::Values | Verb::Table);
+    if executable == Executable::Code && is_query && notes.has_only_data() && !lexer.is_in_executable() {
+        // `SELECT /*!40001 SQL_NO_CACHE */ ..`: it was read with the comment as a part of it.
+        return (verb, notes);
+    }
     if executable != Executable::None {
         notes.note(Effects::UNKNOWN, Because::ExecutableComment);
         if notes.because == Some(Because::SessionStatement) {

@@ -385,7 +385,6 @@ pub(super) const MYSQL: &[&str] = &[
     "statement_digest",
     "statement_digest_text",
     "uuid_to_bin",
-    "validate_password_strength",
 ];
 
 /// Native in MariaDB only.

@@ -88,7 +88,9 @@ fn comments_that_may_be_code_are_tokens() {
         &[(Word, "a"), (Kind::ExecutableOpen, "/*!50001"), (Word, "b"), (Kind::ExecutableClose, "*/"), (Word, "c")],
     );
     check("/*M!100100 b*/", &[(Kind::ExecutableOpen, "/*M!100100"), (Word, "b"), (Kind::ExecutableClose, "*/")]);
-    check("/*+ a */ /*+ 'b' */", &[(Kind::Hint, "/*+ a */"), (Bad, "/*+ 'b' */")]);
+    check("/*+ a */ /*+ 'b */", &[(Kind::Hint, "/*+ a */"), (Bad, "/*+ 'b */")]);
+    check("/*+ A(b='c') */ /*+ '`' ` */", &[(Kind::Hint, "/*+ A(b='c') */"), (Bad, "/*+ '`' ` */")]);
+    check("/*+ '\\'' */", &[(Bad, "/*+ '\\'' */")]);
     check("a*/b", &[(Word, "a"), (Symbol, "*"), (Symbol, "/"), (Word, "b")]);
 }
 

@@ -17,6 +17,9 @@ impl<'a> Scanner<'a, '_> {
             Kind::Word if self.is_structure(name, before) => {}
             Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
             Kind::Word if !is_behind_dot && name.is_word("json_table") && self.has_columns() => {}
+            Kind::Word if !is_behind_dot && self.is_constructor(name) => {}
+            // ODBC's `{oj (..`: whatever stands behind a brace is no call.
+            Kind::Word if before.is_some_and(|t| t.is_symbol("{")) => {}
             Kind::Word if !is_behind_dot => self.call(name, token.gap),
             Kind::Word | Kind::Quoted => self.notes.call(unquoted(name.text), is_behind_dot),
             _ => {}
@@ -39,6 +42,12 @@ impl<'a> Scanner<'a, '_> {
             was_literal = token.kind == Kind::Literal;
         }
         false
+    }
+
+    /// `POINT(1, 2)` and its like in MariaDB, by the number of arguments.
+    fn is_constructor(&self, name: Token<'_>) -> bool {
+        let arguments = functions::constructor_arguments(name.text, self.rules.dialect);
+        arguments.is_some_and(|expected| count_arguments(*self.lexer).is_some_and(|count| expected.contains(&count)))
     }
 
     /// A keyword of MySQL, or one of MariaDB in a place where no call can stand.
@@ -117,6 +126,32 @@ impl<'a> Scanner<'a, '_> {
         let is_plain = inner.is_ascii() && !inner.iter().any(|b| matches!(b, b'\'' | b'"' | b'\\'));
         (literal.kind == Kind::Literal && is_whole && is_plain).then(|| name_of(&inner.to_ascii_lowercase()))
     }
+}
+
+/// Behind `(`: the number of arguments up to its `)`, or, of a long list, of those that are in sight. None where less than three are.
+fn count_arguments(mut lexer: Lexer<'_>) -> Option<usize> {
+    const LOOKAHEAD: usize = 200;
+    const ENOUGH: usize = 3;
+    if lexer.peek().is_symbol(")") {
+        return Some(0);
+    }
+    let mut count = 1;
+    let mut depth = 0_usize;
+    for _ in 0..LOOKAHEAD {
+        let token = lexer.next();
+        match token.kind {
+            Kind::Symbol if token.text == b"(" => depth += 1,
+            Kind::Symbol if token.text == b")" && depth == 0 => return Some(count),
+            Kind::Symbol if token.text == b")" => depth -= 1,
+            Kind::Symbol if token.text == b"," && depth == 0 => count += 1,
+            Kind::End | Kind::Semicolon => return None,
+            _ => {}
+        }
+        if count == ENOUGH {
+            return Some(count);
+        }
+    }
+    None
 }
 
 /// Behind `(`: the position behind `name, name )`.

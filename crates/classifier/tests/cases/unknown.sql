@@ -1,4 +1,4 @@
---# What is not known, executable comments, batches.
+--# What is not known may do anything, to the data and to the session.
 --@ schema test
 WHATEVER 1
 --> primary not_known | pin connection
@@ -6,23 +6,54 @@ WHATEVER 1
 --> primary not_known | pin connection
 'abc'
 --> primary not_known | pin connection
+`SELECT` 1
+--> primary not_known | pin connection
+SELECTED 1
+--> primary not_known | pin connection
+@a
+--> primary not_known | pin connection
+?
+--> primary not_known | pin connection
 (DELETE FROM t)
 --> primary not_known | pin connection
-/*!40101 SET NAMES utf8 */
---> primary executable_comment | charset AsciiSafe:NAMES utf8
-/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */
---> primary assigns_user_variable | pin @old_sql_mode, set sql_mode:SQL_MODE='NO_AUTO_VALUE_ON_ZERO', sql_mode SqlMode(0x0)
-/*!99999 SET autocommit = 0 */
---> primary executable_comment | set autocommit:autocommit = 0, autocommit off, pin connection
-/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`b`*/ /*!50003 TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET NEW.a = 1 */
---> primary writes | end
-/*!40000 ALTER TABLE `t` DISABLE KEYS */
---> primary writes | end
-USE db2; CREATE TEMPORARY TABLE t1 (a INT)
---> primary session_statement | use db2, pin temporary table db2.t1
-SET sql_mode = 'ANSI_QUOTES'; SELECT "f"(1)
---> primary session_statement | set sql_mode:sql_mode = 'ANSI_QUOTES', sql_mode SqlMode(ANSI_QUOTES)
-BEGIN; UPDATE t SET a = 1; COMMIT
---> primary transaction_control | begin, end
-INSERT INTO t VALUES (1); SELECT LAST_INSERT_ID()
---> primary writes
+(UPDATE t SET a = 1)
+--> primary not_known | pin connection
+((INSERT INTO t VALUES (1)))
+--> primary not_known | pin connection
+(SHOW TABLES)
+--> primary not_known | pin connection
+MERGE INTO t USING u ON a = b WHEN MATCHED THEN DELETE
+--> primary not_known | pin connection
+FROM t SELECT a
+--> primary not_known | pin connection
+DECLARE a INT
+--> primary not_known | pin connection
+IF 1 THEN SELECT 1; END IF
+--> primary not_known | pin connection
+WHILE 1 DO SELECT 1; END WHILE
+--> primary not_known | pin connection
+OPEN c
+--> primary not_known | pin connection
+SELECT 1 SELECT 2
+--> primary not_parsed
+SELECT (1
+--> primary not_parsed
+SELECT 1)
+--> primary not_parsed
+SELECT a FROM t WHERE
+--> replica plain_read
+SELECT `a
+--> primary not_known
+SELECT 'a
+--> primary not_known
+SELECT "a
+--> primary not_known
+SELECT $$ a $$
+--> mysql: primary not_known
+--> mariadb: replica only_computes
+SELECT 1:2
+--> primary not_parsed
+SELECT a :: int
+--> replica only_computes
+SELECT a[1]
+--> replica only_computes
