@@ -61,10 +61,11 @@ impl<'a> Scanner<'a, '_> {
     /// table. A call can stand in none of these places.
     fn is_column_list(&self, before: Option<Token<'_>>) -> bool {
         match before {
-            Some(token) if token.is_word("as") => true,
-            Some(token) if token.is_symbol(")") => name_list_end(*self.lexer).is_some(),
+            Some(token) if token.is_word("as") => list_end(*self.lexer, is_name_or_number).is_some(),
+            Some(token) if token.is_symbol(")") => list_end(*self.lexer, Token::is_name).is_some(),
             Some(token) if token.is_symbol(".") => false,
-            _ => name_list_end(*self.lexer).is_some_and(|mut behind| behind.next().is_word("as") && behind.next().is_symbol("(")),
+            _ => list_end(*self.lexer, Token::is_name)
+                .is_some_and(|mut behind| behind.next().is_word("as") && behind.next().is_symbol("(")),
         }
     }
 
@@ -154,10 +155,15 @@ fn count_arguments(mut lexer: Lexer<'_>) -> Option<usize> {
     None
 }
 
-/// Behind `(`: the position behind `name, name )`.
-fn name_list_end(mut lexer: Lexer<'_>) -> Option<Lexer<'_>> {
+/// What stands in the parentheses of an alias or of a type.
+fn is_name_or_number(token: &Token<'_>) -> bool {
+    token.is_name() || (token.kind == Kind::Literal && token.text.first().is_some_and(u8::is_ascii_digit))
+}
+
+/// Behind `(`: the position behind `item, item )`.
+fn list_end<'a>(mut lexer: Lexer<'a>, is_item: impl Fn(&Token<'a>) -> bool) -> Option<Lexer<'a>> {
     loop {
-        if !lexer.next().is_name() {
+        if !is_item(&lexer.next()) {
             return None;
         }
         let separator = lexer.next();

@@ -244,3 +244,14 @@ SELECT s.currval FROM t
 --> primary unknown_sql_mode
 SELECT s.nextval FROM DUAL
 --> primary unknown_sql_mode
+--@ sql_mode
+--# Behind AS stands a type or an alias with names, and nothing else.
+SELECT CAST(a AS CHAR(10)), CAST(b AS DECIMAL(10, 2)), COLUMN_GET(c, 'x' AS DATETIME(6)) FROM t
+--> mysql: primary unknown_function
+--> mariadb: replica plain_read
+SELECT * FROM (SELECT 1, 2) AS d (x, `y`)
+--> replica plain_read
+SELECT a AS GET_LOCK('l', 1) FROM t
+--> primary lock_function | pin lock 'l'
+SELECT CAST(a AS f(g(1))) FROM t
+--> primary unknown_function
