@@ -106,10 +106,15 @@ fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     notes
 }
 
-/// Behind `DO`: expressions, as in a select list without tables.
+/// Behind `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as InnoDB reads without locks for a
+/// `SELECT` only, and so does one in a stored function.
 pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     let beginning = *lexer;
     let mut notes = scan::scan(lexer, schema).notes;
+    if notes.effects.contains(Effects::READ_DATA) {
+        notes.note(Effects::LOCK, Because::LockingClause);
+    }
+    notes.resolve_calls(|_| false);
     if notes.has_only_data() && !shape::is_expression_list(beginning) {
         notes.note(Effects::UNKNOWN, Because::NotParsed);
     }

@@ -23,7 +23,6 @@ const ABOUT_DATA: &[&str] = &[
     "column_privileges",
     "columns",
     "columns_extensions",
-    "events",
     "geometry_columns",
     "json_duality_view_columns",
     "json_duality_view_links",

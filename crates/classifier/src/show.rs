@@ -4,19 +4,19 @@
 
 use crate::lexer::{Kind, Lexer, Token};
 use crate::notes::Notes;
+use crate::read::is_query_word;
 use crate::scan;
 use crate::schema::SchemaClass;
 use crate::variables::{Reading, Scope, reading};
 use crate::{Because, Effects};
 
-/// About definitions: first word behind `SHOW [FULL | EXTENDED]`.
+/// About definitions: first word behind `SHOW [FULL | EXTENDED]`. Not `EVENTS`: a replica says of each that it is disabled there.
 const ABOUT_DATA: &[&str] = &[
     "charset",
     "collation",
     "columns",
     "create",
     "databases",
-    "events",
     "fields",
     "grants",
     "index",
@@ -32,6 +32,7 @@ const ABOUT_DATA: &[&str] = &[
 pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     let kind = kind(lexer);
     let is_about_system = schema.is_system() || names_server_schema(*lexer);
+    let has_query = has_query(*lexer);
     // Expressions in WHERE, names of system schemas and whatever else a read must not have.
     let mut notes = scan::scan(lexer, schema).notes;
     match kind {
@@ -45,7 +46,27 @@ pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
         Asked::SessionValue => {}
         Asked::Server => notes.note(Effects::THIS_SERVER, Because::AboutThisServer),
     }
+    if has_query {
+        notes.note(Effects::LOCK, Because::LockingClause);
+    }
+    notes.resolve_calls(|_| false);
     notes
+}
+
+/// `SHOW .. WHERE EXISTS (SELECT ..)`: outside of a `SELECT`, InnoDB reads with shared locks, which last as long as the transaction.
+/// So does a query in a stored function.
+fn has_query(mut lexer: Lexer<'_>) -> bool {
+    let mut is_behind_dot = false;
+    loop {
+        let token = lexer.next();
+        if token.is_end() {
+            return false;
+        }
+        if is_query_word(token) && !is_behind_dot {
+            return true;
+        }
+        is_behind_dot = token.is_symbol(".");
+    }
 }
 
 /// `SHOW TABLES FROM mysql`, `SHOW COLUMNS IN user IN mysql`.
@@ -82,8 +103,13 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
         return Asked::PreviousStatement;
     }
     let is_pair = |one: &str, two: &[&str]| first.is_word(one) && second.is_any(two);
-    if first.is_word("grants") || (first.is_word("create") && second.is_word("user")) {
+    if first.is_word("grants") {
         return accounts(lexer);
+    }
+    if first.is_word("create") && second.is_word("user") {
+        // In a transaction it keeps the account's row locked, on MySQL.
+        accounts(lexer);
+        return Asked::Server;
     }
     let has_two_words = first.is_word("create")
         || is_pair("table", &["status"])

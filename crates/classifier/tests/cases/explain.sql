@@ -122,7 +122,7 @@ DO SLEEP(1)
 DO 1, 2 + 3, CONCAT('a', 'b')
 --> replica only_computes
 DO (SELECT COUNT(*) FROM t)
---> replica plain_read
+--> primary locking_clause
 DO f()
 --> primary unknown_function
 DO LAST_INSERT_ID(5)

@@ -16,7 +16,7 @@ SELECT * FROM information_schema.VIEWS
 SELECT * FROM information_schema.TRIGGERS
 --> replica plain_read
 SELECT * FROM information_schema.EVENTS
---> replica plain_read
+--> primary system_schema
 SELECT * FROM information_schema.SCHEMATA
 --> replica plain_read
 SELECT * FROM information_schema.PARTITIONS

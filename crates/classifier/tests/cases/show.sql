@@ -45,11 +45,11 @@ SHOW CREATE PACKAGE p
 SHOW CREATE PACKAGE BODY p
 --> replica plain_read
 SHOW CREATE USER u@localhost
---> replica plain_read
+--> primary about_this_server
 SHOW CREATE USER 'u'@'%'
---> replica plain_read
+--> primary about_this_server
 SHOW CREATE USER CURRENT_USER()
---> replica plain_read
+--> primary about_this_server
 SHOW DATABASES
 --> replica plain_read
 SHOW SCHEMAS LIKE 'a%'
@@ -63,7 +63,11 @@ SHOW TRIGGERS
 SHOW FULL TRIGGERS FROM db
 --> replica plain_read
 SHOW EVENTS
---> replica plain_read
+--> primary about_this_server
+SHOW TABLES WHERE EXISTS (SELECT * FROM t)
+--> primary locking_clause
+SHOW COLUMNS FROM t WHERE Field IN (TABLE u)
+--> primary locking_clause
 SHOW PROCEDURE STATUS
 --> replica plain_read
 SHOW FUNCTION STATUS LIKE 'f%'
