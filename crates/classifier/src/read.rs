@@ -106,7 +106,7 @@ fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     notes
 }
 
-/// Behind `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as InnoDB reads without locks for a
+/// Behind `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as `InnoDB` reads without locks for a
 /// `SELECT` only, and so does one in a stored function.
 pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     let beginning = *lexer;

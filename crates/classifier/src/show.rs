@@ -53,7 +53,7 @@ pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     notes
 }
 
-/// `SHOW .. WHERE EXISTS (SELECT ..)`: outside of a `SELECT`, InnoDB reads with shared locks, which last as long as the transaction.
+/// `SHOW .. WHERE EXISTS (SELECT ..)`: outside of a `SELECT`, `InnoDB` reads with shared locks, which last as long as the transaction.
 /// So does a query in a stored function.
 fn has_query(mut lexer: Lexer<'_>) -> bool {
     let mut is_behind_dot = false;

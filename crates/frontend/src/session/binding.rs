@@ -105,7 +105,9 @@ impl Binding {
                 SessionEffect::Begin { read_only } => {
                     self.transaction = Some(OpenTransaction { server, read_only: *read_only });
                 }
-                SessionEffect::End | SessionEffect::Use(_) | SessionEffect::Set { .. } => {}
+                // It has a value again that every connection can be given.
+                SessionEffect::Set { name, .. } => self.unpin(&Pin::SessionVariable(name.clone())),
+                SessionEffect::End | SessionEffect::Use(_) => {}
             }
         }
     }
@@ -151,7 +153,9 @@ impl Binding {
     }
 
     fn add(&mut self, pin: Pin) {
-        if self.items.contains(&pin) {
+        // A named lock that is taken twice has to be released twice (MySQL manual 14.14 "Locking Functions").
+        let is_counted = matches!(pin, Pin::NamedLock(_));
+        if self.items.contains(&pin) && !is_counted {
             return;
         }
         let pin = if self.items.len() < ITEMS { pin } else { Pin::Connection };
@@ -163,6 +167,11 @@ impl Binding {
     fn unpin(&mut self, pin: &Pin) {
         match pin {
             Pin::NamedLock(name) if name.is_empty() => self.items.retain(|item| !matches!(item, Pin::NamedLock(_))),
+            Pin::NamedLock(_) => {
+                if let Some(place) = self.items.iter().position(|item| item == pin) {
+                    self.items.remove(place);
+                }
+            }
             pin => self.items.retain(|item| item != pin),
         }
     }
