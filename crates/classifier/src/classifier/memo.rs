@@ -1,9 +1,12 @@
-//! Fingerprints by the exact bytes of a text, bounded.
+//! Fingerprints by the outline of a text, bounded.
 //!
-//! Applications that bind parameters send the same bytes again and again, and hashing bytes is many times as fast as cutting them into
-//! tokens. Only for texts of which cutting takes longer than a lookup that finds nothing. Texts have literals in them, which strangers may
-//! choose; so the hash has a secret key (`SipHash`), unlike the digest, in which literals do not count.
+//! Applications send the same text again and again, with other literals at most, and hashing bytes is many times as fast as cutting them
+//! into tokens. Only for texts of which cutting takes longer than a lookup that finds nothing. Texts and outlines have words in them that
+//! strangers may choose; so the hash has a secret key (`SipHash`), unlike the digest, in which literals do not count.
 
+mod outline;
+
+use std::cell::RefCell;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::ops::RangeInclusive;
 
@@ -18,11 +21,12 @@ use crate::lexer::{Kind, Rules, Token};
 /// Sizes of the texts that are remembered. Longer ones are mostly literals, which do not come again.
 const SIZES: RangeInclusive<usize> = 256..=65_536;
 
-/// The bytes, and all else on which their fingerprint depends.
+/// The text, and all else on which its fingerprint depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
     text: u128,
     length: usize,
+    is_outline: bool,
     rules: Rules,
 }
 
@@ -69,13 +73,27 @@ impl Memo {
         if !SIZES.contains(&sql.len()) {
             return fingerprint(sql, rules);
         }
-        let key = Key { text: self.hash(sql), length: sql.len(), rules };
+        let key = self.key(sql, rules);
         if let Some(known) = self.known.get(&key) {
             return known.of(sql);
         }
         let found = fingerprint(sql, rules);
-        self.known.insert(key, Known::from(&found));
+        // Up to its first word a text is its own outline; a literal there would be another one the next time.
+        if found.first.kind != Kind::Literal {
+            self.known.insert(key, Known::from(&found));
+        }
         found
+    }
+
+    fn key(&self, sql: &[u8], rules: Rules) -> Key {
+        thread_local! {
+            static OUTLINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        OUTLINE.with_borrow_mut(|outline| {
+            let is_outline = outline::draw(sql, rules, outline);
+            let text = if is_outline { outline } else { sql };
+            Key { text: self.hash(text), length: text.len(), is_outline, rules }
+        })
     }
 
     fn hash(&self, sql: &[u8]) -> u128 {
