@@ -10,6 +10,7 @@ mod body;
 use std::collections::{HashMap, HashSet};
 
 use crate::classifier::examine;
+use crate::functions;
 use crate::lexer::{Kind, Lexer, Rules};
 use crate::notes::StoredCall;
 use crate::scan::unquoted;
@@ -46,6 +47,13 @@ pub enum Definition {
 }
 
 impl Definition {
+    fn function_name(&self) -> Option<&str> {
+        match self {
+            Self::Function { name, .. } | Self::Loadable { name } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the server does not show what it does.
     pub fn is_hidden(&self) -> bool {
         matches!(self, Self::Function { body: None, .. } | Self::View { query: None, .. } | Self::HiddenLoadables)
@@ -57,6 +65,8 @@ impl Definition {
 pub struct Catalogue {
     /// Functions that do nothing but read, in lower case.
     reads: HashSet<Box<[u8]>>,
+    /// All functions, in lower case.
+    functions: HashSet<Box<[u8]>>,
     /// Views that may do more, in lower case.
     doubtful_views: HashSet<Box<[u8]>>,
     /// No name of a function is sure to mean what it seems to mean: a loadable function may have it, of which the server does not tell, or
@@ -73,7 +83,8 @@ const ROUNDS_MAX: usize = 32;
 impl Catalogue {
     /// Judges all definitions of a server. Takes time in proportion to their length and to the depth in which they use each other.
     pub fn new(dialect: Dialect, definitions: &[Definition]) -> Self {
-        let mut catalogue = Self::default();
+        let functions = definitions.iter().filter_map(Definition::function_name).map(lower).collect();
+        let mut catalogue = Self { functions, ..Self::default() };
         let mut open = Open::default();
         for definition in definitions {
             catalogue.distrust(definition, &mut open);
@@ -109,9 +120,11 @@ impl Catalogue {
     }
 
     /// Whether calling this function only reads.
-    pub(crate) fn is_reading_call(&self, call: &StoredCall) -> bool {
+    pub(crate) fn is_reading_call(&self, call: &StoredCall, dialect: Dialect) -> bool {
         let is_ambiguous = self.has_ambiguous_names || (call.is_qualified && self.has_package);
-        !is_ambiguous && self.reads.contains(&*call.name)
+        let is_nobodys = !call.is_qualified && !self.functions.contains(&*call.name);
+        let is_native = is_nobodys && functions::is_native_somewhere(&call.name, dialect);
+        !is_ambiguous && (is_native || self.reads.contains(&*call.name))
     }
 
     /// Whether a name in the statement may be that of a view that does more than read.

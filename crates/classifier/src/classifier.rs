@@ -118,7 +118,7 @@ impl Classifier {
 pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &Limits, catalogue: &Catalogue) -> (Verb, Notes) {
     let rules = Rules::from(context);
     let (verb, mut notes) = parts(sql, context, limits);
-    notes.resolve_calls(|call| catalogue.is_reading_call(call));
+    notes.resolve_calls(|call| catalogue.is_reading_call(call, context.dialect));
     if notes.effects == Effects::READ_DATA && catalogue.has_doubtful_view(sql, rules) {
         notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::DoubtfulView);
     }

@@ -80,6 +80,36 @@ fn is_native(lower: &str, dialect: Dialect) -> bool {
     tables::COMMON.binary_search(&lower).is_ok() || own.binary_search(&lower).is_ok()
 }
 
+/// Whether this name, in lower case, is a native function that only computes in some supported version of the servers. In the others it
+/// may be that of somebody's stored function: unless there is one, calling it computes or fails.
+///
+/// Sources: MySQL manual chapter 14 (`MD5` and `SHA` left the server for a component with 9.6, vectors came with 9.0); MariaDB "Built-in
+/// Functions" (11.1 to 11.8).
+pub(crate) fn is_native_somewhere(lower: &[u8], dialect: Dialect) -> bool {
+    const MYSQL: &[&str] = &["md5", "sha", "sha1", "string_to_vector", "vector_dim", "vector_to_string"];
+    const MARIADB: &[&str] = &[
+        "format_pico_time",
+        "json_array_intersect",
+        "json_key_value",
+        "json_object_filter_keys",
+        "json_object_to_array",
+        "json_schema_valid",
+        "kdf",
+        "uuid_v4",
+        "uuid_v7",
+        "vec_distance",
+        "vec_distance_cosine",
+        "vec_distance_euclidean",
+        "vec_fromtext",
+        "vec_totext",
+    ];
+    let names = match dialect {
+        Dialect::MySql => MYSQL,
+        Dialect::MariaDb => MARIADB,
+    };
+    names.iter().any(|name| name.as_bytes() == lower)
+}
+
 /// Without `IGNORE_SPACE`, white space behind these names makes them the name of a stored function.
 ///
 /// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB manual on `sql_mode`, `IGNORE_SPACE`. Checked like the

@@ -188,3 +188,16 @@ fn a_statement_that_a_replica_refused_is_a_write_from_then_on() {
     assert_eq!(track(&classifier, "select  f(42)"), (Track::Primary, Because::LearnedWrite));
     assert_eq!(track(&classifier, "SELECT f(1) + 1").0, Track::Replica);
 }
+
+#[test]
+fn what_is_native_in_some_versions_is_a_read_unless_somebody_has_defined_it() {
+    assert_eq!(track(&classifier(&[]), "SELECT MD5(a), sha1(b) FROM t").0, Track::Replica);
+    assert_eq!(track(&classifier(&[]), "SELECT shop.MD5(a) FROM t").0, Track::Primary);
+    let stored = [function("Md5", "BEGIN DELETE FROM t; RETURN 1; END")];
+    assert_eq!(track(&classifier(&stored), "SELECT MD5(a) FROM t").0, Track::Primary);
+    let through = [function("f", "RETURN MD5(1)"), function("md5", "BEGIN DELETE FROM t; RETURN 1; END")];
+    assert_eq!(track(&classifier(&through), "SELECT f(1) FROM t").0, Track::Primary);
+    let loadable = [Definition::Loadable { name: "sha1".into() }];
+    assert_eq!(track(&classifier(&loadable), "SELECT SHA1(a) FROM t").0, Track::Primary);
+    assert_eq!(track(&classifier(&[Definition::HiddenLoadables]), "SELECT SHA1(a) FROM t").0, Track::Primary);
+}

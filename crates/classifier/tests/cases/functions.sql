@@ -66,8 +66,15 @@ SELECT BENCHMARK(10, f(1))
 
 --# Functions of one server, or of some versions only.
 SELECT MD5(a) FROM t
+--> replica plain_read
+SELECT STRING_TO_VECTOR('[1,2]')
+--> mysql: replica plain_read
+--> mariadb: primary unknown_function
+SELECT VEC_DISTANCE_EUCLIDEAN(a, b) FROM t
 --> mysql: primary unknown_function
 --> mariadb: replica plain_read
+SELECT shop.MD5(a) FROM t
+--> primary unknown_function
 SELECT SHA2(a, 256) FROM t
 --> replica plain_read
 SELECT ANY_VALUE(a), BIN_TO_UUID(b), REGEXP_LIKE(a, 'x') FROM t
@@ -101,7 +108,7 @@ SELECT a, lateral(1) FROM t
 SELECT VALIDATE_PASSWORD_STRENGTH('x')
 --> primary about_this_server
 SELECT SLEEP(1), BENCHMARK(1000, MD5('a'))
---> mysql: primary unknown_function
+--> mysql: replica plain_read
 --> mariadb: replica only_computes
 
 --# The default of a column in MariaDB may be the next value of a sequence.

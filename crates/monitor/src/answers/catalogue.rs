@@ -16,7 +16,11 @@ pub(crate) const CATALOGUE_QUERIES: [(&str, Read); 2] = [(ROUTINES, routine), (V
 /// Asks for the loadable functions, which needs a privilege on a table.
 pub(crate) fn loadable_query(engine: Engine) -> &'static str {
     match engine {
-        Engine::MySql => "SELECT UDF_NAME AS name FROM performance_schema.user_defined_functions",
+        // Those of component_classic_hashing were native before they moved there.
+        Engine::MySql => {
+            "SELECT UDF_NAME AS name FROM performance_schema.user_defined_functions \
+             WHERE UDF_LIBRARY IS NOT NULL OR UDF_NAME NOT IN ('md5', 'sha', 'sha1')"
+        }
         Engine::MariaDb => "SELECT name AS name FROM mysql.func",
     }
 }
