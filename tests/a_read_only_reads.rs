@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use classifier::{Classifier, Limits, Track};
 use e2e::differential::case_files::{self, Case};
-use e2e::differential::{Finding, Report, check};
+use e2e::differential::{Failure, Finding, Report, check};
 use e2e::{Cluster, Engine};
 
 e2e::suite! {
@@ -183,7 +183,10 @@ fn judge(engine: Engine, what: &str, report: &Report<'_>) {
         finding.answer.failure().is_some_and(|failure| errors.iter().any(|(code, _)| *code == failure.code))
     };
     let all = report.findings.len();
-    let not_understood = report.findings.iter().filter(|finding| has(finding, NOT_UNDERSTOOD)).count();
+    let is_not_understood = |finding: &Finding<'_>| {
+        has(finding, NOT_UNDERSTOOD) || finding.answer.failure().is_some_and(Failure::is_of_other_versions)
+    };
+    let not_understood = report.findings.iter().filter(|finding| is_not_understood(finding)).count();
     let ran = report.findings.iter().filter(|finding| finding.answer.failure().is_none()).count();
     println!(
         "{}: of {all} {what}, {ran} ran, {not_understood} were not understood and {} failed otherwise; \
@@ -203,7 +206,7 @@ fn judge(engine: Engine, what: &str, report: &Report<'_>) {
             println!("  {}: other rows on the replica: {}", case.place, case.sql);
         }
         let mut complaints = seen.clone();
-        if answer.failure().is_some() && !has(finding, NOT_UNDERSTOOD) && !has(finding, ACCEPTED) {
+        if answer.failure().is_some() && !is_not_understood(finding) && !has(finding, ACCEPTED) {
             complaints.push(answer.to_string());
         }
         if !complaints.is_empty() {

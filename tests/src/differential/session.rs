@@ -50,6 +50,14 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// The server has no such function (`ER_SP_DOES_NOT_EXIST`), but other versions have it, and nobody may have one of that name.
+    pub fn is_of_other_versions(&self) -> bool {
+        let called = self.message.split(' ').find_map(|word| word.split_once('.')).map(|(_, name)| name);
+        self.code == 1305 && called.is_some_and(super::missing::is_native_somewhere)
+    }
+}
+
 impl Answer {
     /// The error, if it is one.
     pub fn failure(&self) -> Option<&Failure> {
