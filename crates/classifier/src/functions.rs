@@ -86,7 +86,8 @@ fn is_native(lower: &str, dialect: Dialect) -> bool {
 /// Sources: MySQL manual chapter 14 (`MD5` and `SHA` left the server for a component with 9.6, vectors came with 9.0); MariaDB "Built-in
 /// Functions" (11.1 to 11.8).
 pub(crate) fn is_native_somewhere(lower: &[u8], dialect: Dialect) -> bool {
-    const MYSQL: &[&str] = &["md5", "sha", "sha1", "string_to_vector", "vector_dim", "vector_to_string"];
+    const MYSQL: &[&str] =
+        &["etag", "from_vector", "md5", "sha", "sha1", "string_to_vector", "to_vector", "vector_dim", "vector_to_string"];
     const MARIADB: &[&str] = &[
         "format_pico_time",
         "json_array_intersect",

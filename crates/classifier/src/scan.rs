@@ -174,6 +174,11 @@ impl<'a> Scanner<'a, '_> {
         if !class.may_read(unquoted(token.text)) {
             self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
         }
+        // `s.nextval`, in MariaDB's Oracle mode: a column of that name is rarer than a mode of which nobody has told.
+        let is_sequence = ["nextval", "currval"].iter().any(|name| unquoted(token.text).eq_ignore_ascii_case(name.as_bytes()));
+        if is_sequence && self.rules.dialect == Dialect::MariaDb {
+            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION, Because::Sequence);
+        }
     }
 
     fn symbol(&mut self, token: Token<'a>) {

@@ -153,7 +153,8 @@ fn missing_partitions(tokens: &[Token], mentions: &[Mention]) -> Option<String> 
 /// Functions that other versions of the servers have. Without the catalogue, which would tell of somebody's own of that name, the
 /// classifier takes them for reads; so nobody may have one here, and a call of one proves nothing.
 pub(super) fn is_native_somewhere(name: &str) -> bool {
-    const NAMES: &[&str] = &["md5", "sha", "sha1", "string_to_vector", "vector_dim", "vector_to_string", "kdf"];
+    const NAMES: &[&str] =
+        &["etag", "from_vector", "kdf", "md5", "sha", "sha1", "string_to_vector", "to_vector", "vector_dim", "vector_to_string"];
     let name = name.to_ascii_lowercase();
     NAMES.contains(&name.as_str()) || ["vec_", "uuid_v", "json_"].iter().any(|prefix| name.starts_with(prefix))
 }

@@ -241,16 +241,21 @@ DO SETVAL(s, 1)
 --> mysql: primary unknown_function
 --> mariadb: primary sequence
 SELECT s.nextval
---> replica only_computes
+--> mysql: replica only_computes
+--> mariadb: primary sequence
 SELECT s.currval FROM t
---> replica plain_read
+--> mysql: replica plain_read
+--> mariadb: primary sequence
 --@ sql_mode ORACLE
 SELECT s.nextval
---> primary unknown_sql_mode
+--> mysql: primary unknown_sql_mode
+--> mariadb: primary sequence
 SELECT s.currval FROM t
---> primary unknown_sql_mode
+--> mysql: primary unknown_sql_mode
+--> mariadb: primary sequence
 SELECT s.nextval FROM DUAL
---> primary unknown_sql_mode
+--> mysql: primary unknown_sql_mode
+--> mariadb: primary sequence
 --@ sql_mode
 --# Behind AS stands a type or an alias with names, and nothing else.
 SELECT CAST(a AS CHAR(10)), CAST(b AS DECIMAL(10, 2)), COLUMN_GET(c, 'x' AS DATETIME(6)) FROM t

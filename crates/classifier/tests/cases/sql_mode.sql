@@ -160,6 +160,7 @@ SELECT * FROM t
 SHOW TABLES
 --> primary unknown_sql_mode
 SELECT s.nextval
---> primary unknown_sql_mode
+--> mysql: primary unknown_sql_mode
+--> mariadb: primary sequence
 INSERT INTO t VALUES (1)
 --> primary writes
