@@ -9,7 +9,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use wire::{
     StatusFlags, Step, put_packet_with, state_changes,
 };
 
-use crate::reply::Refusal;
+use crate::session::TimeLimit;
 
 /// While a response is awaited, so many bytes of a client's further commands are taken in at most.
 const READ_AHEAD: usize = 8 * 1024;
@@ -56,28 +55,6 @@ pub(crate) enum RelayError {
     },
     /// The client is gone, or does not read.
     Client,
-}
-
-/// A time that a rule gives to an answer. Whoever watches the clock kills the statement when it is over.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TimeLimit<'a> {
-    pub(crate) time: Duration,
-    pub(crate) rule: &'a str,
-    pub(crate) is_over: &'a AtomicBool,
-}
-
-impl TimeLimit<'_> {
-    /// Whether this error (`ER_QUERY_INTERRUPTED`) is what came of it.
-    fn ended(&self, code: u16) -> bool {
-        code == 1317 && self.is_over.load(Ordering::Relaxed)
-    }
-
-    /// What the client is told instead.
-    fn refusal(&self) -> Refusal {
-        // ER_QUERY_TIMEOUT
-        let why = format!("interrupted; the rule {:?} gives it {} ms", self.rule, self.time.as_millis());
-        Refusal::new(3024, *b"HY000", why)
-    }
 }
 
 /// One response on its way.

@@ -1,6 +1,8 @@
 //! One client's session: its commands, one after the other, until it leaves.
 
+mod attempt;
 mod binding;
+mod deadline;
 mod explain;
 mod forward;
 mod patience;
@@ -21,8 +23,9 @@ use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
 use crate::login::Client;
 use crate::reply::{self, Refusal};
+use crate::session::attempt::Request;
 use crate::session::binding::Binding;
-use crate::session::forward::Request;
+pub(crate) use crate::session::deadline::TimeLimit;
 use crate::session::patience::Patience;
 use crate::session::prepared::{PreparedOn, Statements};
 use crate::worker::Worker;

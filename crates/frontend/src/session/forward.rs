@@ -1,84 +1,19 @@
-//! One statement: decide, get the connection, bring it to the session's state, send, pass the answer on, and note what it did.
+//! One statement: decide, try, perhaps try elsewhere, and note what it did.
 
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use backend::{ConnectError, ConnectOptions, Link, LinkError, ServerConnection, SessionState, WorkerPool};
-use bytes::BytesMut;
+use backend::{ConnectError, Link};
 use classifier::{Effects, Pin, SessionEffect, Statement, Track, Verb};
-use router::{Because, Decision, Denial, Route, SessionView, Steering};
-use tokio::time::timeout;
+use router::{Decision, Denial, SessionView, Steering};
 use topology::ServerId;
-use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with};
+use wire::{ErrOwned, PrepareOk};
 
-use super::prepared::OnServer;
-use super::{Core, Ended, Held};
-use crate::relay::{Outcome, Relay, RelayError, TimeLimit};
+use super::attempt::{Failure, Request, Unread, What};
+use super::deadline::TimeLimit;
+use super::{Core, Ended};
+use crate::relay::Outcome;
 use crate::reply::{self, Refusal};
 
 /// Servers that one statement tries at most.
 const ATTEMPTS: usize = 3;
-
-/// What is to be sent: a command that stands in the first `length` bytes of the client's inbox.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Request {
-    length: usize,
-    expect: Expect,
-    what: What,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum What {
-    /// As it stands.
-    Whole,
-    /// A statement to prepare, which the client will know by this number.
-    Prepare(u32),
-    /// The execution of the statement that the client knows by this number.
-    Execute(u32),
-}
-
-impl Request {
-    pub(super) fn whole(length: usize, expect: Expect) -> Self {
-        Self { length, expect, what: What::Whole }
-    }
-
-    pub(super) fn prepare(length: usize, id: u32) -> Self {
-        Self { length, expect: Expect::Prepare, what: What::Prepare(id) }
-    }
-
-    pub(super) fn execute(length: usize, id: u32) -> Self {
-        Self { length, expect: Expect::Query, what: What::Execute(id) }
-    }
-}
-
-/// Why a statement was not answered by the server that was tried.
-enum Failure {
-    /// There is no connection. Nothing was sent.
-    Connect(ConnectError),
-    /// The server refused to be brought to the session's state, or to prepare the statement. The statement did not run, or it
-    /// was a read whose answer is thrown away with the connection.
-    Setup(ErrOwned),
-    /// The connection broke before anything was sent on it.
-    LostBefore,
-    /// The connection broke afterwards.
-    Lost {
-        /// How.
-        error: LinkError,
-        /// Whether the client has got part of the answer.
-        begun: bool,
-    },
-    /// The client's packet is not what it should be.
-    ClientMisbehaved(Malformed),
-    /// Nobody is there to get the answer.
-    ClientGone,
-}
-
-impl From<LinkError> for Failure {
-    fn from(error: LinkError) -> Self {
-        Self::Lost { error, begun: false }
-    }
-}
 
 impl Core {
     /// Has a statement answered, by a server or with an error, and consumes it from the client's inbox.
@@ -130,12 +65,7 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let is_over = AtomicBool::new(false);
-            let limit = steering.timeout().zip(steering.rule()).map(|(time, rule)| TimeLimit {
-                time,
-                rule: &rule.name,
-                is_over: &is_over,
-            });
+            let limit = TimeLimit::of(&steering);
             let attempt = self.attempt(client, statement, request, route, limit.as_ref(), unread).await;
             if statement.effects.contains(Effects::DEFINES) {
                 // Even one that was lost on the way may have been done.
@@ -229,122 +159,12 @@ impl Core {
         }
     }
 
-    /// One try on one server.
-    async fn attempt(
-        &mut self,
-        client: &mut Link,
-        statement: &Statement,
-        request: Request,
-        route: Route,
-        time_limit: Option<&TimeLimit<'_>>,
-        unread: &mut Unread,
-    ) -> Result<Outcome, Failure> {
-        if let Some(server) = route.end_first {
-            self.end_transaction_on(server).await;
-        }
-        let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
-        let index = self.connect(route.server).await?;
-        let capabilities = self.capabilities;
-        let Self { held, state, statements, worker, options, .. } = self;
-        let limits = &worker.shared.limits;
-        let Some(Held { lease, prepared }) = held.get_mut(index) else { return Err(Failure::LostBefore) };
-
-        let mut out = BytesMut::new();
-        let mut own_responses = lease.catch_up(state, &mut out);
-        // A statement that may write must not run if the state could not be set: then it waits for the answers. A read does not.
-        if own_responses > 0 && !is_retried {
-            lease.link.send(&out).await.map_err(|error| Failure::from(LinkError::from(error)))?;
-            out.clear();
-            receive_own(lease, std::mem::take(&mut own_responses)).await?;
-        }
-        if let What::Execute(id) = request.what {
-            let is_new = !prepared.contains_key(&id);
-            if is_new {
-                if own_responses > 0 {
-                    lease.link.send(&out).await.map_err(|error| Failure::from(LinkError::from(error)))?;
-                    out.clear();
-                    receive_own(lease, std::mem::take(&mut own_responses)).await?;
-                }
-                let Some(statement) = statements.get(id) else { return Err(Failure::LostBefore) };
-                let on_server = prepare_own(lease, &statement.sql, statement.schema.as_deref(), state.schema()).await?;
-                prepared.insert(id, OnServer::new(on_server.statement_id));
-            }
-            let Some(on_server) = prepared.get_mut(&id) else { return Err(Failure::LostBefore) };
-            let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
-                return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
-            };
-            out.reserve(payload.len() + wire::HEADER);
-            Self::put_execution(statements, id, on_server, capabilities, &payload, &mut out)
-                .map_err(Failure::ClientMisbehaved)?;
-        } else if !out.is_empty() {
-            out.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
-        }
-
-        lease.expect_responses(1);
-        let bytes = if out.is_empty() { client.bytes().get(..request.length).unwrap_or_default() } else { &out };
-        lease.link.send(bytes).await.map_err(|error| Failure::from(LinkError::from(error)))?;
-        drop(out);
-        if !is_retried {
-            // Frees what may be many megabytes, and lets the relay watch the client.
-            unread.consume(client);
-        }
-        if own_responses > 0 {
-            receive_own(lease, own_responses).await?;
-        }
-        let thread_id = lease.thread_id();
-        let mut relay = Relay::new(client, capabilities, limits.client_write, lease);
-        if is_retried && matches!(route.because, Because::FreshReplica | Because::NoPrimary | Because::Steered(_)) {
-            relay.withholds = is_refused_write;
-        }
-        if let What::Prepare(id) = request.what {
-            relay.statement_id = Some(id);
-        }
-        relay.time_limit = time_limit;
-        let answer = relay.run(request.expect);
-        let answer = match time_limit {
-            None => answer.await,
-            Some(limit) => {
-                let kill = kill(&worker.pool, route.server, options, state, thread_id);
-                within(limit.time, answer, limit.is_over, kill).await?
-            }
-        };
-        let outcome = answer.map_err(|error| match error {
-            RelayError::Server { error, begun } => Failure::Lost { error, begun },
-            RelayError::Client => Failure::ClientGone,
-        })?;
-        if let (What::Prepare(id), Some(on_server), None) = (request.what, &outcome.prepared, outcome.error) {
-            prepared.insert(id, OnServer::new(on_server.statement_id));
-        }
-        Ok(outcome)
-    }
-
-    /// The place of the connection to this server among those held; a new one if there is none that is alive.
-    async fn connect(&mut self, server: ServerId) -> Result<usize, Failure> {
-        if let Some(index) = self.held.iter().position(|held| held.lease.server() == server) {
-            let is_alive = self.held.get(index).is_some_and(|held| held.lease.is_clean() && held.lease.link.is_quiet());
-            return if is_alive { Ok(index) } else { Err(Failure::LostBefore) };
-        }
-        let lease = self.worker.pool.lease(server, &self.options, &self.state).await.map_err(Failure::Connect)?;
-        self.held.push(Held { lease, prepared: super::PreparedOn::default() });
-        Ok(self.held.len() - 1)
-    }
-
     fn is_held(&self, server: ServerId) -> bool {
         self.held.iter().any(|held| held.lease.server() == server)
     }
 
-    /// A `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
-    async fn end_transaction_on(&mut self, server: ServerId) {
-        let limit = self.worker.shared.limits.handshake;
-        self.binding.transaction_ended();
-        let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) else { return };
-        if !matches!(held.lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
-            self.forget(server);
-        }
-    }
-
     /// Drops the connection to a server; true if the session loses something with it that it cannot do without.
-    fn forget(&mut self, server: ServerId) -> bool {
+    pub(super) fn forget(&mut self, server: ServerId) -> bool {
         let Some(index) = self.held.iter().position(|held| held.lease.server() == server) else { return false };
         self.held.swap_remove(index);
         self.binding.loses_with(server)
@@ -453,97 +273,4 @@ impl Core {
             Failure::ClientGone => tracing::debug!(connection, "a client left during its statement"),
         }
     }
-}
-
-/// What a read-only server says to a statement that writes: `ER_OPTION_PREVENTS_STATEMENT`,
-/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
-fn is_refused_write(code: u16) -> bool {
-    matches!(code, 1290 | 1792 | 1836)
-}
-
-/// Once its time is over, a statement that was killed gets so much more to say so.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Waits for an answer. When its time is over, kills the statement, and then takes what it still says.
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = T>,
-    is_over: &AtomicBool,
-    kill: impl Future<Output = ()>,
-) -> Result<T, Failure> {
-    let mut answer = pin!(answer);
-    if let Ok(answered) = timeout(limit, &mut answer).await {
-        return Ok(answered);
-    }
-    is_over.store(true, Ordering::Relaxed);
-    let late = |_| Failure::Lost { error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()), begun: true };
-    let (answered, ()) = tokio::join!(timeout(LAST_WORDS, answer), kill);
-    answered.map_err(late)
-}
-
-/// `KILL QUERY`, through another connection of the same account.
-async fn kill(pool: &WorkerPool, server: ServerId, options: &ConnectOptions, state: &SessionState, thread_id: u32) {
-    let killed = async {
-        let mut lease =
-            pool.lease(server, options, &SessionState::new(state.collation(), None)).await.map_err(|error| error.to_string())?;
-        let outcome = lease.run_query(&format!("KILL QUERY {thread_id}"), LAST_WORDS).await;
-        lease.give_back();
-        match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(String::from_utf8_lossy(&error.message).into_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    };
-    if let Err(error) = killed.await {
-        tracing::warn!(server = server.0, error, "cannot kill a statement whose time is over");
-    }
-}
-
-/// The bytes of the client's inbox that belong to the statement under way.
-struct Unread(usize);
-
-impl Unread {
-    fn consume(&mut self, client: &mut Link) {
-        client.consume(std::mem::take(&mut self.0));
-    }
-}
-
-/// Reads the answers to what brought a connection to the session's state.
-async fn receive_own(connection: &mut ServerConnection, count: u32) -> Result<(), Failure> {
-    for _ in 0..count {
-        connection.receive_own().await?.map_err(Failure::Setup)?;
-    }
-    Ok(())
-}
-
-/// Prepares a statement on one more server, without the client. Its names belong to the schema that was the session's `then`; the
-/// connection is left in the schema that is the session's `now`.
-async fn prepare_own(
-    connection: &mut ServerConnection,
-    sql: &[u8],
-    then: Option<&[u8]>,
-    now: Option<&[u8]>,
-) -> Result<PrepareOk, Failure> {
-    let detour = then.zip(now).filter(|(then, now)| then != now);
-    let mut packets = BytesMut::new();
-    let mut put = |command: u8, text: &[u8]| {
-        put_packet_with(&mut packets, 0, |payload| {
-            payload.extend_from_slice(&[command]);
-            payload.extend_from_slice(text);
-        });
-    };
-    if let Some((then, _)) = detour {
-        put(wire::COM_INIT_DB, then);
-    }
-    put(wire::COM_STMT_PREPARE, sql);
-    if let Some((_, now)) = detour {
-        put(wire::COM_INIT_DB, now);
-    }
-    connection.expect_responses(if detour.is_some() { 3 } else { 1 });
-    connection.link.send(&packets).await.map_err(LinkError::from)?;
-    // After an error in between, the connection is dropped with the answers that are still on their way.
-    receive_own(connection, u32::from(detour.is_some())).await?;
-    let prepared = connection.receive_prepared().await?.map_err(Failure::Setup)?;
-    receive_own(connection, u32::from(detour.is_some())).await?;
-    Ok(prepared)
 }

@@ -15,7 +15,7 @@ use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 use super::steering;
 use super::{Core, Ended, Reading};
 use crate::reply::Refusal;
-use crate::session::forward::Request;
+use crate::session::attempt::Request;
 
 /// The statements that a client has prepared.
 #[derive(Debug, Default)]
