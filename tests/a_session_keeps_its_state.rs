@@ -22,6 +22,7 @@ e2e::suite! {
         the_character_set_is_the_same_on_every_server,
         a_setting_that_fails_changes_nothing,
         the_sql_mode_decides_how_statements_are_read,
+        a_mode_built_on_the_present_one_follows_to_every_server,
         user_variables_keep_their_values,
         a_temporary_table_is_there_until_it_is_dropped,
         a_named_lock_is_held_until_it_is_released,
@@ -36,6 +37,7 @@ e2e::suite! {
         found_rows_are_those_of_the_previous_read,
         row_count_is_that_of_the_write,
         prepared_statements_run_on_several_servers,
+        a_statement_keeps_the_schema_that_it_was_prepared_in,
         statements_prepared_by_sql_stay,
         parameters_are_bound_again_without_types,
         long_data_reaches_whichever_server_executes,
@@ -173,6 +175,28 @@ async fn the_sql_mode_decides_how_statements_are_read(cluster: Arc<Cluster>) {
         let seen: Option<String> = client.query_first(format!("SELECT \"n\" FROM {table}")).await.unwrap();
         assert_eq!(seen.as_deref(), Some("7"));
     }
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// As frameworks do when they connect: Rails appends, others take a mode away.
+async fn a_mode_built_on_the_present_one_follows_to_every_server(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let mut client = proxy.client().await;
+    let reads = Reads::new(&cluster);
+    for set in [
+        "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+        "SET @@SESSION.sql_mode = CONCAT(CONCAT(@@sql_mode, ',ANSI_QUOTES'), ',NO_AUTO_VALUE_ON_ZERO')",
+        "SET SESSION sql_mode = REPLACE(@@sql_mode, 'STRICT_ALL_TABLES', '')",
+    ] {
+        client.query_drop(set).await.unwrap_or_else(|error| panic!("{set}: {error}"));
+        let here: Option<String> = client.query_first("/* pointsman: primary */ SELECT @@sql_mode").await.unwrap();
+        let here = here.expect("a mode");
+        assert_eq!(reads.all::<String>(&mut client, "@@sql_mode").await, [&*here; 4], "{set}");
+    }
+    let mode: Option<String> = client.query_first("SELECT @@sql_mode").await.unwrap();
+    let mode = mode.expect("a mode");
+    assert!(mode.contains("ANSI_QUOTES") && mode.contains("NO_AUTO_VALUE_ON_ZERO") && !mode.contains("STRICT_ALL"), "{mode}");
     client.disconnect().await.unwrap();
     proxy.finish().await;
 }
@@ -493,6 +517,25 @@ async fn prepared_statements_run_on_several_servers(cluster: Arc<Cluster>) {
     assert_eq!(rows, [0, -1, -2, -3, -4, -5]);
     client.close(read).await.unwrap();
     client.close(write).await.unwrap();
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_statement_keeps_the_schema_that_it_was_prepared_in(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let (other, table) = second_schema(&cluster).await;
+    cluster.wait_for_replicas().await;
+    let mut client = proxy.client().await;
+    let mark = unique("schema");
+    let read = client.prep(format!("SELECT place, DATABASE(), ? FROM {table}")).await.unwrap();
+    client.query_drop(format!("USE {other}")).await.unwrap();
+    for _ in 0..4 {
+        let row: Option<(String, String, String)> = client.exec_first(&read, (&mark,)).await.unwrap();
+        assert_eq!(row.map(|row| row.0).as_deref(), Some("guestbook"));
+        let place: Option<String> = client.query_first(format!("SELECT place FROM {table}")).await.unwrap();
+        assert_eq!(place.as_deref(), Some("other"));
+    }
+    assert_eq!(cluster.who_ran(&mark).await.len(), 4);
     client.disconnect().await.unwrap();
     proxy.finish().await;
 }

@@ -323,7 +323,8 @@ async fn what_the_monitor_may_not_see_is_no_read(cluster: Arc<Cluster>) {
     };
     cluster.prepare(format!("CREATE USER {account}@'%' IDENTIFIED BY 'm'; GRANT {observe} ON *.* TO {account}@'%'")).await;
     let config = format!("[monitor]\nuser = \"{account}\"\npassword = \"m\"");
-    let proxy = Start::before(&cluster).config(&config).start().await;
+    let mut proxy = Start::before(&cluster).config(&config).start().await;
+    proxy.expect_in_log("functions and views that");
     for (template, expected) in [
         ("SELECT {t}_reads(1), '{m}'", "primary"),
         ("SELECT a, '{m}' FROM {t}_v_plain", "primary"),

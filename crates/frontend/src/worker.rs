@@ -11,7 +11,7 @@ use router::{Balancer, Decision, Policy, Rule, SessionView};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topology::{Engine, Published};
+use topology::{Engine, Published, Snapshot};
 
 use crate::accounts::Accounts;
 use crate::limits::Limits;
@@ -90,11 +90,10 @@ impl Worker {
         router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer)
     }
 
-    /// What [`Self::decide`] would say, without a turn being taken.
-    pub(crate) fn foresee(&self, statement: &Statement, session: &SessionView<'_>) -> Decision {
-        let snapshot = self.shared.servers.load();
+    /// What [`Self::decide`] would say of these servers, without a turn being taken.
+    pub(crate) fn foresee(&self, statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Decision {
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer)
+        router::decide(statement, session, snapshot, &self.shared.policy, Instant::now(), &mut balancer)
     }
 
     /// Counts a client that is about to be adopted.

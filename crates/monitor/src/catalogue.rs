@@ -78,6 +78,7 @@ impl Keeper {
     async fn take_in(&mut self, found: (Dialect, Vec<Definition>), as_of: u64) {
         let classifier = Arc::clone(&self.classifier);
         let last = self.last.take();
+        let user = self.settings.user.clone();
         let judging = tokio::task::spawn_blocking(move || {
             let catalogue = match &last {
                 Some(last) if *last == found => None,
@@ -85,7 +86,7 @@ impl Keeper {
             };
             match catalogue {
                 Some(catalogue) => {
-                    log(&found.1, &catalogue);
+                    log(&found.1, &catalogue, &user);
                     classifier.knowledge().learn_catalogue(catalogue, as_of);
                 }
                 None => classifier.knowledge().confirm_catalogue(as_of),
@@ -130,13 +131,14 @@ fn source(snapshot: &Snapshot) -> Option<ServerId> {
     })
 }
 
-fn log(found: &[Definition], catalogue: &Catalogue) {
+fn log(found: &[Definition], catalogue: &Catalogue, user: &str) {
+    let (trusted_functions, doubtful_views) = (catalogue.trusted_functions(), catalogue.doubtful_views());
+    tracing::info!(definitions = found.len(), trusted_functions, doubtful_views, "read the definitions of functions and views");
     let hidden = found.iter().filter(|definition| definition.is_hidden()).count();
-    tracing::info!(
-        definitions = found.len(),
-        trusted_functions = catalogue.trusted_functions(),
-        doubtful_views = catalogue.doubtful_views(),
-        hidden,
-        "read the definitions of functions and views"
-    );
+    if hidden > 0 {
+        tracing::warn!(
+            hidden,
+            "functions and views that {user} may not see stay on the primary; {user} needs SELECT and SHOW VIEW"
+        );
+    }
 }

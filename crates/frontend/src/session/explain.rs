@@ -50,7 +50,7 @@ impl Core {
         let held = self.held_servers();
         let view = self.view(&held, &[], steering);
         let snapshot = self.worker.shared.servers.load();
-        let decision = self.worker.foresee(statement, &view);
+        let decision = self.worker.foresee(statement, &view, &snapshot);
         let mut rows = vec![
             row("classify", &format!("{:?}", statement.verb).to_uppercase(), track_text(statement.track()), statement.because),
             row("digest", &statement.digest.to_string(), text, "the same for all literals"),

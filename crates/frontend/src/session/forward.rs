@@ -183,7 +183,10 @@ impl Core {
         if let Some(schema) = &outcome.schema {
             self.state.use_schema(schema);
         }
+        // Not for a plain read, which is proved to change nothing: servers also say so when they go to a prepared statement's own schema and
+        // come back.
         let is_unforeseen = outcome.state_changed
+            && statement.track() == Track::Primary
             && statement.session.is_empty()
             && !statement.effects.contains(Effects::CHANGE_SESSION)
             && matches!(request.what, What::Whole | What::Execute(_));
