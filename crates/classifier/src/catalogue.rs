@@ -23,7 +23,7 @@ pub enum Definition {
     Function {
         /// Its name without the schema.
         name: Box<str>,
-        /// Its body; `None` where the server does not show it, or where it is not SQL.
+        /// Its body; `None` where the server does not show it.
         body: Option<Box<str>>,
         /// The `sql_mode` that it was created with, as the server prints it.
         sql_mode: Box<str>,
@@ -35,8 +35,8 @@ pub enum Definition {
         /// Its query; `None` where the server does not show it.
         query: Option<Box<str>>,
     },
-    /// A loadable function: a library's code, which may do anything.
-    Loadable {
+    /// A function that may do anything: a library's code, another language than SQL, or one that says itself that it writes.
+    Opaque {
         /// Its name.
         name: Box<str>,
     },
@@ -49,7 +49,7 @@ pub enum Definition {
 impl Definition {
     fn function_name(&self) -> Option<&str> {
         match self {
-            Self::Function { name, .. } | Self::Loadable { name } => Some(name),
+            Self::Function { name, .. } | Self::Opaque { name } => Some(name),
             _ => None,
         }
     }
@@ -166,7 +166,7 @@ impl Catalogue {
                 open.definitions.push(definition);
             }
             // Counted and never proved, it keeps its name from being trusted.
-            Definition::Loadable { name } => *open.functions.entry(lower(name)).or_default() += 1,
+            Definition::Opaque { name } => *open.functions.entry(lower(name)).or_default() += 1,
             Definition::HiddenLoadables => self.has_ambiguous_names = true,
             Definition::Package => self.has_package = true,
         }

@@ -115,7 +115,7 @@ fn what_is_not_shown_or_not_known_is_no_read() {
 fn a_name_is_trusted_if_everything_that_bears_it_is() {
     let both = [function("f", "RETURN 1"), function("F", "RETURN LAST_INSERT_ID()")];
     assert_eq!(track(&classifier(&both), "SELECT f(1)").0, Track::Primary);
-    let loadable = [function("f", "RETURN 1"), Definition::Loadable { name: "f".into() }];
+    let loadable = [function("f", "RETURN 1"), Definition::Opaque { name: "f".into() }];
     assert_eq!(track(&classifier(&loadable), "SELECT f(1)").0, Track::Primary);
     let hidden = [function("f", "RETURN 1"), Definition::HiddenLoadables];
     assert_eq!(track(&classifier(&hidden), "SELECT f(1)").0, Track::Primary);
@@ -197,7 +197,7 @@ fn what_is_native_in_some_versions_is_a_read_unless_somebody_has_defined_it() {
     assert_eq!(track(&classifier(&stored), "SELECT MD5(a) FROM t").0, Track::Primary);
     let through = [function("f", "RETURN MD5(1)"), function("md5", "BEGIN DELETE FROM t; RETURN 1; END")];
     assert_eq!(track(&classifier(&through), "SELECT f(1) FROM t").0, Track::Primary);
-    let loadable = [Definition::Loadable { name: "sha1".into() }];
+    let loadable = [Definition::Opaque { name: "sha1".into() }];
     assert_eq!(track(&classifier(&loadable), "SELECT SHA1(a) FROM t").0, Track::Primary);
     assert_eq!(track(&classifier(&[Definition::HiddenLoadables]), "SELECT SHA1(a) FROM t").0, Track::Primary);
 }

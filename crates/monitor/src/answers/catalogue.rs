@@ -27,7 +27,7 @@ pub(crate) fn loadable_query(engine: Engine) -> &'static str {
 
 /// Reads a row of its answer.
 pub(crate) fn loadable(row: &Fields) -> Option<Definition> {
-    Some(Definition::Loadable { name: row.text("name")?.into() })
+    Some(Definition::Opaque { name: row.text("name")?.into() })
 }
 
 const ROUTINES: &str = "SELECT ROUTINE_NAME AS name, ROUTINE_TYPE AS type, ROUTINE_BODY AS language, SQL_MODE AS sql_mode, \
@@ -41,12 +41,12 @@ fn routine(row: &Fields) -> Option<Definition> {
     if row.text("type")? != "FUNCTION" {
         return Some(Definition::Package);
     }
-    let is_plain = row.text("language")? == "SQL" && row.text("data_access")? != "MODIFIES SQL DATA";
-    Some(Definition::Function {
-        name: row.text("name")?.into(),
-        body: row.non_empty("body").filter(|_| is_plain).map(Into::into),
-        sql_mode: row.text("sql_mode")?.into(),
-    })
+    let name = row.text("name")?.into();
+    if row.text("language")? != "SQL" || row.text("data_access")? == "MODIFIES SQL DATA" {
+        return Some(Definition::Opaque { name });
+    }
+    let body = row.non_empty("body").map(Into::into);
+    Some(Definition::Function { name, body, sql_mode: row.text("sql_mode")?.into() })
 }
 
 fn view(row: &Fields) -> Option<Definition> {
@@ -67,13 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_shown_and_is_plain_sql_has_a_body() {
+    fn what_is_hidden_has_no_body_and_what_is_no_plain_sql_is_opaque() {
         let with_body = |body: Option<&str>| {
             Some(Definition::Function { name: "f".into(), body: body.map(Into::into), sql_mode: "ANSI".into() })
         };
         assert_eq!(function("SQL", "CONTAINS SQL", "RETURN 1"), with_body(Some("RETURN 1")));
-        assert_eq!(function("SQL", "MODIFIES SQL DATA", "RETURN 1"), with_body(None));
-        assert_eq!(function("EXTERNAL", "NO SQL", "return 1"), with_body(None));
+        let opaque = Some(Definition::Opaque { name: "f".into() });
+        assert_eq!(function("SQL", "MODIFIES SQL DATA", "RETURN 1"), opaque);
+        assert_eq!(function("EXTERNAL", "NO SQL", "return 1"), opaque);
         assert_eq!(function("SQL", "NO SQL", ""), with_body(None));
         assert_eq!(view(&row(&[("name", "v"), ("query", "")])), Some(Definition::View { name: "v".into(), query: None }));
         assert_eq!(routine(&row(&[("type", "PACKAGE BODY")])), Some(Definition::Package));
