@@ -6,7 +6,7 @@ mod common;
 
 use common::{Setup, scripted, server, usual};
 use testkit::fake::Call;
-use testkit::{Action, Answer};
+use testkit::{Action, Answer, LoginAs};
 use wire::Capabilities;
 
 /// Half of an answer with rows.
@@ -148,4 +148,29 @@ async fn a_server_that_sends_garbage_is_never_believed() {
     let first = client.query_one("UPDATE t SET a = 1").await;
     assert_eq!(first.expect_err().code, 2013);
     client.expect_closed().await;
+}
+
+/// Counts that promise more than the packet has, values that end early, types that nobody knows.
+#[tokio::test]
+async fn malformed_query_attributes_end_the_session_with_an_error() {
+    let with_attributes = LoginAs {
+        capabilities: testkit::raw::USUAL | Capabilities::QUERY_ATTRIBUTES,
+        ..LoginAs::new("app", "secret")
+    };
+    for garbage in [
+        &b"\x03"[..],
+        b"\x03\x01",
+        b"\x03\xfe\xff\xff\xff\xff\xff\xff\xff\x7f\x01",
+        b"\x03\x02\x01\x00\x01\xfe\x00\x01a\xfe\x00\x01b\x05abc",
+        b"\x03\x01\x01\x00\x00",
+        b"\x03\x01\x02\x00\x01\xfe\x00\x01a\x01xSELECT 1",
+    ] {
+        let setup = Setup::new(vec![server("primary").await]);
+        let mut client = setup.client_as(&with_attributes).await;
+        client.send_command(garbage).await;
+        client.expect_response();
+        let error = client.answers(false).await.expect("an answer").remove(0).expect_err();
+        assert!(String::from_utf8_lossy(&error.message).starts_with("pointsman: "), "{error:?}");
+        client.expect_closed().await;
+    }
 }
