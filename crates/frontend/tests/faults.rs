@@ -153,10 +153,8 @@ async fn a_server_that_sends_garbage_is_never_believed() {
 /// Counts that promise more than the packet has, values that end early, types that nobody knows.
 #[tokio::test]
 async fn malformed_query_attributes_end_the_session_with_an_error() {
-    let with_attributes = LoginAs {
-        capabilities: testkit::raw::USUAL | Capabilities::QUERY_ATTRIBUTES,
-        ..LoginAs::new("app", "secret")
-    };
+    let with_attributes =
+        LoginAs { capabilities: testkit::raw::USUAL | Capabilities::QUERY_ATTRIBUTES, ..LoginAs::new("app", "secret") };
     for garbage in [
         &b"\x03"[..],
         b"\x03\x01",

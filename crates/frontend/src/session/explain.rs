@@ -64,7 +64,7 @@ impl Core {
         );
         rows.extend(steering_rows(&steering));
         rows.push(self.pin_row(&snapshot));
-        rows.extend(self.server_rows(&view, &snapshot, &decision));
+        rows.extend(self.server_rows(statement.track(), &view, &snapshot, &decision));
         rows.push(decision_row(&self.refusal_text(&decision), &decision, &snapshot));
         rows
     }
@@ -105,7 +105,7 @@ impl Core {
         }
     }
 
-    fn server_rows(&self, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
+    fn server_rows(&self, track: Track, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
         let now = Instant::now();
         let policy = self.worker.shared.policy;
         let chosen = match decision {
@@ -116,7 +116,8 @@ impl Core {
             let is_chosen = chosen == Some(server.id);
             let (result, because) = match exclusion {
                 _ if is_chosen => ("chosen", self.refusal_text(decision)),
-                None => ("candidate", "it may answer plain reads; it was not its turn, or this is no plain read".to_owned()),
+                None if track == Track::Replica => ("candidate", "it may answer this read, but it is not its turn".to_owned()),
+                None => ("candidate", "it may answer plain reads, and this is none".to_owned()),
                 Some(exclusion) => ("excluded", exclusion.to_string()),
             };
             let mut row = row("server", &server.name, result, because);
