@@ -93,7 +93,7 @@ impl Catalogue {
             let before = open.definitions.len();
             let mut still_open = std::mem::take(&mut open.definitions);
             still_open.retain(|definition| {
-                let is_read = catalogue.is_read(dialect, definition);
+                let is_read = catalogue.is_read(dialect, definition, &open);
                 if is_read {
                     catalogue.trust(definition, &mut open);
                 }
@@ -173,16 +173,24 @@ impl Catalogue {
     }
 
     /// Whether what is trusted so far proves this one to be a read.
-    fn is_read(&self, dialect: Dialect, definition: &Definition) -> bool {
+    fn is_read(&mut self, dialect: Dialect, definition: &Definition, open: &Open<'_>) -> bool {
         match definition {
             Definition::Function { body: Some(body), sql_mode, .. } => {
                 let rules = Rules { dialect, sql_mode: SqlMode::parse(sql_mode.as_bytes()), charset: Charset::AsciiSafe };
                 body::queries(body.as_bytes(), rules)
                     .is_some_and(|queries| queries.iter().all(|query| self.is_reading_query(query, rules)))
             }
-            Definition::View { query: Some(query), .. } => {
+            Definition::View { name, query: Some(query) } => {
                 let rules = Rules { dialect, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe };
-                self.is_reading_query(query.as_bytes(), rules)
+                // No view selects from itself: where its name stands in its query, it is a column's, or another schema's view.
+                let name = lower(name);
+                let is_only_one = open.views.get(&name) == Some(&1);
+                let without_itself = is_only_one && self.doubtful_views.remove(&name);
+                let is_read = self.is_reading_query(query.as_bytes(), rules);
+                if without_itself {
+                    self.doubtful_views.insert(name);
+                }
+                is_read
             }
             _ => false,
         }

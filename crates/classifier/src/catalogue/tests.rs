@@ -201,3 +201,15 @@ fn what_is_native_in_some_versions_is_a_read_unless_somebody_has_defined_it() {
     assert_eq!(track(&classifier(&loadable), "SELECT SHA1(a) FROM t").0, Track::Primary);
     assert_eq!(track(&classifier(&[Definition::HiddenLoadables]), "SELECT SHA1(a) FROM t").0, Track::Primary);
 }
+
+#[test]
+fn a_view_may_have_a_column_of_its_own_name() {
+    let one = [view("status", "select `shop`.`t`.`status` AS `status` from `shop`.`t`")];
+    assert_eq!(track(&classifier(&one), "SELECT status FROM status").0, Track::Replica);
+    // Of two views of this name, one may select from the other.
+    let two = [
+        view("status", "select `blog`.`status`.`status` AS `status` from `blog`.`status`"),
+        view("status", "select get_lock('a', 1) AS `status`"),
+    ];
+    assert_eq!(track(&classifier(&two), "SELECT status FROM status").0, Track::Primary);
+}
