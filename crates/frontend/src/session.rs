@@ -161,7 +161,7 @@ impl Core {
                 let statement = self.classify(sql);
                 let context = self.reading().context(self.state.schema());
                 if let Some(explained) = explained_route(&statement, sql, &context) {
-                    return self.explain_route(client, &explained, length).await;
+                    return Box::pin(self.explain_route(client, &explained, length)).await;
                 }
                 let hint = steering::hint(sql).and_then(|hint| steering::with_attributes(hint, &attributes, |_| false));
                 let hint = match hint {
@@ -190,7 +190,7 @@ impl Core {
                 let statement = self.classify(sql);
                 let context = self.reading().context(self.state.schema());
                 if explained_route(&statement, sql, &context).is_some() {
-                    return self.refuse_to_prepare_explanation(client, length).await;
+                    return Box::pin(self.refuse_to_prepare_explanation(client, length)).await;
                 }
                 let sql = Box::from(sql);
                 self.prepare(client, statement, sql, length).await

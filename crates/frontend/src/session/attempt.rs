@@ -111,7 +111,8 @@ impl Core {
                 Entry::Vacant(place) => {
                     ahead.run(lease).await?;
                     let (then, now) = (statement.schema.as_deref(), state.schema());
-                    place.insert(OnServer::new(prepare_own(lease, &statement.sql, then, now).await?.statement_id))
+                    let prepared = Box::pin(prepare_own(lease, &statement.sql, then, now)).await?;
+                    place.insert(OnServer::new(prepared.statement_id))
                 }
             };
             let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
@@ -144,11 +145,11 @@ impl Core {
         if let What::Prepare(id) = request.what {
             relay.statement_id = Some(id);
         }
-        let answer = relay.run(request.expect);
         let answer = match time_limit {
-            None => answer.await,
+            None => relay.run(request.expect).await,
             Some(limit) => {
-                deadline::keep(limit, answer, deadline::kill(&worker.pool, route.server, options, state, thread_id)).await?
+                let kill = deadline::kill(&worker.pool, route.server, options, state, thread_id);
+                Box::pin(deadline::keep(limit, relay.run(request.expect), kill)).await?
             }
         };
         let outcome = answer.map_err(|error| match error {
@@ -167,7 +168,8 @@ impl Core {
             let is_alive = self.held.get(index).is_some_and(|held| held.lease.is_clean() && held.lease.link.is_quiet());
             return if is_alive { Ok(index) } else { Err(Failure::LostBefore) };
         }
-        let lease = self.worker.pool.lease(server, &self.options, &self.state).await.map_err(Failure::Connect)?;
+        // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+        let lease = Box::pin(self.worker.pool.lease(server, &self.options, &self.state)).await.map_err(Failure::Connect)?;
         self.held.push(Held { lease, prepared: super::PreparedOn::default() });
         Ok(self.held.len() - 1)
     }
