@@ -151,6 +151,8 @@ impl<'a> Scanner<'a, '_> {
             b"for" => self.for_clause(),
             b"lock" => self.notes.note(Effects::LOCK, Because::LockingClause),
             b"insert" | b"replace" if self.lexer.peek().is_symbol("(") => {}
+            // The locking clause, which is noted at its FOR.
+            b"update" if self.is_behind("for") => {}
             b"insert" | b"replace" | b"update" | b"delete" => {
                 self.notes.note(Effects::WRITE_DATA, Because::Writes);
             }

@@ -147,8 +147,9 @@ impl Config {
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         routing.finish();
 
-        let rules = file.sections("rules").into_iter().map(rules::rule).collect::<Vec<_>>();
-        rules::check(&file, &rules, &servers);
+        let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
+        let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
+        duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
         let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
         if users.is_empty() {

@@ -14,10 +14,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::reader::Section;
 use super::units::Period;
-use super::{Server, duplicates};
 
-/// One rule.
-pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
+/// One rule, for these servers.
+pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
     let name = section.required::<String>("name");
     let when = Conditions {
         digests: list::<DigestText>(&mut section, "digest").into_iter().map(|digest| digest.0).collect(),
@@ -35,25 +34,16 @@ pub(super) fn rule(mut section: Section<'_>) -> Option<Rule> {
     if target.is_none() && max_lag.is_none() && timeout.is_none() && refuse.is_none() {
         section.complain("it asks for nothing: give it a target, a max_lag, a timeout, or a refuse");
     }
+    if let Some(Target::Server(target)) = &target
+        && !servers.contains(&&**target)
+    {
+        section.complain(&format!("the target {target:?} is none of primary, replica and the servers' names"));
+    }
     if timeout == Some(Duration::ZERO) {
         section.complain("timeout must be more than nothing");
     }
     section.finish();
     Some(Rule { name: name?, when, target, max_lag, timeout, refuse })
-}
-
-/// Targets that are servers must be in the list, and names must differ.
-pub(super) fn check(file: &Section<'_>, rules: &[Option<Rule>], servers: &[Option<Server>]) {
-    duplicates(file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
-    for rule in rules.iter().flatten() {
-        let Some(Target::Server(target)) = &rule.target else { continue };
-        if !servers.iter().flatten().any(|server| *server.name == **target) {
-            let name = &rule.name;
-            file.complain(&format!(
-                "the rule {name:?} has the target {target:?}, which is none of primary, replica and the servers' names"
-            ));
-        }
-    }
 }
 
 /// `key = "value"` or `key = ["one", "another"]`.

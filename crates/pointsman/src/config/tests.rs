@@ -158,7 +158,7 @@ class = "delete"
     let told = mistakes(&text);
     for expected in [
         "it asks for nothing: give it a target",
-        "the rule \"b\" has the target \"db7\"",
+        "line 18: [[rules]]: the target \"db7\" is none of primary, replica and the servers' names",
         "\"10.0.0.0/40\" is no network",
         "\"12\" is no digest",
         "\"shop.\" is no table",
