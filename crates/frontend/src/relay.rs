@@ -213,6 +213,9 @@ impl<'a> Relay<'a> {
             return Ok(());
         }
         self.begun = true;
+        if let Some(limit) = self.time_limit {
+            limit.begin();
+        }
         let write = async {
             if self.out.is_empty() {
                 return self.client.send_from(&mut self.server.link, std::mem::take(&mut self.ready)).await;

@@ -160,3 +160,20 @@ async fn in_a_transaction_on_a_replica_its_refusal_is_the_clients() {
     assert!(answer(&mut client, "SELECT ABS(1) FROM t").await.starts_with("1792 "));
     assert!(setup.statements(0).is_empty());
 }
+
+/// It does not even react to `KILL`: the client is told all the same, and the next statement gets another connection.
+#[tokio::test]
+async fn a_server_that_hangs_beyond_the_time_of_a_rule_is_given_up() {
+    let hanging = scripted(|call| if call.sql().contains("SLEEP") { vec![Action::Hang] } else { usual("primary", call) }).await;
+    let rule = Rule { name: "short".to_owned(), timeout: Some(std::time::Duration::from_millis(50)), ..Rule::default() };
+    let setup = Setup::with_rules(vec![hanging], vec![rule]);
+    let mut client = setup.client().await;
+    let told = answer(&mut client, "UPDATE t SET a = SLEEP(100)").await;
+    assert!(
+        told.starts_with("2013 pointsman: lost the server during the statement, which may or may not have taken effect"),
+        "{told}"
+    );
+    client.expect_closed().await;
+    assert!(setup.statements(0).iter().any(|sql| sql.starts_with("KILL QUERY ")), "{:?}", setup.statements(0));
+    assert_eq!(answer(&mut setup.client().await, "SELECT a FROM t").await, "primary");
+}

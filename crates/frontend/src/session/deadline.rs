@@ -18,13 +18,19 @@ pub(crate) struct TimeLimit<'a> {
     time: Duration,
     rule: &'a str,
     is_over: AtomicBool,
+    has_begun: AtomicBool,
 }
 
 impl<'a> TimeLimit<'a> {
     /// What the rules say of this statement, if they say anything.
     pub(super) fn of(steering: &Steering<'a>) -> Option<Self> {
         let (time, rule) = steering.timeout().zip(steering.rule())?;
-        Some(Self { time, rule: &rule.name, is_over: AtomicBool::new(false) })
+        Some(Self { time, rule: &rule.name, is_over: AtomicBool::new(false), has_begun: AtomicBool::new(false) })
+    }
+
+    /// The client has got the first bytes of the answer.
+    pub(crate) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
     /// Whether this error (`ER_QUERY_INTERRUPTED`) is what came of it.
@@ -54,7 +60,10 @@ pub(super) async fn keep<T>(
         return Ok(answered);
     }
     limit.is_over.store(true, Ordering::Relaxed);
-    let late = |_| Failure::Lost { error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()), begun: true };
+    let late = |_| Failure::Lost {
+        error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()),
+        begun: limit.has_begun.load(Ordering::Relaxed),
+    };
     let (answered, ()) = tokio::join!(timeout(LAST_WORDS, answer), kill);
     answered.map_err(late)
 }
