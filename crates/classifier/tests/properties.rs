@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail plainly")]
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Track, digest_text};
+use classifier::{Catalogue, Charset, Classifier, Context, Definition, Dialect, Limits, SqlMode, Track, digest_text};
 use proptest::prelude::*;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
@@ -177,6 +177,64 @@ fn has_more_than_a_read(sql: &str) -> bool {
         .any(|node| tree.contains(node))
 }
 
+/// Words of stored functions, harmless ones many times over, in any order.
+fn bodies() -> impl Strategy<Value = String> {
+    let harmless = prop::sample::select(vec![
+        "BEGIN",
+        "END",
+        ";",
+        "DECLARE a INT ;",
+        "DECLARE c CURSOR FOR SELECT 1 ;",
+        "SET a = 1 ;",
+        "IF a THEN",
+        "ELSE",
+        "END IF ;",
+        "WHILE a DO",
+        "END WHILE ;",
+        "CASE a WHEN 1 THEN",
+        "CASE",
+        "END CASE ;",
+        "LOOP",
+        "END LOOP ;",
+        "REPEAT",
+        "UNTIL a END REPEAT ;",
+        "RETURN a ;",
+        "RETURN",
+        "(",
+        ")",
+        ",",
+        "1",
+        "'x'",
+        "`q`",
+        "SELECT b FROM t",
+        "INTO a",
+        "l :",
+        "LEAVE l ;",
+        "DECLARE EXIT HANDLER FOR NOT FOUND",
+        "FETCH c INTO a ;",
+        "OPEN c ;",
+        "DO 1 ;",
+        "SIGNAL SQLSTATE '45000' ;",
+        "WITH d AS",
+        "SET",
+    ]);
+    let dangerous = prop::sample::select(vec![
+        "INSERT INTO t VALUES (1) ;",
+        "CALL p() ;",
+        "SET @x = 1 ;",
+        "SET sql_mode = '' ;",
+        "@x := 1",
+        "FOR UPDATE",
+        "INTO @x",
+        "GET_LOCK('l', 1)",
+        "other(1)",
+        "UPDATE t SET b = 1 ;",
+        "LAST_INSERT_ID()",
+        "INTO OUTFILE '/x'",
+    ]);
+    prop::collection::vec(prop_oneof![20 => harmless, 1 => dangerous], 1..14).prop_map(|words| words.join(" "))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -237,6 +295,19 @@ proptest! {
         let is_dangerous = ["UPDATE", "DELETE", "INTO", ":=", "GET_LOCK('l',", "f(", "@a", "LOCK"].iter().any(|word| words.contains(word));
         if is_dangerous && !is_hidden {
             prop_assert_ne!(statement.track(), Track::Replica, "{}", sql);
+        }
+    }
+
+    #[test]
+    fn a_function_with_a_dangerous_word_in_its_body_is_no_read(body in bodies()) {
+        let function = Definition::Function { name: "f".into(), body: Some(body.as_str().into()), sql_mode: "".into() };
+        let classifier = Classifier::new(Limits::default());
+        let catalogue = Catalogue::new(Dialect::MariaDb, &[function]);
+        classifier.knowledge().learn_catalogue(catalogue, classifier.knowledge().changes());
+        let context = Context { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
+        let dangerous = ["INSERT", "CALL", "@x", "sql_mode", "FOR UPDATE", "GET_LOCK", "other(", "UPDATE", "LAST_INSERT_ID", "OUTFILE"];
+        if dangerous.iter().any(|word| body.contains(word)) {
+            prop_assert_ne!(classifier.classify(b"SELECT f(1)", &context).track(), Track::Replica, "{}", body);
         }
     }
 }
