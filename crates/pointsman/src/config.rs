@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) limits: frontend::Limits,
     pub(crate) server_connections: usize,
     pub(crate) digest_cache: usize,
+    pub(crate) learned_digests: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) lease_timeout: Duration,
     pub(crate) server_idle: Duration,
@@ -173,6 +174,7 @@ impl Config {
         };
         let server_connections = limits.positive("server_connections", 200);
         let digest_cache = limits.positive("digest_cache", 16_384);
+        let learned_digests = limits.positive("learned_digests", 4_096);
         let connect_timeout = period("connect", Duration::from_secs(3));
         let lease_timeout = period("lease", Duration::from_secs(5));
         let server_idle = period("server_idle", Duration::from_mins(1));
@@ -197,6 +199,7 @@ impl Config {
             limits: config_limits,
             server_connections,
             digest_cache,
+            learned_digests,
             connect_timeout,
             lease_timeout,
             server_idle,

@@ -105,7 +105,12 @@ fn classifier(config: &Config) -> Classifier {
     // Each of these is keyed by the operating system's randomness.
     let lot = || u128::from(RandomState::new().hash_one(0));
     let text_key = lot() << 64 | lot();
-    Classifier::new(classifier::Limits { cache_entries: config.digest_cache, text_key, ..classifier::Limits::default() })
+    Classifier::new(classifier::Limits {
+        cache_entries: config.digest_cache,
+        learned_digests: config.learned_digests,
+        text_key,
+        ..classifier::Limits::default()
+    })
 }
 
 fn frontend(config: Config, options: &RunOptions, servers: topology::Published, classifier: Arc<Classifier>) -> Frontend {
