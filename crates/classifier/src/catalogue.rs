@@ -104,8 +104,6 @@ impl Catalogue {
                 break;
             }
         }
-        catalogue.has_foreign_view = open.views.keys().any(|name| !name.is_ascii());
-        catalogue.doubtful_views = open.views.into_keys().collect();
         catalogue
     }
 
@@ -162,6 +160,7 @@ impl Catalogue {
             }
             Definition::View { name, .. } => {
                 *open.views.entry(lower(name)).or_default() += 1;
+                self.has_foreign_view |= !name.is_ascii();
                 self.doubtful_views.insert(lower(name));
                 open.definitions.push(definition);
             }
@@ -209,6 +208,7 @@ impl Catalogue {
             }
             Definition::View { name, .. } if close(&mut open.views, name) => {
                 self.doubtful_views.remove(&lower(name));
+                self.has_foreign_view = self.has_foreign_view && self.doubtful_views.iter().any(|name| !name.is_ascii());
             }
             _ => {}
         }

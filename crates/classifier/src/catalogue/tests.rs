@@ -213,3 +213,17 @@ fn a_view_may_have_a_column_of_its_own_name() {
     ];
     assert_eq!(track(&classifier(&two), "SELECT status FROM status").0, Track::Primary);
 }
+
+#[test]
+fn a_view_with_a_name_beyond_ascii_is_doubtful_while_others_are_judged() {
+    let locking = view("größe", "select get_lock('a', 1) AS `a`");
+    let over_it = view("over_it", "select `größe`.`a` AS `a` from `shop`.`größe`");
+    let plain = view("plain", "select 1 AS `a`");
+    let all = classifier(&[over_it.clone(), plain, locking]);
+    assert_eq!(track(&all, "SELECT * FROM over_it"), (Track::Primary, Because::DoubtfulView));
+    assert_eq!(track(&all, "SELECT * FROM größe"), (Track::Primary, Because::DoubtfulView));
+    assert_eq!(track(&all, "SELECT * FROM plain").0, Track::Replica);
+    let harmless = classifier(&[over_it, view("größe", "select 1 AS `a`")]);
+    assert_eq!(track(&harmless, "SELECT * FROM größe").0, Track::Replica);
+    assert_eq!(track(&harmless, "SELECT * FROM over_it").0, Track::Replica);
+}
