@@ -17,7 +17,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, Pin, SessionEffect, SqlMode, Statement, Track};
+use classifier::{Charset, Classifier, Context, Dialect, Limits, Pin, SessionEffect, SqlMode, Statement};
 
 #[test]
 fn every_case_has_its_verdict() {
@@ -105,13 +105,7 @@ impl Settings {
 }
 
 fn describe(statement: &Statement) -> String {
-    let track = match statement.track() {
-        Track::Replica => "replica",
-        Track::Previous => "previous",
-        Track::Session => "session",
-        Track::Primary => "primary",
-    };
-    let mut text = format!("{track} {}", statement.because.label());
+    let mut text = format!("{} {}", statement.track().label(), statement.because.label());
     for (index, effect) in statement.session.iter().enumerate() {
         text.push_str(if index == 0 { " | " } else { ", " });
         text.push_str(&effect_text(effect));

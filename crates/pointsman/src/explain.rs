@@ -16,12 +16,7 @@ pub(crate) fn explain(request: &ExplainRequest) -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     };
-    let context = Context {
-        dialect: Dialect::from(request.engine),
-        sql_mode: SqlMode::parse(request.sql_mode.as_bytes()),
-        charset: Charset::of_name(request.charset.as_bytes()),
-        schema: request.schema.as_deref(),
-    };
+    let context = context(request.engine.into(), &request.sql_mode, &request.charset, request.schema.as_deref());
     let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
     let track = match statement.track() {
         Track::Replica => "a replica within max_lag; the primary if there is none",
@@ -38,6 +33,12 @@ pub(crate) fn explain(request: &ExplainRequest) -> ExitCode {
     ];
     lines.extend(statement.session.iter().map(|effect| format!("session: {effect:?}")));
     cli::say(&lines.join("\n"))
+}
+
+/// How a statement is to be read, from names.
+fn context<'a>(dialect: Dialect, sql_mode: &str, charset: &str, schema: Option<&'a str>) -> Context<'a> {
+    let sql_mode = SqlMode::parse(sql_mode.as_bytes());
+    Context { dialect, sql_mode, charset: Charset::of_name(charset.as_bytes()), schema }
 }
 
 fn effects(statement: &classifier::Statement) -> String {

@@ -72,23 +72,24 @@ impl Verdict {
     }
 }
 
+/// So many entries at most, under keys that hash themselves.
+pub(super) type Bounded<K, V> = quick_cache::sync::Cache<K, V, UnitWeighter, BuildHasherDefault<AsItIs>>;
+
+pub(super) fn bounded<K: Eq + Hash, V: Clone>(entries: usize) -> Bounded<K, V> {
+    let lifecycle = quick_cache::sync::DefaultLifecycle::default();
+    Bounded::with(entries, entries as u64, UnitWeighter, BuildHasherDefault::default(), lifecycle)
+}
+
 #[derive(Debug)]
 pub(super) struct Cache {
-    verdicts: quick_cache::sync::Cache<Key, Verdict, UnitWeighter, BuildHasherDefault<AsItIs>>,
+    verdicts: Bounded<Key, Verdict>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 impl Cache {
     pub(super) fn new(entries: usize) -> Self {
-        let verdicts = quick_cache::sync::Cache::with(
-            entries,
-            entries as u64,
-            UnitWeighter,
-            BuildHasherDefault::default(),
-            quick_cache::sync::DefaultLifecycle::default(),
-        );
-        Self { verdicts, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        Self { verdicts: bounded(entries), hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     pub(super) fn find(&self, key: &Key) -> Option<Verdict> {

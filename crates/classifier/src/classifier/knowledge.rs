@@ -57,16 +57,15 @@ impl Knowledge {
         self.known_changes.load(Ordering::Acquire) != self.changes()
     }
 
-    /// Puts a catalogue in force that was read after [`Self::changes`] was `as_of`. True if it differs from the one before.
-    pub fn learn_catalogue(&self, catalogue: Catalogue, as_of: u64) -> bool {
-        let is_new = self.known.load().catalogue != catalogue;
-        if is_new {
+    /// Puts a catalogue in force that was read after [`Self::changes`] was `as_of`. One that says the same as the one before
+    /// leaves all verdicts in the cache.
+    pub fn learn_catalogue(&self, catalogue: Catalogue, as_of: u64) {
+        if self.known.load().catalogue != catalogue {
             let generation = self.generation().wrapping_add(1);
             self.known.store(Arc::new(Known { catalogue, generation }));
             self.generation.store(generation, Ordering::Release);
         }
         self.confirm_catalogue(as_of);
-        is_new
     }
 
     /// The definitions were read again after [`Self::changes`] was `as_of`, and are what they were.

@@ -7,13 +7,12 @@
 mod outline;
 
 use std::cell::RefCell;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 
-use quick_cache::UnitWeighter;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::cache::AsItIs;
+use super::cache::{Bounded, bounded};
 use crate::Digest;
 use crate::digest::{Fingerprint, fingerprint};
 use crate::lexer::{Kind, Rules, Token};
@@ -53,19 +52,12 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Memo {
     key: [u8; 16],
-    known: quick_cache::sync::Cache<Key, Known, UnitWeighter, BuildHasherDefault<AsItIs>>,
+    known: Bounded<Key, Known>,
 }
 
 impl Memo {
     pub(super) fn new(entries: usize, key: u128) -> Self {
-        let known = quick_cache::sync::Cache::with(
-            entries,
-            entries as u64,
-            UnitWeighter,
-            BuildHasherDefault::default(),
-            quick_cache::sync::DefaultLifecycle::default(),
-        );
-        Self { key: key.to_le_bytes(), known }
+        Self { key: key.to_le_bytes(), known: bounded(entries) }
     }
 
     /// The fingerprint of `sql`, remembered or found.

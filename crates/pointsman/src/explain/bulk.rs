@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufWriter, Read, Write};
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SessionEffect, SqlMode, Statement};
+use classifier::{Classifier, Dialect, Limits, SessionEffect, Statement};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ExplainRequest;
@@ -80,12 +80,7 @@ fn verdict(classifier: &Classifier, line: &[u8], defaults: &ExplainRequest) -> R
     };
     let sql_mode = question.sql_mode.as_deref().unwrap_or(&defaults.sql_mode);
     let charset = question.charset.as_deref().unwrap_or(&defaults.charset);
-    let context = Context {
-        dialect,
-        sql_mode: SqlMode::parse(sql_mode.as_bytes()),
-        charset: Charset::of_name(charset.as_bytes()),
-        schema: question.schema.as_deref().or(defaults.schema.as_deref()),
-    };
+    let context = super::context(dialect, sql_mode, charset, question.schema.as_deref().or(defaults.schema.as_deref()));
     Ok(Verdict::from(classifier.classify(question.sql.as_bytes(), &context)))
 }
 
