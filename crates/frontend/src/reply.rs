@@ -49,6 +49,11 @@ impl Refusal {
         Self::new(1243, *b"HY000", format!("unknown prepared statement handler ({id}) given to {command}"))
     }
 
+    /// `ER_UNSUPPORTED_PS`: drivers that prepare everything send the text instead.
+    pub(crate) fn explanation_prepared() -> Self {
+        Self::new(1295, *b"HY000", "EXPLAIN ROUTE is not supported in the prepared statement protocol; send it as text")
+    }
+
     /// `ER_ACCESS_DENIED_ERROR`, in the servers' words, which some drivers look for.
     pub(crate) fn access_denied(user: &[u8], host: &str, with_password: bool) -> Self {
         let user = String::from_utf8_lossy(user);
@@ -87,9 +92,9 @@ impl Refusal {
     }
 }
 
-impl Refusal {
-    /// A hint that cannot be followed. It is better told than left out: whoever wrote it relies on it.
-    pub(crate) fn bad_hint(error: &HintError) -> Self {
+/// A hint that cannot be followed is better told than left out: whoever wrote it relies on it.
+impl From<HintError> for Refusal {
+    fn from(error: HintError) -> Self {
         // ER_WRONG_ARGUMENTS
         Self::new(1210, *b"HY000", error.to_string())
     }

@@ -166,10 +166,7 @@ impl Core {
                 let hint = steering::hint(sql).and_then(|hint| steering::with_attributes(hint, &attributes, |_| false));
                 let hint = match hint {
                     Ok(hint) => hint,
-                    Err(refusal) => {
-                        client.consume(length);
-                        return self.reply(client, &refusal).await;
-                    }
+                    Err(refusal) => return self.decline(client, length, &refusal).await,
                 };
                 let matched = self.matched(sql, context, &statement);
                 let request = Request::whole(length, Expect::Query);
@@ -180,20 +177,12 @@ impl Core {
                 let hint = self.statements.get(id).map_or(Ok(None), |prepared| prepared.hint(&execute, self.capabilities));
                 match hint {
                     Ok(hint) => self.execute(client, id, hint, length).await,
-                    Err(refusal) => {
-                        client.consume(length);
-                        self.reply(client, &refusal).await
-                    }
+                    Err(refusal) => self.decline(client, length, &refusal).await,
                 }
             }
             Command::Prepare(sql) => {
-                let statement = self.classify(sql);
-                let context = self.reading().context(self.state.schema());
-                if explained_route(&statement, sql, &context).is_some() {
-                    return Box::pin(self.refuse_to_prepare_explanation(client, length)).await;
-                }
                 let sql = Box::from(sql);
-                self.prepare(client, statement, sql, length).await
+                self.prepare(client, sql, length).await
             }
             Command::CloseStatement(id) => {
                 client.consume(length);
@@ -229,10 +218,7 @@ impl Core {
                 self.reset(client).await
             }
             Command::Quit => Err(Ended),
-            Command::Other(byte) => {
-                client.consume(length);
-                self.reply(client, &Refusal::unknown_command(byte)).await
-            }
+            Command::Other(byte) => self.decline(client, length, &Refusal::unknown_command(byte)).await,
         }
     }
 
@@ -272,6 +258,12 @@ impl Core {
     async fn reply(&mut self, client: &mut Link, refusal: &Refusal) -> Result<(), Ended> {
         tracing::debug!(connection = self.connection_id, code = refusal.code, message = refusal.message, "refused");
         client.send(&refusal.packet(1)).await.map_err(|_| Ended)
+    }
+
+    /// Answers a command with an error in place of serving it.
+    async fn decline(&mut self, client: &mut Link, length: usize, refusal: &Refusal) -> Result<(), Ended> {
+        client.consume(length);
+        self.reply(client, refusal).await
     }
 
     /// Tells the client of an error after which the session cannot go on.

@@ -106,7 +106,7 @@ fn refusal(statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot
         },
     };
     let is_elsewhere = server.is_none_or(|server| snapshot.primary != Some(server));
-    let is_write = statement.track() == Track::Primary && !begins_read_only_transaction(statement) && !ends_only(statement);
+    let is_write = statement.track() == Track::Primary && !only_controls_transaction(statement);
     (by == By::Hint && is_elsewhere && is_write).then_some(Denial::WriteToReplica(statement.because))
 }
 
@@ -114,8 +114,8 @@ fn named<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Server> {
     snapshot.servers.iter().find(|server| &*server.name == name)
 }
 
-/// `COMMIT` and the like, which run where their transaction is.
-fn ends_only(statement: &Statement) -> bool {
+/// `BEGIN`, `COMMIT` and the like, which run where their transaction is.
+fn only_controls_transaction(statement: &Statement) -> bool {
     (Effects::TRANSACTION | Effects::CHANGE_SESSION).contains(statement.effects)
 }
 
@@ -155,8 +155,7 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
 
 /// `START TRANSACTION READ ONLY`, alone: the whole transaction may run on a replica.
 fn begins_read_only_transaction(statement: &Statement) -> bool {
-    let [SessionEffect::Begin { read_only: true }] = statement.session.as_slice() else { return false };
-    (Effects::TRANSACTION | Effects::CHANGE_SESSION).contains(statement.effects)
+    matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: true }]) && only_controls_transaction(statement)
 }
 
 fn primary(snapshot: &Snapshot, because: Because, end_first: Option<ServerId>) -> Decision {

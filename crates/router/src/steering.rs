@@ -72,6 +72,9 @@ impl fmt::Display for HintError {
 }
 
 impl Hint {
+    /// The names of all hints, as [`Self::add`] knows them.
+    pub const KEYS: [&str; 4] = ["primary", "replica", "server", "max_lag"];
+
     /// `replica max_lag=200ms`: words separated by white space, commas or semicolons.
     pub fn parse(text: &str) -> Result<Self, HintError> {
         let mut hint = Self::default();

@@ -91,7 +91,6 @@ impl Core {
             self.end_transaction_on(server).await;
         }
         let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
-        let is_on_primary = self.worker.shared.servers.load().primary == Some(route.server);
         let index = self.connect(route.server).await?;
         let capabilities = self.capabilities;
         let Self { held, state, statements, worker, options, .. } = self;
@@ -139,7 +138,7 @@ impl Core {
         let thread_id = lease.thread_id();
         let mut relay = Relay::new(client, capabilities, limits.client_write, lease);
         relay.time_limit = time_limit;
-        if is_retried && !is_on_primary {
+        if is_retried && worker.shared.servers.load().primary != Some(route.server) {
             relay.withholds = is_refused_write;
         }
         if let What::Prepare(id) = request.what {

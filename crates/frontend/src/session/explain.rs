@@ -11,7 +11,7 @@ use topology::{Server, ServerId, Snapshot};
 
 use super::steering::{self, Matched};
 use super::{Core, Ended};
-use crate::reply::{self, Refusal};
+use crate::reply;
 
 /// The columns. A step that is not about a server has NULL in the last four.
 const COLUMNS: &[&str] = &["step", "subject", "result", "because", "server_role", "staleness_ms", "weight"];
@@ -23,11 +23,11 @@ type Row = [Option<String>; COLUMNS.len()];
 impl Core {
     /// Answers the client, whose command takes `length` bytes.
     pub(super) async fn explain_route(&mut self, client: &mut Link, sql: &[u8], length: usize) -> Result<(), Ended> {
-        client.consume(length);
         let hint = match steering::hint(sql) {
             Ok(hint) => hint,
-            Err(refusal) => return self.reply(client, &refusal).await,
+            Err(refusal) => return self.decline(client, length, &refusal).await,
         };
+        client.consume(length);
         let statement = self.classify(sql);
         let context = self.reading().context(self.state.schema());
         let matched = self.matched(sql, context, &statement);
@@ -35,14 +35,6 @@ impl Core {
         let rows = self.explained(&statement, &text, hint.as_ref(), &matched);
         let packets = reply::rows(COLUMNS, &rows, self.status(), self.capabilities);
         client.send(&packets).await.map_err(|_| Ended)
-    }
-
-    /// In the prepared statement protocol there is nothing to prepare.
-    pub(super) async fn refuse_to_prepare_explanation(&mut self, client: &mut Link, length: usize) -> Result<(), Ended> {
-        client.consume(length);
-        // ER_UNSUPPORTED_PS: drivers that prepare everything send the text instead.
-        let why = "EXPLAIN ROUTE is not supported in the prepared statement protocol; send it as text";
-        self.reply(client, &Refusal::new(1295, *b"HY000", why)).await
     }
 
     fn explained(&self, statement: &Statement, text: &str, hint: Option<&Hint>, matched: &Matched) -> Vec<Row> {

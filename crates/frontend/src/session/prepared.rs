@@ -13,7 +13,7 @@ use router::Hint;
 use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 
 use super::steering;
-use super::{Core, Ended, Reading};
+use super::{Core, Ended, Reading, explained_route};
 use crate::reply::Refusal;
 use crate::session::attempt::Request;
 
@@ -149,13 +149,14 @@ impl Prepared {
 
 impl Core {
     /// `COM_STMT_PREPARE`: on the server where it would run now.
-    pub(super) async fn prepare(
-        &mut self,
-        client: &mut backend::Link,
-        statement: Statement,
-        sql: Box<[u8]>,
-        length: usize,
-    ) -> Result<(), Ended> {
+    pub(super) async fn prepare(&mut self, client: &mut backend::Link, sql: Box<[u8]>, length: usize) -> Result<(), Ended> {
+        // Before the verdict: what becomes known in between makes it be given again.
+        let knowledge = self.worker.shared.classifier.knowledge().version();
+        let statement = self.classify(&sql);
+        let reading = self.reading();
+        if explained_route(&statement, &sql, &reading.context(self.state.schema())).is_some() {
+            return self.decline(client, length, &Refusal::explanation_prepared()).await;
+        }
         let limits = &self.worker.shared.limits;
         let is_too_many = self.statements.by_id.len() >= limits.prepared_statements
             || self.statements.text_bytes.saturating_add(sql.len()) > limits.prepared_statement_bytes;
@@ -169,19 +170,13 @@ impl Core {
                     limits.prepared_statements, limits.prepared_statement_bytes
                 ),
             );
-            client.consume(length);
-            return self.reply(client, &refusal).await;
+            return self.decline(client, length, &refusal).await;
         }
         let id = self.statements.next_id();
-        let knowledge = self.worker.shared.classifier.knowledge().version();
-        let reading = self.reading();
         let schema = self.state.schema().map(Box::from);
         let hint = match steering::hint(&sql) {
             Ok(hint) => hint,
-            Err(refusal) => {
-                client.consume(length);
-                return self.reply(client, &refusal).await;
-            }
+            Err(refusal) => return self.decline(client, length, &refusal).await,
         };
         let matched = self.matched(&sql, reading.context(self.state.schema()), &statement);
         let verdict = Arc::new(statement);
@@ -206,11 +201,9 @@ impl Core {
         length: usize,
     ) -> Result<(), Ended> {
         let Some(prepared) = self.statements.by_id.get_mut(&id) else {
-            client.consume(length);
-            return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
+            return self.decline(client, length, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
         };
         if prepared.long_data.is_err() {
-            client.consume(length);
             self.statements.forget_long_data(id);
             let limit = self.worker.shared.limits.max_packet;
             let refusal = Refusal::new(
@@ -218,7 +211,7 @@ impl Core {
                 *b"HY000",
                 format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"),
             );
-            return self.reply(client, &refusal).await;
+            return self.decline(client, length, &refusal).await;
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };

@@ -29,11 +29,8 @@ impl Matched {
 
 /// The hint before the statement, if it has one.
 pub(super) fn hint(sql: &[u8]) -> Result<Option<Hint>, Refusal> {
-    let Some(text) = hint_text(sql) else { return Ok(None) };
-    match Hint::parse(&String::from_utf8_lossy(text)) {
-        Ok(hint) => Ok(Some(hint)),
-        Err(error) => Err(Refusal::bad_hint(&error)),
-    }
+    let text = hint_text(sql).map(String::from_utf8_lossy);
+    Ok(text.map(|text| Hint::parse(&text)).transpose()?)
 }
 
 /// The hint with the query attributes that are hints, too.
@@ -44,20 +41,15 @@ pub(super) fn with_attributes(
 ) -> Result<Option<Hint>, Refusal> {
     let mut wrong = None;
     attributes.each(is_ahead, |name, value| {
-        let Some(name) = HINTS.iter().find(|hint| hint.as_bytes() == name) else { return };
+        // Servers get these attributes as well, and take no notice.
+        let Some(name) = Hint::KEYS.iter().find(|hint| hint.as_bytes() == name) else { return };
         let value = value.map(String::from_utf8_lossy);
         if let Err(error) = hint.get_or_insert_default().add(name, value.as_deref()) {
             wrong = Some(error);
         }
     })?;
-    match wrong {
-        Some(error) => Err(Refusal::bad_hint(&error)),
-        None => Ok(hint),
-    }
+    wrong.map_or(Ok(hint), |error| Err(error.into()))
 }
-
-/// The attributes that are Pointsman's. Servers get them as well, and take no notice.
-const HINTS: &[&str] = &["primary", "replica", "server", "max_lag"];
 
 impl Core {
     /// The rule for a statement of this session.
