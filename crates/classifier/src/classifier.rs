@@ -87,17 +87,15 @@ impl Classifier {
 
     fn by_text_and_catalogue(&self, sql: &[u8], context: &Context<'_>) -> Statement {
         let found = self.memo.fingerprint(sql, Rules::from(context));
-        let key = cache_key(&found, sql, context, self.knowledge.generation());
+        let known = self.knowledge.catalogue();
+        let key = cache_key(&found, sql, context, known.generation);
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
             return verdict.into_statement(found.digest);
         }
-        let known = self.knowledge.catalogue();
         let (verb, notes) = examine(sql, context, &self.limits, &known.catalogue);
         let is_read = notes.effects.contains(Effects::READ_DATA);
         let because = notes.because.unwrap_or(if is_read { Because::PlainRead } else { Because::OnlyComputes });
-        if let Some(key) =
-            key.filter(|key| notes.session.is_empty() && !is_about_size(because) && key.generation == known.generation)
-        {
+        if let Some(key) = key.filter(|_| notes.session.is_empty() && !is_about_size(because)) {
             self.cache.keep(key, Verdict { verb, effects: notes.effects, because });
         }
         Statement { verb, effects: notes.effects, because, digest: found.digest, session: notes.session }

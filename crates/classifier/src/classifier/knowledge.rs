@@ -4,7 +4,7 @@
 //! was being read while a definition changed is known to be out of date, and until a better one comes, no read is sure to be one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -14,7 +14,6 @@ use crate::{Because, Catalogue, Digest, Effects, Statement};
 #[derive(Debug)]
 pub struct Knowledge {
     known: ArcSwap<Known>,
-    generation: AtomicU32,
     /// Changes of definitions seen so far.
     changes: AtomicU64,
     /// How many of them the catalogue knows.
@@ -34,7 +33,6 @@ impl Knowledge {
     pub(super) fn new(learned_digests: usize) -> Self {
         Self {
             known: ArcSwap::default(),
-            generation: AtomicU32::new(0),
             changes: AtomicU64::new(0),
             known_changes: AtomicU64::new(0),
             learned: quick_cache::sync::Cache::new(learned_digests),
@@ -60,10 +58,10 @@ impl Knowledge {
     /// Puts a catalogue in force that was read after [`Self::changes`] was `as_of`. One that says the same as the one before
     /// leaves all verdicts in the cache.
     pub fn learn_catalogue(&self, catalogue: Catalogue, as_of: u64) {
-        if self.known.load().catalogue != catalogue {
-            let generation = self.generation().wrapping_add(1);
+        let known = self.known.load();
+        if known.catalogue != catalogue {
+            let generation = known.generation.wrapping_add(1);
             self.known.store(Arc::new(Known { catalogue, generation }));
-            self.generation.store(generation, Ordering::Release);
         }
         self.confirm_catalogue(as_of);
     }
@@ -90,7 +88,7 @@ impl Knowledge {
     pub fn version(&self) -> u64 {
         self.changes()
             .wrapping_add(self.known_changes.load(Ordering::Acquire))
-            .wrapping_add(u64::from(self.generation()))
+            .wrapping_add(u64::from(self.known.load().generation))
             .wrapping_add(self.writes_learned())
     }
 
@@ -100,10 +98,6 @@ impl Knowledge {
             return Some(Because::CatalogueUnknown);
         }
         (self.writes_learned() > 0 && self.is_learned(statement.digest)).then_some(Because::LearnedWrite)
-    }
-
-    pub(super) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Acquire)
     }
 
     pub(super) fn catalogue(&self) -> Guard<Arc<Known>> {
