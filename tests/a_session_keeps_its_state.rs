@@ -45,6 +45,8 @@ e2e::suite! {
         a_reset_connection_has_nothing_of_before,
         a_pooled_connection_carries_nothing_over,
         a_procedure_that_changes_the_session_is_noticed,
+        a_session_s_own_wait_timeout_is_kept,
+        a_shown_profile_has_the_client_s_statements_only,
     ],
 }
 
@@ -704,7 +706,7 @@ async fn a_pooled_connection_carries_nothing_over(cluster: Arc<Cluster>) {
         one.query_one("SELECT 1").await.expect_rows();
     }
     set_everything(&mut one, &table).await;
-    let id = one.query_one("SELECT CONNECTION_ID()").await.expect_rows().single();
+    let id = one.query_one("SELECT CONNECTION_ID() + 0").await.expect_rows().single();
     // It leaves without a word, in the middle of a transaction.
     drop(one);
 
@@ -713,7 +715,7 @@ async fn a_pooled_connection_carries_nothing_over(cluster: Arc<Cluster>) {
     eventually("the reset of its connection", async || (cluster.primary().rows::<u8>(&*is_free, ()).await == [1]).then_some(()))
         .await;
     let mut two = raw(&proxy).await;
-    assert_eq!(two.query_one("SELECT CONNECTION_ID()").await.expect_rows().single(), id, "not the same server connection");
+    assert_eq!(two.query_one("SELECT CONNECTION_ID() + 0").await.expect_rows().single(), id, "not the same server connection");
     assert_nothing_is_set(&mut two, &table, cluster.engine).await;
 
     // A session without a schema does not inherit one either.
@@ -743,6 +745,30 @@ async fn a_procedure_that_changes_the_session_is_noticed(cluster: Arc<Cluster>) 
         assert_eq!(client.query_first::<u32, _>(format!("SELECT COUNT(*) FROM {name}_t")).await.unwrap(), Some(0));
     }
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_session_s_own_wait_timeout_is_kept(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let (mut short, mut long) = (raw(&proxy).await, raw(&proxy).await);
+    short.query_one("SET SESSION wait_timeout = 1").await.expect_ok();
+    let last_words = async { while !short.read_bytes(1024).await.is_empty() {} };
+    e2e::promptly("the end of an idle session", last_words).await;
+    assert_eq!(long.query_one("SELECT 1").await.expect_rows().single(), "1");
+    proxy.finish().await;
+}
+
+async fn a_shown_profile_has_the_client_s_statements_only(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let mut client = raw(&proxy).await;
+    for sql in ["SET profiling = 1", "SET time_zone = '+01:00'"] {
+        client.query_one(sql).await.expect_ok();
+    }
+    client.query_one("SELECT 'profiled'").await.expect_rows();
+    let profiles = client.query_one("SHOW PROFILES").await.expect_rows().rows;
+    let texts: Vec<_> =
+        profiles.iter().map(|row| String::from_utf8_lossy(row[2].as_deref().unwrap_or_default()).into_owned()).collect();
+    assert_eq!(texts, ["SET time_zone = '+01:00'", "SELECT 'profiled'"]);
     proxy.finish().await;
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, Opts, Row, Value};
 use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, promptly, unique};
+use testkit::raw::USUAL;
 use testkit::{LoginAs, RawClient};
-use wire::Capabilities;
+use wire::command::{COM_FIELD_LIST, COM_SET_OPTION, COM_STMT_CLOSE, COM_STMT_FETCH, COM_STMT_RESET};
+use wire::{Capabilities, StatusFlags};
 
 e2e::suite! {
     Together: [
@@ -29,6 +31,11 @@ e2e::suite! {
         native_passwords,
         full_authentication_by_rsa,
         a_hundred_clients_at_once,
+        rows_are_fetched_from_a_cursor,
+        several_statements_are_switched_on_and_off,
+        the_columns_of_a_table_are_listed,
+        compression_that_is_not_offered_is_refused,
+        warnings_of_a_statement_that_is_prepared_arrive,
     ],
     // Such statements fill the servers' logs, and others would have to search them.
     OwnCluster: [packets_of_any_size_to_the_server],
@@ -397,6 +404,205 @@ async fn a_hundred_clients_at_once(cluster: Arc<Cluster>) {
     }
     let sum = format!("SELECT COUNT(*), SUM(client * 10 + turn) FROM guestbook.{table}");
     assert_eq!(cluster.primary().rows::<(u32, u32)>(sum, ()).await, [(500, (0..100).map(|client| client * 50 + 10).sum())]);
+    proxy.finish().await;
+}
+
+// --- Commands that few drivers use ---
+
+/// The status of the packet that ends rows, for clients of either kind.
+fn end_status(client: &RawClient, payload: &[u8]) -> StatusFlags {
+    assert_eq!(payload[0], 0xfe, "{payload:?}");
+    if client.capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        wire::OkPacket::decode(payload, client.capabilities).unwrap().status
+    } else {
+        wire::EofPacket::decode(payload).unwrap().status
+    }
+}
+
+async fn open_cursor(client: &mut RawClient, statement: u32) {
+    let mut payload = testkit::raw::execute_payload(statement, &[]);
+    payload[5] = wire::CURSOR_TYPE_READ_ONLY;
+    client.send_command(&payload).await;
+    assert_eq!(client.receive().await.unwrap(), [1], "one column");
+    assert_ne!(client.receive().await.unwrap()[0], 0xfe, "its definition");
+    let end = client.receive().await.unwrap();
+    assert!(end_status(client, &end).contains(StatusFlags::CURSOR_EXISTS), "the rows wait");
+}
+
+/// Up to `count` rows, and whether the cursor has more.
+async fn fetch(client: &mut RawClient, statement: u32, count: u32) -> Result<(usize, bool), u16> {
+    client.send_command(&[&[COM_STMT_FETCH][..], &statement.to_le_bytes(), &count.to_le_bytes()].concat()).await;
+    let mut rows = 0;
+    loop {
+        let payload = client.receive().await.unwrap();
+        match payload[0] {
+            0xff => return Err(wire::ErrPacket::decode(&payload).unwrap().code),
+            0xfe => return Ok((rows, !end_status(client, &payload).contains(StatusFlags::LAST_ROW_SENT))),
+            _ => rows += 1,
+        }
+    }
+}
+
+async fn rows_are_fetched_from_a_cursor(cluster: Arc<Cluster>) {
+    // A cursor is more than an idle session gives back.
+    let proxy = Start::before(&cluster).config("timeouts.session_idle = '50ms'").start().await;
+    let table = unique("cursor");
+    let values = (0..10).map(|n| format!("({n})")).collect::<Vec<_>>().join(", ");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT); INSERT INTO {SCHEMA}.{table} VALUES {values}")).await;
+    for capabilities in [USUAL, USUAL - Capabilities::DEPRECATE_EOF] {
+        let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
+        let one = client.prepare(&format!("SELECT a FROM {table}")).await.unwrap().ok.statement_id;
+        let two = client.prepare(&format!("SELECT a + 1 FROM {table} LIMIT 4")).await.unwrap().ok.statement_id;
+        assert_eq!(fetch(&mut client, one, 1).await, Err(1421), "nothing is open yet");
+        open_cursor(&mut client, one).await;
+        assert_eq!(fetch(&mut client, one, 3).await, Ok((3, true)));
+        open_cursor(&mut client, two).await;
+        // Other statements in between, wherever they run.
+        for _ in 0..4 {
+            assert_eq!(client.query_one("SELECT 'between'").await.expect_rows().single(), "between");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_eq!(fetch(&mut client, one, 5).await, Ok((5, true)));
+        assert_eq!(fetch(&mut client, two, 9).await, Ok((4, false)));
+        assert_eq!(fetch(&mut client, one, 9).await, Ok((2, false)));
+        assert_eq!(fetch(&mut client, one, 9).await, Err(1421));
+        // Again, and closed before its end.
+        open_cursor(&mut client, one).await;
+        assert_eq!(fetch(&mut client, one, 1).await, Ok((1, true)));
+        client.command(&[&[COM_STMT_RESET][..], &one.to_le_bytes()].concat()).await.expect_ok();
+        assert_eq!(fetch(&mut client, one, 1).await, Err(1421));
+        open_cursor(&mut client, one).await;
+        client.send_command(&[&[COM_STMT_CLOSE][..], &one.to_le_bytes()].concat()).await;
+        assert_eq!(fetch(&mut client, one, 1).await, Err(1243));
+        // Without rows to wait for there is no cursor, and the whole answer comes at once.
+        let update = client.prepare(&format!("UPDATE {table} SET a = a")).await.unwrap().ok.statement_id;
+        let mut payload = testkit::raw::execute_payload(update, &[]);
+        payload[5] = wire::CURSOR_TYPE_READ_ONLY;
+        client.command(&payload).await.expect_ok();
+        assert_eq!(client.query_one("SELECT 'in step'").await.expect_rows().single(), "in step");
+    }
+    proxy.finish().await;
+}
+
+async fn several_statements_are_switched_on_and_off(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let login = LoginAs { capabilities: USUAL - Capabilities::MULTI_STATEMENTS, ..app() };
+    let mut client = RawClient::login(proxy.address, &login).await.unwrap();
+    let option = |option: u16| [&[COM_SET_OPTION][..], &option.to_le_bytes()].concat();
+    for sql in ["SELECT 1; SELECT 2", "DO 1; SET @a = 1; SELECT 2"] {
+        for _ in 0..4 {
+            assert_eq!(client.query(sql).await.remove(0).expect_err().code, 1064);
+        }
+        let answer = command(&mut client, &option(0)).await;
+        assert_eq!(end_status(&client, &answer), StatusFlags::AUTOCOMMIT);
+        for _ in 0..4 {
+            assert_eq!(client.query(sql).await.pop().unwrap().expect_rows().single(), "2");
+        }
+        let answer = command(&mut client, &option(1)).await;
+        end_status(&client, &answer);
+    }
+    assert_eq!(client.query("SELECT 1; SELECT 2").await.remove(0).expect_err().code, 1064);
+    assert_eq!(client.command(&option(2)).await.expect_err().code, 1047);
+    proxy.finish().await;
+}
+
+/// The only packet of an answer.
+async fn command(client: &mut RawClient, payload: &[u8]) -> Vec<u8> {
+    client.send_command(payload).await;
+    client.receive().await.unwrap()
+}
+
+async fn the_columns_of_a_table_are_listed(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("listed");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT, b INT, c INT)")).await;
+    for capabilities in [USUAL, USUAL - Capabilities::DEPRECATE_EOF] {
+        let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
+        client.send_command(&[&[COM_FIELD_LIST], table.as_bytes(), b"\0"].concat()).await;
+        let mut columns = 0;
+        loop {
+            let payload = client.receive().await.unwrap();
+            if payload[0] == 0xfe {
+                break;
+            }
+            columns += 1;
+        }
+        assert_eq!(columns, 3);
+        assert_eq!(command(&mut client, &[&[COM_FIELD_LIST][..], b"no_such_table\0"].concat()).await[0], 0xff);
+        assert_eq!(client.query_one("SELECT 'in step'").await.expect_rows().single(), "in step");
+    }
+    proxy.finish().await;
+}
+
+/// It would begin at once, and neither side would understand the other any more.
+async fn compression_that_is_not_offered_is_refused(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    for flag in [Capabilities::COMPRESS, Capabilities::ZSTD_COMPRESSION] {
+        let mut client = RawClient::connect(proxy.address).await.unwrap();
+        let mut payload = wire_login(&client.greeting);
+        let flags = u32::from_le_bytes(payload[..4].try_into().unwrap()) | flag.protocol_half();
+        payload[..4].copy_from_slice(&flags.to_le_bytes());
+        client.send_next(&payload).await;
+        let answer = client.receive().await.unwrap();
+        let error = wire::ErrPacket::decode(&answer).unwrap();
+        assert!(String::from_utf8_lossy(error.message).contains("compression"), "{error:?}");
+        client.expect_closed().await;
+    }
+    proxy.finish().await;
+}
+
+/// A login without its proof.
+fn wire_login(greeting: &wire::Greeting) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    let plugin = greeting.auth_plugin.clone();
+    wire::Login {
+        capabilities: USUAL,
+        max_packet: 1 << 24,
+        collation: 45,
+        user: APP.as_bytes(),
+        auth_response: b"",
+        schema: None,
+        auth_plugin: Some(&plugin),
+        attributes: None,
+    }
+    .encode(&mut out);
+    out.to_vec()
+}
+
+async fn warnings_of_a_statement_that_is_prepared_arrive(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("t");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT)")).await;
+    let capabilities = USUAL - Capabilities::DEPRECATE_EOF;
+    // Warnings that a server gives while it prepares: a deprecated function's, for example. What the servers say is what must arrive.
+    let sql = match cluster.engine {
+        Engine::MySql => "SELECT SQL_CALC_FOUND_ROWS ?",
+        Engine::MariaDb => "SELECT ? PROCEDURE ANALYSE()",
+    };
+    let count = async |address| {
+        let mut client = RawClient::login(address, &LoginAs { capabilities, ..app() }).await.unwrap();
+        client.send_command(&[&[wire::command::COM_STMT_PREPARE], sql.as_bytes()].concat()).await;
+        let first = client.receive().await.unwrap();
+        if first[0] == 0xff {
+            return Vec::new();
+        }
+        let ok = wire::PrepareOk::decode(&first).unwrap();
+        let mut warnings = vec![ok.warnings];
+        for count in [ok.params, ok.columns].into_iter().filter(|count| *count > 0) {
+            for _ in 0..count {
+                client.receive().await.unwrap();
+            }
+            warnings.push(wire::EofPacket::decode(&client.receive().await.unwrap()).unwrap().warnings);
+        }
+        warnings
+    };
+    // So that the server knows the password.
+    drop(raw(&proxy).await);
+    let (direct, here) = (count(cluster.primary().address()).await, count(proxy.address).await);
+    assert_eq!(direct, here);
+    if cluster.engine == Engine::MySql {
+        assert!(direct.iter().any(|warnings| *warnings > 0), "it proves nothing: {direct:?}");
+    }
     proxy.finish().await;
 }
 

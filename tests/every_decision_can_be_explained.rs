@@ -125,7 +125,8 @@ async fn explain_route_answers_the_command_line_clients(cluster: Arc<Cluster>) {
 }
 
 async fn explain_route_tells_how_stale_a_replica_is(cluster: Arc<Cluster>) {
-    let proxy = Proxy::start(&cluster).await;
+    let mut proxy = Proxy::start(&cluster).await;
+    proxy.expect_finding("replication_broken");
     let table = new_table(&cluster).await;
     let mut client = proxy.client().await;
     let db2 = &cluster.replicas()[0];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{self, Conn, Error};
-use e2e::{Cluster, Proxy, Start, eventually, promptly, unique};
+use e2e::{Cluster, Engine, Proxy, Start, eventually, promptly, unique};
 
 e2e::suite! {
     Alone: [
@@ -17,11 +17,14 @@ e2e::suite! {
         a_replica_that_stands_still_with_the_primary_stays_in_use,
         the_primary_answers_when_every_replica_is_stale,
         no_answer_is_older_than_max_lag,
+        a_filtered_replica_gets_no_reads,
+        a_transaction_of_its_own_keeps_reads_from_a_replica_until_the_primary_has_it,
     ],
     OwnCluster: [
         a_dead_replica_costs_no_read_and_comes_back,
         a_dead_primary_refuses_writes_at_once_while_reads_go_on,
         a_frozen_primary_is_noticed,
+        a_diverged_former_primary_gets_no_reads,
     ],
 }
 
@@ -36,7 +39,8 @@ async fn a_replica_that_stops_receiving_gets_no_reads_until_it_has_caught_up(clu
 }
 
 async fn stale_replica(cluster: &Cluster, stop: &str, start: &str) {
-    let proxy = Start::before(cluster).config(HALF_A_SECOND).start().await;
+    let mut proxy = Start::before(cluster).config(HALF_A_SECOND).start().await;
+    proxy.expect_finding("replication_broken");
     let counter = Counter::new(cluster).await;
     let mut client = proxy.client().await;
     cluster.replicas()[0].run(stop).await;
@@ -56,7 +60,8 @@ async fn stale_replica(cluster: &Cluster, stop: &str, start: &str) {
 
 /// Staleness is about what is missing, not about when it was last heard of.
 async fn a_replica_that_stands_still_with_the_primary_stays_in_use(cluster: Arc<Cluster>) {
-    let proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    let mut proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    proxy.expect_finding("replication_broken");
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
     cluster.replicas()[0].stop_applier().await;
@@ -74,7 +79,8 @@ async fn a_replica_that_stands_still_with_the_primary_stays_in_use(cluster: Arc<
 }
 
 async fn the_primary_answers_when_every_replica_is_stale(cluster: Arc<Cluster>) {
-    let proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    let mut proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    proxy.expect_finding("replication_broken");
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
     for replica in cluster.replicas() {
@@ -95,7 +101,8 @@ async fn the_primary_answers_when_every_replica_is_stale(cluster: Arc<Cluster>) 
 /// The promise itself, measured: while a replica stops and goes on, no answer misses what was committed `max_lag` before.
 async fn no_answer_is_older_than_max_lag(cluster: Arc<Cluster>) {
     const MAX_LAG: Duration = Duration::from_millis(500);
-    let proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    let mut proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    proxy.expect_finding("replication_broken");
     let counter = Arc::new(Counter::new(&cluster).await);
     let is_over = Arc::new(AtomicBool::new(false));
 
@@ -190,7 +197,7 @@ async fn a_dead_replica_costs_no_read_and_comes_back(cluster: Arc<Cluster>) {
 }
 
 async fn a_dead_primary_refuses_writes_at_once_while_reads_go_on(cluster: Arc<Cluster>) {
-    let mut proxy = Proxy::start(&cluster).await;
+    let mut proxy = Start::before(&cluster).config("routing.hold_writes = '0s'").start().await;
     proxy.expect_loss_of_the_primary();
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
@@ -221,8 +228,10 @@ async fn a_dead_primary_refuses_writes_at_once_while_reads_go_on(cluster: Arc<Cl
 
 /// It accepts connections and answers nothing, which is how a machine dies that swaps itself to death.
 async fn a_frozen_primary_is_noticed(cluster: Arc<Cluster>) {
-    let quick = "monitor = { connect_timeout = '500ms', query_timeout = '300ms' }\ntimeouts.connect = '500ms'";
+    let quick = "monitor = { connect_timeout = '500ms', query_timeout = '300ms' }\ntimeouts.connect = '500ms'\nrouting.hold_writes = '0s'";
     let mut proxy = Start::before(&cluster).config(quick).start().await;
+    // A busy machine may need longer than such a quick first look.
+    proxy.expect_in_log("no primary was found");
     proxy.expect_loss_of_the_primary();
     let counter = Counter::new(&cluster).await;
     cluster.wait_for_replicas().await;
@@ -288,5 +297,111 @@ impl Counter {
 
     async fn who_answered<'c>(&self, cluster: &'c Cluster) -> Vec<&'c str> {
         cluster.who_ran(&format!("SELECT n FROM {}", self.table)).await
+    }
+}
+
+/// The worst that a repair by hand can do: the former primary is made a replica with what nobody else has received. It replicates
+/// without an error, and its position looks as far as anybody's.
+async fn a_diverged_former_primary_gets_no_reads(cluster: Arc<Cluster>) {
+    let mut proxy = Proxy::start(&cluster).await;
+    proxy.expect_loss_of_the_primary();
+    proxy.expect_in_log("no primary: every server that answers is read-only");
+    proxy.expect_in_log("has transactions that the primary does not have");
+    proxy.expect_finding("former_primary_diverged");
+    proxy.expect_finding("errant_replica");
+    let (counter, lost) = (Counter::new(&cluster).await, Counter::new(&cluster).await);
+    let [former, promoted, other] = [&cluster.servers[0], &cluster.servers[1], &cluster.servers[2]];
+
+    // Nobody receives these.
+    for replica in [promoted, other] {
+        replica.run("STOP REPLICA").await;
+    }
+    for n in 1..=30 {
+        former.run(format!("UPDATE guestbook.{} SET n = {n}", lost.table)).await;
+    }
+    former.run(set_read_only(cluster.engine, true)).await;
+    // Otherwise it may see the new primary first, and would rightly complain of two.
+    proxy.await_line("there is no primary to write to").await;
+    let forget = if cluster.engine == Engine::MySql { "RESET REPLICA ALL" } else { "RESET SLAVE ALL" };
+    promoted.run(format!("{forget}; {}", set_read_only(cluster.engine, false))).await;
+    promoted.run(format!("UPDATE guestbook.{} SET n = 1000", counter.table)).await;
+    other.run(cluster.follow_sql(promoted)).await;
+    let mut client = proxy.client().await;
+    eventually("writes to the new primary", async || counter.try_set(&mut client, 1001).await.ok()).await;
+    proxy.wait_for_reads_on(&cluster, &["db3"]).await;
+
+    let from = match cluster.engine {
+        Engine::MySql => String::new(),
+        // As if it had only what the new primary has, which is what a human would set to make replication start.
+        Engine::MariaDb => {
+            let had = promoted.rows::<String>("SELECT @@global.gtid_slave_pos", ()).await.remove(0);
+            format!("SET GLOBAL gtid_strict_mode = OFF; SET GLOBAL gtid_slave_pos = '{had}'; ")
+        }
+    };
+    former.run(format!("{from}{}", cluster.follow_sql(promoted))).await;
+    let mark = format!("SELECT n FROM guestbook.{}", counter.table);
+    eventually("the former primary to replicate", async || (former.rows::<u32>(&mark, ()).await == [1001]).then_some(())).await;
+    let warning = "db1 has transactions that the primary does not have";
+    eventually("the warning", async || proxy.log().iter().any(|line| line.text.contains(warning)).then_some(())).await;
+    for _ in 0..20 {
+        assert_eq!(counter.read(&mut client).await.unwrap(), 1001);
+    }
+    assert!(!counter.who_answered(&cluster).await.contains(&"db1"));
+    let log = proxy.log();
+    let lines = |text: &str| log.iter().filter(|line| line.text.contains(text)).count();
+    assert_eq!((lines("db2 has transactions"), lines("db3 has transactions")), (0, 0), "the others share the primary's history");
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_transaction_of_its_own_keeps_reads_from_a_replica_until_the_primary_has_it(cluster: Arc<Cluster>) {
+    if cluster.engine == Engine::MariaDb {
+        // What is written on a replica is in its own log under its own number, which says nothing about the order.
+        return;
+    }
+    let mut proxy = Proxy::start(&cluster).await;
+    proxy.expect_in_log("has transactions that the primary does not have");
+    proxy.expect_finding("errant_replica");
+    let replica = &cluster.replicas()[0];
+    replica
+        .run("SET GLOBAL super_read_only = OFF; CREATE DATABASE own; DROP DATABASE own; SET GLOBAL super_read_only = ON")
+        .await;
+    proxy.wait_for_reads_on(&cluster, &["db3"]).await;
+    // The cure for what does no harm: the primary is given empty transactions of the same names.
+    let uuid = replica.rows::<String>("SELECT @@server_uuid", ()).await.remove(0);
+    for number in 1..=2 {
+        let next = format!("SET gtid_next = '{uuid}:{number}'; BEGIN; COMMIT; SET gtid_next = AUTOMATIC");
+        cluster.primary().run(next).await;
+    }
+    proxy.wait_for_reads_on(&cluster, &["db2", "db3"]).await;
+    proxy.finish().await;
+}
+
+async fn a_filtered_replica_gets_no_reads(cluster: Arc<Cluster>) {
+    let mut proxy = Proxy::start(&cluster).await;
+    proxy.expect_in_log("does not get everything that the primary writes");
+    let replica = &cluster.replicas()[0];
+    let set = |schema: &str| match cluster.engine {
+        Engine::MySql => {
+            let list = if schema.is_empty() { "()".to_owned() } else { format!("({schema})") };
+            format!("STOP REPLICA SQL_THREAD; CHANGE REPLICATION FILTER REPLICATE_IGNORE_DB = {list}; START REPLICA SQL_THREAD")
+        }
+        Engine::MariaDb => format!("STOP SLAVE; SET GLOBAL replicate_ignore_db = '{schema}'; START SLAVE"),
+    };
+    replica.run(set("elsewhere")).await;
+    proxy.wait_for_reads_on(&cluster, &["db3"]).await;
+    replica.run(set("")).await;
+    proxy.wait_for_reads_on(&cluster, &["db2", "db3"]).await;
+    // Schemas of the server itself are no application's data.
+    replica.run(set("mysql")).await;
+    proxy.wait_for_reads_on(&cluster, &["db2", "db3"]).await;
+    replica.run(set("")).await;
+    proxy.finish().await;
+}
+
+fn set_read_only(engine: Engine, on: bool) -> String {
+    match engine {
+        Engine::MySql if on => "SET GLOBAL super_read_only = ON".to_owned(),
+        _ => format!("SET GLOBAL read_only = {}", if on { "ON" } else { "OFF" }),
     }
 }

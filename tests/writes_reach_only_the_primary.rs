@@ -359,6 +359,10 @@ async fn a_second_writable_server_gets_nothing(cluster: Arc<Cluster>) {
     cluster.wait_for_replicas().await;
     proxy.expect_in_log("db3 accepts writes, but db1 is the primary");
     proxy.expect_in_log("server accepts writes, but is not the primary");
+    proxy.expect_finding("two_writable");
+    // Between the three.
+    proxy.expect_finding("replication_broken");
+    proxy.expect_finding("former_primary_returned");
     cluster.replicas()[1].run("STOP REPLICA; RESET REPLICA ALL; SET GLOBAL read_only = OFF").await;
     await_alarm(&proxy, "db3 accepts writes, but db1 is the primary").await;
     assert_writes_reach_only_db1(&proxy, &cluster, &table).await;

@@ -54,6 +54,9 @@ address = "{server.host}:{server.port}"
 user = "monitor"
 password = "{monitor}"
 
+[security]
+public_key_retrieval = true
+
 [[users]]
 name = "{user}"
 password = "{password}"

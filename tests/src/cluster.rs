@@ -45,11 +45,22 @@ impl Engine {
     }
 }
 
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replication {
+    /// For nobody.
+    Asynchronous,
+    /// For one replica that has received it, however long that takes.
+    Lossless,
+}
+
 /// The servers. `servers[0]` is the primary.
 #[derive(Debug)]
 pub struct Cluster {
     /// Whose they are.
     pub engine: Engine,
+    replication: Replication,
+    name: String,
     /// All of them, the primary first.
     pub servers: Vec<Server>,
 }
@@ -59,21 +70,42 @@ const SERVERS: u32 = 3;
 impl Cluster {
     /// Starts them, and waits until the replicas replicate.
     pub async fn start(engine: Engine) -> anyhow::Result<Self> {
+        Self::start_with(engine, Replication::Asynchronous).await
+    }
+
+    /// The same, where commits may wait for a replica.
+    pub async fn start_with(engine: Engine, replication: Replication) -> anyhow::Result<Self> {
         let name = cluster_name();
         let plan = |id| {
-            let plan = Plan { engine, cluster: &name, id, label: label() };
+            let mut plan = Plan { engine, replication, cluster: &name, id, label: label(), source: None };
+            // Server 1 is the primary, the others replicate from it.
+            plan.source = (id > 1).then(|| plan.container_name(1));
             async move { plan.start().await }
         };
         // The network is made by whoever comes first, which must not be two.
         let primary = plan(1).await?;
-        primary.create_admin().await?;
         let (second, third) = tokio::try_join!(plan(2), plan(SERVERS))?;
+        // Where a commit waits for a replica, there must be one.
+        primary.create_admin().await?;
         let servers = vec![primary, second, third];
         for server in &servers {
             // The account comes to the replicas by replication, so this is what proves it.
             server.wait_until_it_answers().await;
         }
-        Ok(Self { engine, servers })
+        Ok(Self { engine, replication, name: name.clone(), servers })
+    }
+
+    /// Replaces a server by a new one with the same name, which begins as a replica of `source` and with nothing.
+    pub async fn replace(&mut self, place: usize, source: usize) -> anyhow::Result<()> {
+        let source = self.servers[source].host_inside().to_owned();
+        let id = u32::try_from(place + 1)?;
+        self.servers.remove(place).remove().await?;
+        let (engine, replication) = (self.engine, self.replication);
+        let plan = Plan { engine, replication, cluster: &self.name, id, label: label(), source: Some(source) };
+        let server = plan.start().await?;
+        server.wait_until_it_answers().await;
+        self.servers.insert(place, server);
+        Ok(())
     }
 
     /// The server that began as the primary.
@@ -123,6 +155,22 @@ impl Cluster {
             Engine::MariaDb => "SELECT MASTER_GTID_WAIT(?, 1)",
         };
         replica.rows::<Value>(sql, (position,)).await == [Value::Int(0)]
+    }
+
+    /// What makes a server follow another one.
+    pub fn follow_sql(&self, source: &Server) -> String {
+        let host = source.host_inside();
+        match self.engine {
+            Engine::MySql => format!(
+                "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HOST = '{host}', SOURCE_PORT = 3306, SOURCE_USER = 'replication', \
+                 SOURCE_PASSWORD = 'replication', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1; \
+                 START REPLICA"
+            ),
+            Engine::MariaDb => format!(
+                "STOP SLAVE; CHANGE MASTER TO MASTER_HOST = '{host}', MASTER_PORT = 3306, MASTER_USER = 'replication', \
+                 MASTER_PASSWORD = 'replication', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1; START SLAVE"
+            ),
+        }
     }
 
     /// Removes its containers and its network.

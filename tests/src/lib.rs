@@ -29,13 +29,15 @@
 pub mod clients;
 mod cluster;
 pub mod differential;
+pub mod failover;
 mod proxy;
 mod server;
 pub mod suite;
 mod wait;
+pub mod writers;
 
-pub use cluster::{Cluster, Engine};
-pub use proxy::{Line, Proxy, Start, binary};
+pub use cluster::{Cluster, Engine, Replication};
+pub use proxy::{Killed, Line, Proxy, Start, binary};
 pub use server::Server;
 pub use wait::{PATIENCE, eventually, promptly};
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use mysql_async::{Conn, OptsBuilder};
 use rustix::process::{Pid, Signal, kill_process};
@@ -13,19 +14,38 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use toml::Table;
 
+use crate::server::free_port;
 use crate::{APP, Cluster, SCHEMA, eventually, promptly, unique};
+
+/// A primary that does not answer for half a second says more about the machine that runs the tests than about Pointsman.
+const BUSY: &str = "may be lost, nothing is done yet: it has been silent for a short time only";
 
 /// A running Pointsman. A test that passes ends it by [`Proxy::finish`]; one that fails prints its log.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
+    admin: PathBuf,
+    journal: PathBuf,
+    /// What it takes to start it once more.
+    config: Table,
+    arguments: Vec<&'static str>,
     child: Child,
     pid: Pid,
     log: Log,
     reader: Option<JoinHandle<()>>,
     expected: Vec<&'static str>,
+    expected_findings: Vec<String>,
     is_finished: bool,
+}
+
+/// A Pointsman that was killed. Its configuration, its address and its journal are still there.
+#[derive(Debug)]
+pub struct Killed {
+    config: Table,
+    arguments: Vec<&'static str>,
+    admin: PathBuf,
+    journal: PathBuf,
 }
 
 /// What it has written so far.
@@ -48,12 +68,13 @@ pub struct Start<'a> {
     config: String,
     arguments: Vec<&'static str>,
     waits: bool,
+    keeps_port: bool,
 }
 
 impl<'a> Start<'a> {
     /// In front of these servers.
     pub fn before(cluster: &'a Cluster) -> Self {
-        Self { cluster, config: String::new(), arguments: Vec::new(), waits: true }
+        Self { cluster, config: String::new(), arguments: Vec::new(), waits: true, keeps_port: false }
     }
 
     /// With this TOML on top of the usual configuration.
@@ -77,41 +98,71 @@ impl<'a> Start<'a> {
         self
     }
 
+    /// On a port where clients find it again after [`Proxy::kill`] and [`Killed::start_again`].
+    #[must_use]
+    pub fn on_a_lasting_port(mut self) -> Self {
+        self.keeps_port = true;
+        self
+    }
+
     /// Starts it.
     pub async fn start(self) -> Proxy {
         let mut config = usual_config(self.cluster);
+        let (admin, journal) = (temporary(&unique("admin")), temporary(&unique("journal")));
+        merge(&mut config, format!("admin.socket = '{}'", admin.display()).parse().expect("TOML"));
+        merge(&mut config, format!("failover.journal = '{}'", journal.display()).parse().expect("TOML"));
+        if self.keeps_port {
+            merge(&mut config, format!("listen.address = '127.0.0.1:{}'", free_port()).parse().expect("TOML"));
+        }
         merge(&mut config, self.config.parse().expect("a test's TOML"));
-        let mut child = Command::new(binary())
-            .args(["run", "--config", "/dev/stdin"])
-            .args(&self.arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("pointsman starts");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        stdin.write_all(config.to_string().as_bytes()).await.expect("pointsman reads its configuration");
-        drop(stdin);
-
-        let log = Log::default();
-        let reader = tokio::spawn(log.clone().collect(BufReader::new(child.stderr.take().expect("a pipe"))));
-        let pid = Pid::from_raw(i32::try_from(child.id().expect("it runs")).expect("a process id")).expect("a process id");
-        let mut proxy = Proxy {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            child,
-            pid,
-            log,
-            reader: Some(reader),
-            expected: Vec::new(),
-            is_finished: false,
-        };
-        let listening = proxy.await_line("listening").await;
-        proxy.address = listening.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+        let proxy = spawn(Killed { config, arguments: self.arguments, admin, journal }).await;
         if self.waits {
             proxy.wait_for_reads_on(self.cluster, &["db2", "db3"]).await;
         }
         proxy
+    }
+}
+
+async fn spawn(Killed { config, arguments, admin, journal }: Killed) -> Proxy {
+    let mut child = Command::new(binary())
+        .args(["run", "--config", "/dev/stdin"])
+        .args(&arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("pointsman starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(config.to_string().as_bytes()).await.expect("pointsman reads its configuration");
+    drop(stdin);
+
+    let log = Log::default();
+    let reader = tokio::spawn(log.clone().collect(BufReader::new(child.stderr.take().expect("a pipe"))));
+    let pid = Pid::from_raw(i32::try_from(child.id().expect("it runs")).expect("a process id")).expect("a process id");
+    let mut proxy = Proxy {
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        admin,
+        journal,
+        config,
+        arguments,
+        child,
+        pid,
+        log,
+        reader: Some(reader),
+        expected: Vec::new(),
+        expected_findings: Vec::new(),
+        is_finished: false,
+    };
+    let listening = proxy.await_line("listening").await;
+    proxy.address = listening.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    proxy
+}
+
+impl Killed {
+    /// Starts it once more, with the same configuration, before the same servers.
+    pub async fn start_again(self) -> Proxy {
+        spawn(self).await
     }
 }
 
@@ -162,8 +213,16 @@ impl Proxy {
         self.expected.push(text);
     }
 
+    /// A finding of this name is no surprise.
+    pub fn expect_finding(&mut self, finding: &str) {
+        self.expected_findings.push(finding.to_owned());
+    }
+
     /// The primary will be gone for a while, and the log will say so.
     pub fn expect_loss_of_the_primary(&mut self) {
+        for finding in ["primary_suspect", "primary_unreachable", "held", "replication_broken", "nobody_writable"] {
+            self.expect_finding(finding);
+        }
         self.expect_in_log("server is down");
         self.expect_in_log("there is no primary to write to");
         self.expect_in_log("no primary: db1 is down");
@@ -174,6 +233,53 @@ impl Proxy {
     pub fn expect_loss_of_connections(&mut self) {
         self.expect_in_log("lost a server during a statement");
         self.expect_in_log("no connection for a statement");
+    }
+
+    /// Runs `pointsman COMMAND --socket ..` against it: whether it succeeded, and what it said.
+    pub async fn ask(&self, command: &[&str]) -> (bool, String) {
+        let asking = Command::new(binary()).args(command).arg("--socket").arg(&self.admin).kill_on_drop(true).output();
+        let output = promptly("an answer to a command", asking).await.expect("pointsman starts");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{command:?} ended with {}", output.status);
+        (output.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
+    }
+
+    /// The name of the server that it sends writes to, as it says itself.
+    pub async fn primary(&self) -> Option<String> {
+        let (_, status) = self.ask(&["status", "--json"]).await;
+        let status: Value = serde_json::from_str(&status).ok()?;
+        status["primary"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until it finds the situation to be this.
+    pub async fn await_finding(&self, finding: &str) {
+        eventually(&format!("the finding {finding}"), async || {
+            let (_, status) = self.ask(&["status", "--json"]).await;
+            let status: Value = serde_json::from_str(&status).ok()?;
+            (status["finding"] == finding).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the log tells of a step of this name beyond its first so many lines, and looks so often that hardly anything is done after it.
+    pub async fn await_step(&self, step: &str, lines: usize) {
+        let told = async {
+            while !self.log.lines().iter().skip(lines).any(|line| line.fields["step"] == step) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        promptly(&format!("the step {step}"), told).await;
+    }
+
+    /// How often the log tells of a step of this name that was done.
+    pub fn steps(&self, step: &str) -> usize {
+        self.log.lines().iter().filter(|line| line.fields["step"] == step && line.fields["outcome"] == "done").count()
+    }
+
+    /// The entries of its journal, as the file has them.
+    pub fn journal(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.journal).expect("a journal");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Waits for a line with this message.
@@ -226,6 +332,26 @@ impl Proxy {
         self.is_finished = true;
     }
 
+    /// Like [`Proxy::finish`], where these texts in the log are no surprise.
+    pub async fn finish_with(mut self, expected: &[&'static str]) {
+        self.expected.extend(expected);
+        self.finish().await;
+    }
+
+    /// Kills it as a crash would, and checks what it has logged until then.
+    pub async fn kill(mut self, expected: &[&'static str]) -> Killed {
+        kill_process(self.pid, Signal::KILL).expect("it runs");
+        self.ended().await;
+        self.expected.extend(expected);
+        self.check_log();
+        self.is_finished = true;
+        // The journal is not this process's alone.
+        let journal = std::mem::take(&mut self.journal);
+        let mut config = std::mem::take(&mut self.config);
+        merge(&mut config, format!("listen.address = '{}'", self.address).parse().expect("TOML"));
+        Killed { config, arguments: std::mem::take(&mut self.arguments), admin: self.admin.clone(), journal }
+    }
+
     /// Like [`Proxy::finish`], for one that has ended already.
     pub fn check_ended(mut self) {
         assert!(self.reader.is_none(), "it has not ended");
@@ -234,7 +360,11 @@ impl Proxy {
     }
 
     fn check_log(&self) {
-        let is_expected = |line: &Line| self.expected.iter().any(|text| line.text.contains(text));
+        let is_expected = |line: &Line| {
+            line.text.contains(BUSY)
+                || self.expected.iter().any(|text| line.text.contains(text))
+                || self.expected_findings.iter().any(|finding| line.fields["finding"] == *finding)
+        };
         let surprises: Vec<String> =
             self.log.lines().into_iter().filter(|line| line.is_alarm() && !is_expected(line)).map(|line| line.text).collect();
         assert!(surprises.is_empty(), "unexpected in the log:\n{}", surprises.join("\n"));
@@ -243,6 +373,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.journal);
         if std::thread::panicking() {
             let lines: Vec<String> = self.log.lines().into_iter().map(|line| line.text).collect();
             eprintln!("the log of the proxy at {}:\n{}", self.address, lines.join("\n"));
@@ -273,17 +404,28 @@ impl Line {
     }
 }
 
+/// A path of this test run's own, where nothing is yet.
+fn temporary(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("pointsman-e2e-{name}"))
+}
+
 fn usual_config(cluster: &Cluster) -> Table {
     let mut config: Table = format!(
         "listen.address = '127.0.0.1:0'
         log = {{ format = 'json', level = 'info' }}
         monitor = {{ user = 'monitor', password = 'monitor' }}
-        users = [{{ name = '{APP}', password = '{APP}' }}]"
+        security.public_key_retrieval = true
+        users = [{{ name = '{APP}', password = '{APP}' }}]
+        failover = {{ durability = 'manual' }}"
     )
     .parse()
     .expect("TOML");
     let servers = cluster.servers.iter().map(|server| {
-        let entries = [("name", server.name.clone()), ("address", server.address().to_string())];
+        let entries = [
+            ("name", server.name.clone()),
+            ("address", server.address().to_string()),
+            ("replication_address", format!("{}:3306", server.host_inside())),
+        ];
         entries.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect::<Table>().into()
     });
     config.insert("servers".to_owned(), servers.collect::<Vec<toml::Value>>().into());

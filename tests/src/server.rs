@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mysql_async::prelude::{FromRow, Queryable as _, StatementLike};
 use mysql_async::{Conn, OptsBuilder, Params};
-use testcontainers::bollard::models::PortBinding;
+use testcontainers::bollard::models::{
+    ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest, PortBinding,
+};
 use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
 use testcontainers::core::{ExecCommand, WaitFor, wait::LogWaitStrategy};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, bollard::Docker};
 
-use crate::cluster::Engine;
+use crate::cluster::{Engine, Replication};
 use crate::{APP, eventually, promptly};
 
 /// Where a server listens inside its container.
@@ -30,25 +32,30 @@ pub struct Server {
     pub name: String,
     engine: Engine,
     container: ContainerAsync<GenericImage>,
+    network: String,
+    /// Its name on the cluster's network.
+    host_inside: String,
     port: u16,
 }
 
 /// How a server begins.
 pub(crate) struct Plan<'a> {
     pub(crate) engine: Engine,
+    pub(crate) replication: Replication,
     /// The cluster's name: that of its network, and the beginning of its containers' names.
     pub(crate) cluster: &'a str,
     pub(crate) id: u32,
     /// The label of all that this run starts.
     pub(crate) label: (&'static str, String),
+    /// Whom it replicates from, by the name on the cluster's network; nobody makes it the primary.
+    pub(crate) source: Option<String>,
 }
 
 impl Plan<'_> {
-    fn container_name(&self, id: u32) -> String {
+    pub(crate) fn container_name(&self, id: u32) -> String {
         format!("{}-db{id}", self.cluster)
     }
 
-    /// Server 1 is the primary, the others replicate from it.
     pub(crate) async fn start(&self) -> anyhow::Result<Server> {
         let (image, tag) = self.engine.image();
         let port = free_port();
@@ -67,14 +74,24 @@ impl Plan<'_> {
                 host.port_bindings = Some([(PORT.to_owned(), Some(vec![binding]))].into());
             })
             .with_cmd(["--general-log=1", "--log-output=TABLE", "--max-allowed-packet=128M"]);
-        if self.id > 1 {
-            request = request.with_env_var("PRIMARY_HOST", self.container_name(1));
+        if self.replication == Replication::Lossless {
+            request = request.with_env_var("SEMI_SYNC", "1");
+        }
+        if let Some(source) = &self.source {
+            request = request.with_env_var("PRIMARY_HOST", source);
         }
         let container = request
             .start()
             .await
             .with_context(|| format!("cannot start {image}:{tag}; docker/images builds it, and tests/run does that by itself"))?;
-        Ok(Server { name: format!("db{}", self.id), engine: self.engine, container, port })
+        Ok(Server {
+            name: format!("db{}", self.id),
+            engine: self.engine,
+            container,
+            network: self.cluster.to_owned(),
+            host_inside: self.container_name(self.id),
+            port,
+        })
     }
 }
 
@@ -82,6 +99,11 @@ impl Server {
     /// Where it can be reached.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The name by which the others of its cluster reach it, on the usual port.
+    pub fn host_inside(&self) -> &str {
+        &self.host_inside
     }
 
     /// Connects to it directly, as a user who may do anything.
@@ -149,6 +171,11 @@ impl Server {
         self.run("STOP REPLICA SQL_THREAD").await;
     }
 
+    /// As a replica: receives no more.
+    pub async fn stop_receiving(&self) {
+        self.run("STOP REPLICA IO_THREAD").await;
+    }
+
     /// As a replica: applies again.
     pub async fn start_applier(&self) {
         self.run("START REPLICA SQL_THREAD").await;
@@ -162,10 +189,35 @@ impl Server {
         eventually("the end of a killed server", async || (!self.container.is_running().await.ok()?).then_some(())).await;
     }
 
+    /// Has it shut down in good order (SIGTERM).
+    pub async fn shut_down(&self) {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        let how = KillContainerOptionsBuilder::new().signal("SIGTERM").build();
+        docker.kill_container(self.container.id(), Some(how)).await.expect("the server can be told");
+        eventually("the end of a server", async || (!self.container.is_running().await.ok()?).then_some(())).await;
+    }
+
     /// Starts it again after [`Server::kill`], and waits until it answers.
     pub async fn start(&self) {
         self.container.start().await.expect("the server starts again");
-        self.wait_until_it_answers().await;
+        eventually(&format!("an answer of {}", self.name), async || {
+            if self.container.is_running().await.ok() == Some(false) {
+                // MariaDB 10.11.18 now and then ends by signal 11 while it recovers from a kill; what a service manager would do helps.
+                eprintln!("{} has ended by itself, and is started once more:\n{}", self.name, self.last_words().await);
+                self.container.start().await.expect("the server starts again");
+            }
+            self.answers().await.then_some(())
+        })
+        .await;
+    }
+
+    /// The end of its log.
+    async fn last_words(&self) -> String {
+        const LINES: usize = 40;
+        let log = self.container.stderr_to_vec().await.unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 
     /// Stops its processes in their tracks: connections stay open and nobody answers.
@@ -178,13 +230,70 @@ impl Server {
         self.container.unpause().await.expect("the server can go on");
     }
 
+    /// Takes it off the network: what is sent to it vanishes.
+    pub async fn cut_off(&self) {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        let request = NetworkDisconnectRequest { container: self.container.id().to_owned(), force: Some(true) };
+        docker.disconnect_network(&self.network, request).await.expect("the server can be cut off");
+    }
+
+    /// Undoes [`Server::cut_off`].
+    pub async fn rejoin(&self) {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        let request = NetworkConnectRequest { container: self.container.id().to_owned(), endpoint_config: None };
+        docker.connect_network(&self.network, request).await.expect("the server can be connected");
+        self.wait_until_it_answers().await;
+    }
+
+    /// A one-way cut: what it is sent arrives, and what it sends to this machine vanishes, until [`Server::lose_nothing`].
+    pub async fn lose_what_it_sends_to_us(&self) {
+        let gateway = self.settings().await.gateway.expect("a gateway");
+        self.filter(&["-A", "OUTPUT", "-d", &gateway, "-j", "DROP"]).await;
+    }
+
+    /// The same with what it sends to another server.
+    pub async fn lose_what_it_sends_to(&self, other: &Server) {
+        let address = other.settings().await.ip_address.expect("an address");
+        self.filter(&["-A", "OUTPUT", "-d", &address, "-j", "DROP"]).await;
+    }
+
+    /// Undoes one-way cuts.
+    pub async fn lose_nothing(&self) {
+        self.filter(&["-F", "OUTPUT"]).await;
+    }
+
+    /// How it is on its cluster's network.
+    async fn settings(&self) -> EndpointSettings {
+        let networks = self.inspected().await.network_settings.and_then(|settings| settings.networks);
+        networks.and_then(|mut networks| networks.remove(&self.network)).expect("it is on the network")
+    }
+
+    async fn inspected(&self) -> ContainerInspectResponse {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        docker.inspect_container(self.container.id(), None).await.expect("the server can be looked at")
+    }
+
+    /// Changes the packet filter of its own network namespace, which ends with its container. That takes root's rights on this machine.
+    async fn filter(&self, rule: &[&str]) {
+        let pid = self.inspected().await.state.and_then(|state| state.pid).expect("its process").to_string();
+        let enter = ["nsenter", "--target", &pid, "--net", "iptables", "--wait"];
+        let root = if rustix::process::geteuid().is_root() { &[][..] } else { &["sudo", "--non-interactive"] };
+        let words: Vec<&str> = [root, &enter, rule].concat();
+        let done = tokio::process::Command::new(words[0]).args(&words[1..]).output();
+        let done = promptly("a change of the packet filter", done).await.expect("nsenter and iptables are there");
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
     pub(crate) async fn wait_until_it_answers(&self) {
-        eventually(&format!("an answer of {}", self.name), async || {
-            let conn = tokio::time::timeout(Duration::from_secs(2), self.try_admin()).await.ok()?.ok()?;
-            let _ = conn.disconnect().await;
-            Some(())
-        })
-        .await;
+        eventually(&format!("an answer of {}", self.name), async || self.answers().await.then_some(())).await;
+    }
+
+    async fn answers(&self) -> bool {
+        let asking = async {
+            let conn = self.try_admin().await?;
+            conn.disconnect().await
+        };
+        matches!(tokio::time::timeout(Duration::from_secs(2), asking).await, Ok(Ok(())))
     }
 
     pub(crate) async fn remove(self) -> anyhow::Result<()> {
@@ -199,7 +308,7 @@ impl Server {
 }
 
 /// A port that is free now, and stays so while its server is stopped: outgoing connections take theirs from another range.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     use std::hash::{BuildHasher as _, RandomState};
     const FROM: u16 = 15_000;
     const UP_TO: u16 = 30_000;

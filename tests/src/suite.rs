@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OnceCell, RwLock};
 use tokio::task::LocalSet;
 
+use crate::cluster::Replication;
 use crate::{Cluster, Engine};
 
 /// What a test may do to the servers.
@@ -22,6 +23,8 @@ pub enum Needs {
     Alone,
     /// It breaks them: they are its own.
     OwnCluster,
+    /// The same, with servers whose commits wait for a replica to have received them.
+    OwnLosslessCluster,
 }
 
 /// A test under way.
@@ -98,14 +101,17 @@ fn conduct(runtime: &Runtime, engine: Engine, shared: &Shared, test: Test) -> Re
                 let _turn = shared.turn.write().await;
                 perform(test, shared.cluster(engine).await?).await
             }
-            Needs::OwnCluster => {
-                let cluster = Arc::new(Cluster::start(engine).await?);
-                let outcome = perform(test, Arc::clone(&cluster)).await;
-                remove(cluster).await;
-                outcome
-            }
+            Needs::OwnCluster => perform_alone(test, Cluster::start(engine).await?).await,
+            Needs::OwnLosslessCluster => perform_alone(test, Cluster::start_with(engine, Replication::Lossless).await?).await,
         }
     })
+}
+
+async fn perform_alone(test: Test, cluster: Cluster) -> Result<(), Failed> {
+    let cluster = Arc::new(cluster);
+    let outcome = perform(test, Arc::clone(&cluster)).await;
+    remove(cluster).await;
+    outcome
 }
 
 impl Shared {

@@ -3,14 +3,37 @@
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use net::{Link, LinkError, receive_packet};
+use session::{ConnectionState, SessionState};
 use tokio::time::timeout;
+use topology::Epoch;
+use wire::handshake::NONCE;
 use wire::{
-    Capabilities, ErrOwned, ErrPacket, Expect, Malformed, OkPacket, PacketKind, PrepareOk, ResponseTracker, StatusFlags, Step,
-    put_packet_with,
+    Capabilities, ErrOwned, ErrPacket, Expect, Malformed, OkPacket, PacketKind, Plugin, PrepareOk, Reader, ResponseTracker,
+    StatusFlags, Step, put_packet_with,
 };
 
-use crate::state::{Applied, SessionState};
-use crate::{Link, LinkError};
+/// No packet of an answer to a question of Pointsman's own is longer, in bytes.
+const LARGEST_OWN_ANSWER: usize = 16 * 1024;
+
+/// What the end of a response said that nobody waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// Results that ended well.
+    pub results: u16,
+    /// The error that it ended with.
+    pub error: Option<u16>,
+}
+
+/// What a login settled for as long as the connection lasts, and what it takes to log in once more.
+#[derive(Debug, Clone)]
+pub(crate) struct LoggedIn {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) thread_id: u32,
+    pub(crate) is_mariadb: bool,
+    pub(crate) plugin: Plugin,
+    pub(crate) nonce: [u8; NONCE],
+}
 
 /// A logged-in connection. Whoever holds it sends commands and reads each response to its end.
 #[derive(Debug)]
@@ -18,29 +41,32 @@ pub struct ServerConnection {
     /// The stream.
     pub link: Link,
     /// The state it is in.
-    pub applied: Applied,
-    capabilities: Capabilities,
+    pub state: ConnectionState,
+    pub(crate) login: LoggedIn,
     status: StatusFlags,
-    thread_id: u32,
     /// Responses that were asked for and not read to the end. Not 0: dirty, and never used again by another session.
     outstanding: u32,
+    /// Where in a response its reader has left it.
+    unfinished: Option<ResponseTracker>,
+    /// The epoch in which it was last opened, logged in to again, or used while its server was the primary. `None` while the server never was.
+    reign: Option<Epoch>,
     /// When it was last given back.
     pub(crate) idle_since: Instant,
 }
 
 impl ServerConnection {
-    pub(crate) fn new(link: Link, capabilities: Capabilities, status: StatusFlags, thread_id: u32, applied: Applied) -> Self {
-        Self { link, applied, capabilities, status, thread_id, outstanding: 0, idle_since: Instant::now() }
+    pub(crate) fn new(link: Link, login: LoggedIn, status: StatusFlags, state: ConnectionState) -> Self {
+        Self { link, state, login, status, outstanding: 0, unfinished: None, reign: None, idle_since: Instant::now() }
     }
 
     /// What the server calls this connection: the argument of `KILL`.
     pub fn thread_id(&self) -> u32 {
-        self.thread_id
+        self.login.thread_id
     }
 
     /// What was negotiated.
     pub fn capabilities(&self) -> Capabilities {
-        self.capabilities
+        self.login.capabilities
     }
 
     /// The status flags of the last OK or EOF.
@@ -51,6 +77,16 @@ impl ServerConnection {
     /// Notes the status flags that a response ended with.
     pub fn note_status(&mut self, status: StatusFlags) {
         self.status = status;
+    }
+
+    /// Its server is the primary of this epoch, and it leads there.
+    pub fn serves_in(&mut self, epoch: Epoch) {
+        self.reign = Some(epoch);
+    }
+
+    /// It leads to the primary of an epoch other than this one: what was begun on it is not part of this epoch.
+    pub fn is_of_another_epoch(&self, epoch: Epoch) -> bool {
+        self.reign.is_some_and(|reign| reign != epoch)
     }
 
     /// A command was, or is about to be, sent whose response will be read.
@@ -70,14 +106,27 @@ impl ServerConnection {
 
     /// Appends what brings this connection to `state` and says how many responses that makes.
     pub fn catch_up(&mut self, state: &SessionState, out: &mut BytesMut) -> u32 {
-        let count = u32::try_from(self.applied.catch_up(state, self.capabilities, out)).unwrap_or(u32::MAX);
+        let count = u32::try_from(self.state.catch_up(state, self.login.capabilities, out)).unwrap_or(u32::MAX);
         self.expect_responses(count);
         count
     }
 
-    /// Reads one response that is for Pointsman alone. `Ok(Err(_))` is the server's error.
+    /// Leaves the response under way to [`Self::discard_unfinished`].
+    pub fn leave_unfinished(&mut self, tracker: ResponseTracker) {
+        self.unfinished = Some(tracker);
+    }
+
+    /// Reads a response that was left to its end, and throws it away. `None` if none was left.
+    pub async fn discard_unfinished(&mut self) -> Result<Option<Rest>, LinkError> {
+        let Some(tracker) = self.unfinished.take() else { return Ok(None) };
+        let mut results = 0;
+        let ended = self.read_to_end(tracker, &mut results).await?;
+        Ok(Some(Rest { results, error: ended.err().map(|error| error.code) }))
+    }
+
+    /// Reads one response that is for Pointsman alone, an OK or an error. `Ok(Err(_))` is the server's error.
     pub async fn receive_own(&mut self) -> Result<Result<(), ErrOwned>, LinkError> {
-        self.receive(Expect::Query).await.map(|outcome| outcome.map(|_| ()))
+        self.receive(Expect::Ok).await.map(|outcome| outcome.map(|_| ()))
     }
 
     /// Reads the response to a `COM_STMT_PREPARE` of Pointsman's own.
@@ -90,7 +139,14 @@ impl ServerConnection {
     }
 
     async fn receive(&mut self, expect: Expect) -> Result<Result<Option<PrepareOk>, ErrOwned>, LinkError> {
-        let mut tracker = ResponseTracker::new(expect, self.capabilities);
+        self.read_to_end(ResponseTracker::new(expect, self.login.capabilities), &mut 0).await
+    }
+
+    async fn read_to_end(
+        &mut self,
+        mut tracker: ResponseTracker,
+        results: &mut u16,
+    ) -> Result<Result<Option<PrepareOk>, ErrOwned>, LinkError> {
         let mut outcome = Ok(None);
         while !tracker.is_done() {
             match tracker.next(self.link.bytes_mut(), 0)? {
@@ -99,7 +155,8 @@ impl ServerConnection {
                     let payload = self.link.bytes().get(wire::HEADER..length).unwrap_or_default();
                     match kind {
                         PacketKind::Ok | PacketKind::RowsEnd => {
-                            self.status = OkPacket::decode(payload, self.capabilities)?.status;
+                            self.status = OkPacket::decode(payload, self.login.capabilities)?.status;
+                            *results = results.saturating_add(1);
                         }
                         PacketKind::Err => outcome = Err(ErrPacket::decode(payload)?.to_owned()),
                         PacketKind::PrepareOk(prepared) => outcome = Ok(Some(prepared)),
@@ -128,7 +185,7 @@ impl ServerConnection {
 
     /// Runs one statement for Pointsman itself, within `limit`.
     pub async fn run_query(&mut self, sql: &str, limit: Duration) -> Result<Result<(), ErrOwned>, LinkError> {
-        let capabilities = self.capabilities;
+        let capabilities = self.login.capabilities;
         self.run_payload(limit, |payload| wire::put_query(payload, capabilities, &[sql.as_bytes()])).await
     }
 
@@ -147,10 +204,50 @@ impl ServerConnection {
         timeout(limit, exchange).await.map_err(|_| LinkError::Timeout(limit))?
     }
 
-    /// `COM_RESET_CONNECTION`: the next session finds nothing of this one.
+    /// `COM_RESET_CONNECTION`. False if the server refuses.
     pub async fn reset(&mut self, limit: Duration) -> Result<bool, LinkError> {
         let outcome = self.run_own(&[wire::COM_RESET_CONNECTION], limit).await?;
-        self.applied.forget_all_but_schema();
+        self.state.after_reset();
         Ok(outcome.is_ok())
+    }
+
+    /// Ends all that a session has on the server: transaction, locks, temporary tables, statements. Only what the next login on this
+    /// connection makes anew is left. False if the server refuses.
+    pub(crate) async fn clear(&mut self, limit: Duration) -> Result<bool, LinkError> {
+        if !self.reset(limit).await? {
+            return Ok(false);
+        }
+        // MariaDB keeps the role over a reset and over COM_CHANGE_USER, unless the account has a default role.
+        Ok(!self.login.is_mariadb || self.run_query("SET ROLE NONE", limit).await?.is_ok())
+    }
+
+    /// Whether `COM_CHANGE_USER` makes it as good as new: MariaDB does not repeat what a login makes of these two.
+    pub(crate) fn is_reusable(&self) -> bool {
+        let lost = Capabilities::IGNORE_SPACE | Capabilities::INTERACTIVE;
+        !(self.login.is_mariadb && self.login.capabilities.intersects(lost))
+    }
+
+    /// Asks for one number, for Pointsman itself, within `limit`. `None` if the answer is none.
+    pub async fn ask_number(&mut self, sql: &str, limit: Duration) -> Result<Option<u64>, LinkError> {
+        let mut packet = BytesMut::new();
+        put_packet_with(&mut packet, 0, |payload| wire::put_query(payload, self.login.capabilities, &[sql.as_bytes()]));
+        self.expect_responses(1);
+        let exchange = async {
+            self.link.send(&packet).await?;
+            // The count of columns, one definition, one row, the end.
+            let mut row = Vec::new();
+            for sequence in 1..=4 {
+                let (payload, _) = receive_packet(&mut self.link, sequence, LARGEST_OWN_ANSWER).await?;
+                match (sequence, payload.first()) {
+                    (1, Some(1)) | (2 | 4, _) => {}
+                    (3, _) => row = payload,
+                    _ => return Ok(None),
+                }
+            }
+            self.response_ended();
+            let value = Reader::new(&row).lenenc_bytes().ok().and_then(|text| std::str::from_utf8(text).ok());
+            Ok(value.and_then(|text| text.parse().ok()))
+        };
+        timeout(limit, exchange).await.map_err(|_| LinkError::Timeout(limit))?
     }
 }

@@ -40,6 +40,30 @@ pub enum ConnectError {
         /// What it did.
         what: String,
     },
+    /// The server wants the password itself, over a connection that anybody may listen to and answer on.
+    #[error(
+        "{address} asks for the whole password of user {user}, to be encrypted with a key that it says is its own; over a connection without TLS \
+         whoever stands in between could say so, too; if the network can be trusted, set security.public_key_retrieval = true"
+    )]
+    KeyNotTrusted {
+        /// `host:port`.
+        address: String,
+        /// The account.
+        user: String,
+    },
+    /// The server wants a proof that Pointsman cannot give. MySQL asks so at random, too, for accounts that do not exist (`acl_authenticate`,
+    /// its "decoy user"), so that nobody can tell.
+    #[error(
+        "{address} wants the authentication plugin {plugin} for user {user}, which Pointsman does not speak, or there is no such account"
+    )]
+    UnsupportedPlugin {
+        /// `host:port`.
+        address: String,
+        /// The account.
+        user: String,
+        /// The plugin's name.
+        plugin: String,
+    },
     /// All connections that the configuration allows to this server are in use.
     #[error("all {limit} connections to {address} are in use, and none became free within {waited:?}")]
     Exhausted {
@@ -50,27 +74,4 @@ pub enum ConnectError {
         /// `timeouts.lease` of the configuration.
         waited: Duration,
     },
-}
-
-/// Why a connection that was in use, to a server or from a client, has ended.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// It broke.
-    #[error("the connection was lost: {0}")]
-    Lost(#[from] io::Error),
-    /// The peer closed it.
-    #[error("the peer closed the connection")]
-    Closed,
-    /// The peer broke the protocol.
-    #[error("the peer broke the protocol: {0}")]
-    Malformed(#[from] wire::Malformed),
-    /// The peer sent a packet longer than is allowed here.
-    #[error("the peer sent a packet that is too large here")]
-    TooLarge,
-    /// The peer's packets are not numbered as the protocol wants it.
-    #[error("the peer sent packets out of order")]
-    OutOfOrder,
-    /// The peer took too long for a step that has a limit.
-    #[error("the peer did not answer within {0:?}")]
-    Timeout(Duration),
 }

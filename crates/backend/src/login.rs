@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use bytes::BytesMut;
+use net::{Exchange, Link, LinkError};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
+use session::{ConnectionState, LoginDetails};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::{Capabilities, ClientLogin, ClientStep, Greeted, Greeting, Login};
+use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting, Login, StatusFlags};
 
-use crate::connection::ServerConnection;
-use crate::state::Applied;
-use crate::{ConnectError, Exchange, Link, LinkError};
+use crate::ConnectError;
+use crate::connection::{LoggedIn, ServerConnection};
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
@@ -28,6 +29,7 @@ const WANTED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::PS_MULTI_RESULTS)
     .union(Capabilities::PLUGIN_AUTH)
     .union(Capabilities::PLUGIN_AUTH_LENENC)
+    .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK)
     .union(Capabilities::DEPRECATE_EOF);
 
@@ -94,79 +96,171 @@ impl ConnectOptions {
     }
 }
 
-/// Connects and logs in, within `limit`.
+/// How to connect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// For all of it.
+    pub(crate) limit: Duration,
+    /// Whoever answers may say which key the password is to be encrypted with.
+    pub(crate) public_key_retrieval: bool,
+}
+
+/// Connects and logs in.
 pub(crate) async fn connect(
     target: &Target,
     options: &ConnectOptions,
-    collation: u8,
-    limit: Duration,
+    details: &LoginDetails,
+    terms: Terms,
 ) -> Result<ServerConnection, ConnectError> {
-    match timeout(limit, connect_unbounded(target, options, collation)).await {
-        Ok(result) => result,
-        Err(_) => Err(ConnectError::Timeout { address: target.to_string(), limit }),
-    }
+    within(target, terms, connect_unbounded(target, options, details, terms)).await
 }
 
-async fn connect_unbounded(target: &Target, options: &ConnectOptions, collation: u8) -> Result<ServerConnection, ConnectError> {
-    let unreachable = |error| ConnectError::Unreachable { address: target.to_string(), error };
-    let misbehaved = |what: String| ConnectError::ServerMisbehaved { address: target.to_string(), what };
-    let malformed = |error: wire::Malformed| misbehaved(error.to_string());
-    let refused = |error| ConnectError::Refused { address: target.to_string(), error };
-    let broken = |error| match error {
-        LinkError::Lost(error) => unreachable(error),
-        LinkError::Closed => unreachable(std::io::ErrorKind::UnexpectedEof.into()),
-        other => misbehaved(other.to_string()),
-    };
+/// Logs in once more on a connection that another session has left: the server forgets the other one, and looks at the account anew. After
+/// an error the connection is gone.
+pub(crate) async fn change_user(
+    connection: ServerConnection,
+    target: &Target,
+    options: &ConnectOptions,
+    details: &LoginDetails,
+    terms: Terms,
+) -> Result<ServerConnection, ConnectError> {
+    within(target, terms, change_user_unbounded(connection, target, options, details, terms)).await
+}
 
-    let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(unreachable)?;
-    let mut exchange = Exchange::new(Link::new(stream).map_err(unreachable)?, LARGEST_LOGIN_PACKET);
+async fn within<T>(
+    target: &Target,
+    terms: Terms,
+    work: impl Future<Output = Result<T, ConnectError>>,
+) -> Result<T, ConnectError> {
+    let late = |_| ConnectError::Timeout { address: target.to_string(), limit: terms.limit };
+    timeout(terms.limit, work).await.map_err(late)?
+}
 
-    let greeting = match wire::decode_greeting(&exchange.receive().await.map_err(broken)?).map_err(malformed)? {
+async fn connect_unbounded(
+    target: &Target,
+    options: &ConnectOptions,
+    details: &LoginDetails,
+    terms: Terms,
+) -> Result<ServerConnection, ConnectError> {
+    let at = At(target);
+    let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|error| at.unreachable(error))?;
+    let link = Link::new(stream).and_then(|link| link.watch_peer().map(|()| link)).map_err(|error| at.unreachable(error))?;
+    let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
+
+    let packet = exchange.receive().await.map_err(|error| at.broken(error))?;
+    let greeting = match wire::decode_greeting(&packet).map_err(|error| at.malformed(&error))? {
         Greeted::Greeting(greeting) => greeting,
-        Greeted::Refused(error) => return Err(refused(error)),
+        Greeted::Refused(error) => return Err(at.refused(error)),
     };
-    let capabilities = negotiate(&greeting, options).map_err(misbehaved)?;
+    let capabilities = negotiate(&greeting, options).map_err(|what| at.misbehaved(what))?;
     let mut login = ClientLogin::start(&options.account.password, &greeting, false);
     let mut payload = BytesMut::new();
     Login {
         capabilities,
         max_packet: 1 << 30,
-        collation: u16::from(collation),
+        collation: u16::from(details.collation),
         user: &options.account.user,
         auth_response: &login.first_response(),
         schema: None,
         auth_plugin: Some(login.plugin().name().as_bytes()),
-        attributes: None,
+        attributes: capabilities.contains(Capabilities::CONNECT_ATTRS).then_some(&details.attributes),
     }
     .encode(&mut payload);
-    exchange.send(&payload).await.map_err(broken)?;
+    exchange.send(&payload).await.map_err(|error| at.broken(error))?;
+    let status = prove(&mut exchange, &mut login, capabilities, options, at, terms).await?;
+    let is_mariadb = greeting.is_mariadb();
+    let logged_in =
+        LoggedIn { capabilities, thread_id: greeting.connection_id, is_mariadb, plugin: login.plugin(), nonce: login.nonce() };
+    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, ConnectionState::after_login(capabilities, is_mariadb)))
+}
+
+async fn change_user_unbounded(
+    connection: ServerConnection,
+    target: &Target,
+    options: &ConnectOptions,
+    details: &LoginDetails,
+    terms: Terms,
+) -> Result<ServerConnection, ConnectError> {
+    let at = At(target);
+    let ServerConnection { link, login: mut logged_in, state, .. } = connection;
+    let capabilities = logged_in.capabilities;
+    let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
+    let mut login = ClientLogin::again(&options.account.password, logged_in.plugin, logged_in.nonce, false);
+    let mut payload = BytesMut::new();
+    ChangeUser {
+        user: &options.account.user,
+        auth_response: &login.first_response(),
+        collation: u16::from(details.collation),
+        auth_plugin: login.plugin().name().as_bytes(),
+        attributes: &details.attributes,
+    }
+    .encode(capabilities, &mut payload);
+    exchange.send(&payload).await.map_err(|error| at.broken(error))?;
+    let status = prove(&mut exchange, &mut login, capabilities, options, at, terms).await?;
+    logged_in.plugin = login.plugin();
+    logged_in.nonce = login.nonce();
+    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state.after_change_user()))
+}
+
+/// From the first proof to OK.
+async fn prove(
+    exchange: &mut Exchange,
+    login: &mut ClientLogin,
+    capabilities: Capabilities,
+    options: &ConnectOptions,
+    at: At<'_>,
+    terms: Terms,
+) -> Result<StatusFlags, ConnectError> {
+    let user = || String::from_utf8_lossy(&options.account.user).into_owned();
     loop {
-        let packet = exchange.receive().await.map_err(broken)?;
-        match login.on_packet(&packet, capabilities).map_err(malformed)? {
-            ClientStep::Send(response) => exchange.send(&response).await.map_err(broken)?,
-            ClientStep::RequestPublicKey => exchange.send(ClientLogin::PUBLIC_KEY_REQUEST).await.map_err(broken)?,
+        let packet = exchange.receive().await.map_err(|error| at.broken(error))?;
+        let payload = match login.on_packet(&packet, capabilities).map_err(|error| at.malformed(&error))? {
+            ClientStep::Send(response) => response,
+            ClientStep::RequestPublicKey if !terms.public_key_retrieval => {
+                return Err(ConnectError::KeyNotTrusted { address: at.0.to_string(), user: user() });
+            }
+            ClientStep::RequestPublicKey => ClientLogin::PUBLIC_KEY_REQUEST.to_vec(),
             ClientStep::EncryptPassword { public_key_pem, cleartext_xored } => {
-                let encrypted = encrypt(&public_key_pem, &cleartext_xored).map_err(|what| misbehaved(what.to_owned()))?;
-                exchange.send(&encrypted).await.map_err(broken)?;
+                encrypt(&public_key_pem, &cleartext_xored).map_err(|what| at.misbehaved(what.to_owned()))?
             }
-            ClientStep::Await => {}
-            ClientStep::Done(status) => {
-                return Ok(ServerConnection::new(
-                    exchange.into_link(),
-                    capabilities,
-                    status,
-                    greeting.connection_id,
-                    Applied::after_login(collation),
-                ));
-            }
-            ClientStep::Failed(error) => return Err(refused(error)),
+            ClientStep::Await => continue,
+            ClientStep::Done(status) => return Ok(status),
+            ClientStep::Failed(error) => return Err(at.refused(error)),
             ClientStep::Unsupported(plugin) => {
-                return Err(misbehaved(format!(
-                    "it wants the authentication plugin {} for user {}, which Pointsman does not speak",
-                    String::from_utf8_lossy(&plugin),
-                    String::from_utf8_lossy(&options.account.user)
-                )));
+                let plugin = String::from_utf8_lossy(&plugin).into_owned();
+                return Err(ConnectError::UnsupportedPlugin { address: at.0.to_string(), user: user(), plugin });
             }
+        };
+        exchange.send(&payload).await.map_err(|error| at.broken(error))?;
+    }
+}
+
+/// Where an error happened.
+#[derive(Debug, Clone, Copy)]
+struct At<'a>(&'a Target);
+
+impl At<'_> {
+    fn unreachable(self, error: std::io::Error) -> ConnectError {
+        ConnectError::Unreachable { address: self.0.to_string(), error }
+    }
+
+    fn misbehaved(self, what: String) -> ConnectError {
+        ConnectError::ServerMisbehaved { address: self.0.to_string(), what }
+    }
+
+    fn malformed(self, error: &wire::Malformed) -> ConnectError {
+        self.misbehaved(error.to_string())
+    }
+
+    fn refused(self, error: wire::ErrOwned) -> ConnectError {
+        ConnectError::Refused { address: self.0.to_string(), error }
+    }
+
+    fn broken(self, error: LinkError) -> ConnectError {
+        match error {
+            LinkError::Lost(error) => self.unreachable(error),
+            LinkError::Closed => self.unreachable(std::io::ErrorKind::UnexpectedEof.into()),
+            other => self.misbehaved(other.to_string()),
         }
     }
 }

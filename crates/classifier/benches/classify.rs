@@ -24,11 +24,13 @@ const ORM: &str = "SELECT `users`.`id` AS t0_r0, `users`.`email` AS t0_r1, `user
 fn main() {
     let in_list = format!("SELECT a FROM t WHERE id IN ({}1)", "12345, ".repeat(1_400));
     let insert = format!("INSERT INTO t (a, b, c) VALUES {}(1, 'x', 2.5)", "(1, 'some text', 2.5), ".repeat(400));
+    let megabyte = format!("INSERT INTO t (a, b, c) VALUES {}(1, 'x', 2.5)", "(1, 'some text', 2.5), ".repeat((1 << 20) / 23));
     for (name, sql) in [
         ("point select", POINT),
         ("ORM join", ORM),
         ("IN list", in_list.as_str()),
         ("multi-row insert", insert.as_str()),
+        ("insert of 1 MB", megabyte.as_str()),
         ("SET", "SET autocommit = 0"),
         ("BEGIN", "BEGIN"),
     ] {

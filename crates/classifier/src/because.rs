@@ -41,6 +41,7 @@ impl Because {
             Self::Batch => ("batch", "it is a batch of several statements"),
             Self::TooLarge => ("too_large", "it is too large to be parsed"),
             Self::TooComplex => ("too_complex", "it has too many operators or clauses to be parsed"),
+            Self::TooCostly => ("too_costly", "it would take the parser too much work"),
             Self::NotParsed => ("not_parsed", "it could not be parsed"),
             Self::StagesDisagree => ("stages_disagree", "the parser found more in it than the lexer"),
             Self::DoubtfulView => ("doubtful_view", "it names a view that is not proved to only read"),

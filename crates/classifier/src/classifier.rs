@@ -1,6 +1,6 @@
 //! The entry: one text in, one verdict out.
 //!
-//! Reads are remembered by digest, since their verdict does not depend on literals. Everything else is cheap to look at anew, and its
+//! Reads are remembered by a keyed hash of what their digest is made of, since their verdict does not depend on literals. Everything else is cheap to look at anew, and its
 //! effects on the session do depend on literals.
 
 mod cache;
@@ -8,7 +8,7 @@ mod knowledge;
 mod memo;
 mod part;
 
-use crate::digest::Fingerprint;
+use crate::digest::{Fingerprint, Secret};
 use crate::lexer::{Kind, Lexer, Rules};
 use crate::notes::Notes;
 use crate::read::is_query_word;
@@ -32,8 +32,8 @@ pub struct Limits {
     pub max_parsed_links: usize,
     /// Statements of one packet that are looked at; more of them are not understood.
     pub max_batch_statements: usize,
-    /// The key of the hash by which whole texts are remembered. Whoever knows it could make up a text that is taken for another one, so a
-    /// program that serves others draws it by lot.
+    /// The secret with which texts and statements are hashed to be remembered. Whoever knows it could make up a text that is taken for
+    /// another one, so a program that serves others picks it at random.
     pub text_key: u128,
     /// Digests kept of statements that a replica has refused as writes. Each takes about 50 bytes.
     pub learned_digests: usize,
@@ -67,7 +67,7 @@ impl Classifier {
         Self {
             cache: Cache::new(limits.cache_entries),
             knowledge: Knowledge::new(limits.learned_digests),
-            memo: Memo::new(limits.cache_entries, limits.text_key),
+            memo: Memo::new(limits.cache_entries, Secret::new(limits.text_key)),
             limits,
         }
     }
@@ -90,7 +90,7 @@ impl Classifier {
         let known = self.knowledge.catalogue();
         let key = cache_key(&found, sql, context, known.generation);
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
-            return verdict.into_statement(found.digest);
+            return verdict.into_statement(&found);
         }
         let (verb, notes) = examine(sql, context, &self.limits, &known.catalogue);
         let is_read = notes.effects.contains(Effects::READ_DATA);
@@ -98,7 +98,15 @@ impl Classifier {
         if let Some(key) = key.filter(|_| notes.session.is_empty() && !is_about_size(because)) {
             self.cache.keep(key, Verdict { verb, effects: notes.effects, because });
         }
-        Statement { verb, effects: notes.effects, because, digest: found.digest, session: notes.session }
+        Statement {
+            verb,
+            effects: notes.effects,
+            because,
+            digest: found.digest,
+            key: found.key,
+            first_definition: notes.first_definition,
+            session: notes.session,
+        }
     }
 
     /// What is known beside the statements themselves, and may change.
@@ -138,12 +146,17 @@ fn parts(sql: &[u8], context: &Context<'_>, limits: &Limits) -> (Verb, Notes) {
             break;
         }
         if count == limits.max_batch_statements {
+            // The rest may define something, too.
+            all.define(count);
             all.anything(Because::TooComplex);
             break;
         }
         let (part_verb, notes) = part::classify(&mut lexer, &surroundings);
         verb = if count == 0 { part_verb } else { Verb::Batch };
         surroundings.follow(&notes.session, &mut lexer);
+        if notes.effects.contains(Effects::DEFINES) {
+            all.define(count);
+        }
         all.absorb(notes);
     }
     (verb, all)
@@ -187,6 +200,9 @@ fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>, generat
     let is_known_mode = !context.sql_mode.contains(SqlMode::UNKNOWN);
     (is_read && is_trusted && is_known_mode && !found.is_odd && !found.is_batch).then(|| {
         let schema = context.schema.map_or(SchemaClass::User, |schema| SchemaClass::of_name(schema.as_bytes()));
-        Key { digest: found.digest, dialect: context.dialect, sql_mode: context.sql_mode, schema, generation }
+        Key { statement: found.key, dialect: context.dialect, sql_mode: context.sql_mode, schema, generation }
     })
 }
+
+#[cfg(test)]
+mod tests;

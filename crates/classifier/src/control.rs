@@ -5,8 +5,7 @@
 
 use crate::lexer::{Kind, Lexer, Token};
 use crate::notes::{Notes, name_of};
-use crate::scan::unquoted;
-use crate::set::skip_statement;
+use crate::scan::{self, unquoted};
 use crate::{Because, Effects, Pin, SessionEffect, Verb};
 
 const TRANSACTION: Effects = Effects::TRANSACTION;
@@ -31,13 +30,10 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
         b"flush" => (Verb::Flush, flush(lexer)),
         _ => return None,
     };
-    skip_rest(lexer);
-    Some(verdict)
-}
-
-/// The parts leave the lexer at the token that they could not use.
-fn skip_rest(lexer: &mut Lexer<'_>) {
-    skip_statement(lexer);
+    let (verb, mut notes) = verdict;
+    // The parts leave the lexer at the token that they could not use: conditions of HANDLER, arguments of EXECUTE.
+    notes.effects |= scan::memory(lexer);
+    Some((verb, notes))
 }
 
 /// Takes the next token if it is this word.

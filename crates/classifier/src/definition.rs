@@ -62,14 +62,14 @@ fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
         lexer.next();
         let mut notes = writes();
         temporary(lexer, schema, &mut notes);
-        notes.absorb_session(scan::session_effects(lexer));
+        notes.absorb(scan::expressions(lexer));
         return notes;
     }
     if is_program(*lexer) {
         return program(lexer);
     }
     let mut notes = commits();
-    notes.absorb_session(scan::session_effects(lexer));
+    notes.absorb(scan::expressions(lexer));
     notes
 }
 

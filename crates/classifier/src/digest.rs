@@ -5,18 +5,25 @@
 //! behind `VALUES`, however many there are; reserved words are upper case. Nothing else is folded, so that two statements with the
 //! same digest always have the same verdict. In spirit this is MySQL's `STATEMENT_DIGEST_TEXT()` (manual 29.10), but the digests are
 //! not the server's.
+//!
+//! Two hashes are made of that text. The digest is for people and rules: anybody can compute it, and so look for two texts that have the same.
+//! What is remembered of statements goes by the [`StatementKey`], which only this process can compute.
 
+use std::hash::Hasher as _;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::functions;
 use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::reserved::is_reserved;
-use crate::{Context, Digest};
+use crate::{Context, Digest, StatementKey};
 
 /// What one pass over the text tells.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fingerprint<'a> {
     pub(crate) digest: Digest,
+    pub(crate) key: StatementKey,
     /// The first token that is no parenthesis.
     pub(crate) first: Token<'a>,
     /// Whether something follows a `;`.
@@ -25,17 +32,18 @@ pub(crate) struct Fingerprint<'a> {
     pub(crate) is_odd: bool,
 }
 
-/// The fingerprint of `sql`.
-pub(crate) fn fingerprint(sql: &[u8], rules: Rules) -> Fingerprint<'_> {
-    let mut folder = Folder::new(sql, rules, Hashed::default());
+/// The fingerprint of `sql`, with this secret.
+pub(crate) fn fingerprint<'a>(sql: &'a [u8], rules: Rules, secret: &Secret) -> Fingerprint<'a> {
+    let mut folder = Folder::new(sql, rules, Hashed::new(secret));
     folder.run();
     let end = Token { kind: Kind::End, text: b"", start: sql.len(), gap: false };
-    Fingerprint {
-        digest: folder.sink.digest(),
-        first: folder.first.unwrap_or(end),
-        is_batch: folder.is_batch,
-        is_odd: folder.is_odd,
-    }
+    let (digest, key) = folder.sink.finish();
+    Fingerprint { digest, key, first: folder.first.unwrap_or(end), is_batch: folder.is_batch, is_odd: folder.is_odd }
+}
+
+/// The digest of `sql`, which [`crate::Statement`] has as well.
+pub fn digest(sql: &[u8], context: &Context<'_>) -> Digest {
+    fingerprint(sql, Rules::from(context), &Secret::new(0)).digest
 }
 
 /// The normalised text, cut at `limit` bytes.
@@ -55,33 +63,89 @@ trait Sink {
 
 const BUFFER: usize = 1024;
 
-/// Gathers text in a buffer and hashes it in large pieces.
-struct Hashed {
-    buffer: [u8; BUFFER],
-    length: usize,
-    /// Created when the buffer overflows for the first time.
-    hasher: Option<Box<Xxh3>>,
-}
+/// The key of the hash by which statements and texts are remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct Secret([u8; 16]);
 
-impl Default for Hashed {
-    fn default() -> Self {
-        Self { buffer: [0; BUFFER], length: 0, hasher: None }
+impl Secret {
+    pub(crate) fn new(secret: u128) -> Self {
+        Self(secret.to_le_bytes())
+    }
+
+    #[inline]
+    pub(crate) fn hash(&self, bytes: &[u8]) -> u128 {
+        let mut hasher = self.hasher();
+        hasher.write(bytes);
+        hasher.finish128().as_u128()
+    }
+
+    fn hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_key(&self.0)
     }
 }
 
-impl Hashed {
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Gathers text in a buffer and hashes it in large pieces.
+struct Hashed<'s> {
+    buffer: [u8; BUFFER],
+    length: usize,
+    secret: &'s Secret,
+    /// Created when the buffer overflows for the first time.
+    hashers: Option<Box<Hashers>>,
+}
+
+/// Of a text that is longer than the buffer.
+struct Hashers {
+    public: Xxh3,
+    keyed: SipHasher13,
+}
+
+impl Hashers {
+    fn new(secret: &Secret) -> Self {
+        Self { public: Xxh3::new(), keyed: secret.hasher() }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.public.update(bytes);
+        self.keyed.write(bytes);
+    }
+}
+
+impl<'s> Hashed<'s> {
+    fn new(secret: &'s Secret) -> Self {
+        Self { buffer: [0; BUFFER], length: 0, secret, hashers: None }
+    }
+
     fn flush(&mut self) {
-        let hasher = self.hasher.get_or_insert_with(Box::default);
-        hasher.update(self.buffer.get(..self.length).unwrap_or_default());
+        let hashers = self.hashers.get_or_insert_with(|| Box::new(Hashers::new(self.secret)));
+        hashers.update(self.buffer.get(..self.length).unwrap_or_default());
         self.length = 0;
     }
 
-    fn digest(mut self) -> Digest {
-        if self.hasher.is_none() {
-            return Digest(xxh3_128(self.buffer.get(..self.length).unwrap_or_default()));
-        }
+    /// Of a text that does not fit into the buffer.
+    fn write_long(&mut self, bytes: &[u8]) {
         self.flush();
-        Digest(self.hasher.map_or(0, |hasher| hasher.digest128()))
+        if let Some(hashers) = &mut self.hashers {
+            hashers.update(bytes);
+        }
+    }
+
+    fn finish(mut self) -> (Digest, StatementKey) {
+        if self.hashers.is_some() {
+            self.flush();
+        }
+        let (public, keyed) = if let Some(hashers) = self.hashers {
+            (hashers.public.digest128(), hashers.keyed.finish128().as_u128())
+        } else {
+            let text = self.buffer.get(..self.length).unwrap_or_default();
+            (xxh3_128(text), self.secret.hash(text))
+        };
+        (Digest(weakened(public)), StatementKey(keyed))
     }
 
     #[inline]
@@ -96,14 +160,13 @@ impl Hashed {
     }
 }
 
-impl Sink for Hashed {
+impl Sink for Hashed<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
         if let Some(room) = self.room(bytes.len()) {
             copy(room, bytes);
         } else {
-            self.flush();
-            self.hasher.get_or_insert_with(Box::default).update(bytes);
+            self.write_long(bytes);
         }
     }
 
@@ -129,6 +192,26 @@ impl Sink for Hashed {
     fn is_full(&self) -> bool {
         false
     }
+}
+
+/// Tests make all public digests the same, which strangers can do with those of two texts.
+#[cfg(test)]
+pub(crate) mod weak {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(crate) static IS_WEAK: Cell<bool> = const { Cell::new(false) };
+    }
+}
+
+#[cfg(test)]
+fn weakened(digest: u128) -> u128 {
+    if weak::IS_WEAK.get() { 0 } else { digest }
+}
+
+#[cfg(not(test))]
+const fn weakened(digest: u128) -> u128 {
+    digest
 }
 
 /// `to.copy_from_slice(from)` for two slices of the same length, which is a few bytes nearly always: the first and the last bytes, which

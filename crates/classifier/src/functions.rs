@@ -7,6 +7,7 @@ mod tables;
 
 use std::ops::RangeInclusive;
 
+use crate::lexer::Token;
 use crate::{Because, Dialect, Effects, SqlMode};
 
 /// What calling a function means for the statement.
@@ -18,6 +19,8 @@ pub(crate) enum Call {
     Stored,
     /// It makes the statement more than a read.
     Does(Effects, Because),
+    /// `LAST_INSERT_ID(..)`: [`insert_id`] tells what it does.
+    InsertId,
     /// `GET_LOCK(name, ..)`
     TakesLock,
     /// `RELEASE_LOCK(name)`
@@ -42,6 +45,11 @@ pub(crate) fn call(name: &[u8], has_gap: bool, dialect: Dialect, sql_mode: SqlMo
     special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { Call::Stored })
 }
 
+/// What `LAST_INSERT_ID(` does of which `first` is the first token behind the parenthesis: with an argument it sets what it would read.
+pub(crate) fn insert_id(first: Token<'_>) -> Effects {
+    if first.is_symbol(")") { Effects::PRIMARY_SESSION | Effects::INSERT_ID } else { Effects::PRIMARY_SESSION }
+}
+
 fn lower<'b>(name: &[u8], buffer: &'b mut [u8; LONGEST]) -> Option<&'b str> {
     let target = buffer.get_mut(..name.len())?;
     target.copy_from_slice(name);
@@ -56,12 +64,12 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "release_lock" => Call::ReleasesLock,
         "release_all_locks" => Call::ReleasesAllLocks,
         "is_free_lock" | "is_used_lock" => Call::Does(Effects::LOCK, Because::LockFunction),
-        "last_insert_id" => Call::Does(Effects::PRIMARY_SESSION, Because::PrimarySessionFunction),
+        "last_insert_id" => Call::InsertId,
         "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Because::PrimarySessionFunction),
         "found_rows" | "row_count" => Call::Does(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
         "load_file" => Call::Does(Effects::FILE, Because::File),
         "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
-        "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION, Because::Sequence),
+        "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION.union(Effects::INSERT_ID), Because::Sequence),
         // The default of a column may be `NEXT VALUE FOR s`, which asking for it advances.
         "default" if is_mariadb => Call::Does(SEQUENCE, Because::WritingFunction),
         "uuid_short" | "master_pos_wait" | "validate_password_strength" => ABOUT_SERVER,

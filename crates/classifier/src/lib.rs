@@ -33,6 +33,9 @@ mod reserved;
 mod schema;
 mod variables;
 
+mod connection;
+mod prepared;
+
 mod because;
 mod charset;
 mod notes;
@@ -41,6 +44,12 @@ mod text;
 
 pub use catalogue::{Catalogue, Definition};
 pub use classifier::{CacheStats, Classifier, Knowledge, Limits};
-pub use digest::digest_text;
-pub use statement::{Because, Charset, Context, Dialect, Digest, Effects, Pin, SessionEffect, SqlMode, Statement, Track, Verb};
+pub use connection::{Kill, KillScope, KillTarget, asked_connection_id, kill};
+pub use digest::{digest, digest_text};
+pub use prepared::{Inner, inner_text};
+pub use statement::{
+    Because, Charset, Context, Dialect, Digest, Effects, Pin, PinKind, SessionEffect, SqlMode, Statement, StatementKey, Track,
+    Verb,
+};
 pub use text::{explained_route, hint_text, mentions_table};
+pub use tree::{Work, parsing_work};

@@ -15,6 +15,8 @@ pub(crate) struct Notes {
     /// The first thing that made it more than a read.
     pub(crate) because: Option<Because>,
     pub(crate) session: Vec<SessionEffect>,
+    /// See [`crate::Statement::first_definition`].
+    pub(crate) first_definition: u16,
     /// What only the catalogue can tell: it is asked in the end, once.
     pub(crate) calls: Vec<StoredCall>,
 }
@@ -40,6 +42,15 @@ impl Notes {
     pub(crate) fn note(&mut self, effects: Effects, because: Because) {
         self.effects |= effects;
         self.because.get_or_insert(because);
+    }
+
+    /// The statement after `before` others of the batch defines something.
+    pub(crate) fn define(&mut self, before: usize) {
+        if !self.effects.contains(Effects::DEFINES) {
+            // Cut, it is too small, as if the definition came earlier: the safe side.
+            self.first_definition = u16::try_from(before).unwrap_or(u16::MAX);
+        }
+        self.effects |= Effects::DEFINES;
     }
 
     /// A function that is not native is called.

@@ -27,8 +27,12 @@ pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits)
     } else if scan.links > limits.max_parsed_links {
         Some(Because::TooComplex)
     } else {
-        match tree::opinion(text, lexer.rules(), &notes) {
+        match tree::opinion(text, scan.tokens, lexer.rules(), &notes) {
             Opinion::Read => None,
+            Opinion::TooCostly => {
+                notes.note(Effects::UNKNOWN, Because::TooCostly);
+                return notes;
+            }
             Opinion::More => {
                 notes.note(Effects::UNKNOWN, Because::StagesDisagree);
                 return notes;
@@ -60,7 +64,7 @@ pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limit
     }
     if first.is_any(&["update", "delete", "insert", "replace"]) {
         let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-        notes.absorb_session(scan::session_effects(lexer));
+        notes.absorb(scan::expressions(lexer));
         return notes;
     }
     if first.is_word("for") {

@@ -15,7 +15,7 @@ use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::notes::Notes;
 use crate::reserved::is_reserved;
 use crate::schema::SchemaClass;
-use crate::{Because, Dialect, Effects, Pin, SessionEffect};
+use crate::{Because, Dialect, Effects, Pin};
 
 /// What the scan of a statement up to its `;` or end found.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Scan {
     pub(crate) notes: Notes,
     /// Words and operators: no expression can be nested deeper in the syntax tree than this.
     pub(crate) links: usize,
+    pub(crate) tokens: usize,
     /// The end of the last token.
     pub(crate) end: usize,
 }
@@ -33,6 +34,7 @@ struct Scanner<'a, 'l> {
     rules: Rules,
     notes: Notes,
     links: usize,
+    tokens: usize,
     /// The token before this one, and the one before that.
     last: Option<Token<'a>>,
     last_but_one: Option<Token<'a>>,
@@ -48,18 +50,29 @@ pub(crate) fn scan(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Scan {
     scanner.finish(schema, end)
 }
 
-/// For a statement that goes to the primary anyway: what its expressions do to the session. Leaves the lexer behind the statement.
-pub(crate) fn session_effects(lexer: &mut Lexer<'_>) -> Vec<SessionEffect> {
+/// For a statement that goes to the primary anyway: what its expressions do to the session, and what they ask of the connection's memory.
+/// Leaves the lexer behind the statement.
+pub(crate) fn expressions(lexer: &mut Lexer<'_>) -> Notes {
     let mut scanner = Scanner::new(lexer);
     scanner.run();
-    scanner.notes.session
+    scanner.primary_notes()
 }
 
-/// The names of the user variables in the statement.
-pub(crate) fn user_variables(mut lexer: Lexer<'_>) -> Vec<Box<str>> {
-    let mut scanner = Scanner::new(&mut lexer);
+/// The same where every user variable in the statement may be assigned.
+pub(crate) fn assigning_expressions(lexer: &mut Lexer<'_>) -> Notes {
+    let mut scanner = Scanner::new(lexer);
     scanner.run();
-    scanner.variables
+    let mut notes = Notes::default();
+    for name in std::mem::take(&mut scanner.variables) {
+        notes.pin(Pin::UserVariable(name));
+    }
+    notes.absorb(scanner.primary_notes());
+    notes
+}
+
+/// What the rest of the statement asks of the connection's memory, wherever it asks. Leaves the lexer behind the statement.
+pub(crate) fn memory(lexer: &mut Lexer<'_>) -> Effects {
+    expressions(lexer).effects
 }
 
 impl<'a, 'l> Scanner<'a, 'l> {
@@ -69,11 +82,18 @@ impl<'a, 'l> Scanner<'a, 'l> {
             lexer,
             notes: Notes::default(),
             links: 0,
+            tokens: 0,
             last: None,
             last_but_one: None,
             variables: Vec::new(),
             has_into: false,
         }
+    }
+
+    /// What counts of a statement that goes to the primary anyway.
+    fn primary_notes(self) -> Notes {
+        let effects = self.notes.effects & Effects::CONNECTION_MEMORY;
+        Notes { effects, session: self.notes.session, ..Notes::default() }
     }
 
     /// To the end of the statement. Gives the offset behind its last token.
@@ -84,6 +104,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
             if token.is_end() {
                 return end;
             }
+            self.tokens += 1;
             self.token(token);
             end = self.lexer.position();
             self.last_but_one = self.last.replace(token);
@@ -115,7 +136,7 @@ impl<'a> Scanner<'a, '_> {
         if schema.is_system() && self.notes.effects.contains(Effects::READ_DATA) {
             self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
         }
-        Scan { notes: self.notes, links: self.links, end }
+        Scan { notes: self.notes, links: self.links, tokens: self.tokens, end }
     }
 
     fn is_behind(&self, keyword: &str) -> bool {
@@ -179,7 +200,7 @@ impl<'a> Scanner<'a, '_> {
         // `s.nextval`, in MariaDB's Oracle mode: a column of that name is rarer than a mode of which nobody has told.
         let is_sequence = ["nextval", "currval"].iter().any(|name| unquoted(token.text).eq_ignore_ascii_case(name.as_bytes()));
         if is_sequence && self.rules.dialect == Dialect::MariaDb {
-            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION, Because::Sequence);
+            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | Effects::INSERT_ID, Because::Sequence);
         }
     }
 
@@ -223,8 +244,10 @@ impl<'a> Scanner<'a, '_> {
             return;
         }
         if self.is_behind("value") {
-            let effects = Effects::WRITE_DATA | Effects::PRIMARY_SESSION;
-            self.notes.note(effects, Because::Sequence);
+            // `NEXT VALUE FOR s`, `PREVIOUS VALUE FOR s`
+            let is_memory = self.last_but_one.is_some_and(|token| token.is_word("previous"));
+            let memory = if is_memory { Effects::INSERT_ID } else { Effects::empty() };
+            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | memory, Because::Sequence);
         } else if next.is_any(&["update", "share"]) {
             self.notes.note(Effects::LOCK, Because::LockingClause);
         } else if !self.is_substring_argument(next) {

@@ -180,9 +180,15 @@ fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> b
 
 /// `@name = expression`
 fn user_variable(lexer: &mut Lexer<'_>, token: Token<'_>, notes: &mut Notes) -> bool {
-    notes.note(Effects::CHANGE_SESSION, Because::AssignsUserVariable);
+    notes.note(Effects::CHANGE_SESSION | Effects::USER_VARIABLES, Because::AssignsUserVariable);
     notes.pin(Pin::UserVariable(user_variable_name(token.text)));
     let value = value::take(lexer, notes);
+    let assigned = lexer.sql().get(token.end()..value.end).unwrap_or_default().trim_ascii();
+    let literal = assigned.strip_prefix(b":").unwrap_or(assigned).strip_prefix(b"=").unwrap_or_default();
+    if value::is_plain(literal.trim_ascii()) {
+        let sql = lexer.sql().get(token.start..value.end).unwrap_or_default();
+        notes.push(SessionEffect::Assign { name: user_variable_name(token.text), sql: sql.into() });
+    }
     value.has_more
 }
 

@@ -28,6 +28,11 @@ const ABOUT_DATA: &[&str] = &[
     "triggers",
 ];
 
+/// What `SHOW CREATE` says the same of on every server. Not an event, which a replica has disabled, and not a server of `FEDERATED`, whose
+/// definition MySQL does not replicate (manual 15.1.18).
+const CREATED_ALIKE: &[&str] =
+    &["table", "view", "database", "schema", "procedure", "function", "trigger", "sequence", "package"];
+
 /// Behind `SHOW`; leaves the lexer behind the statement.
 pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
     let kind = kind(lexer);
@@ -44,6 +49,7 @@ pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
         }
         Asked::PreviousStatement => notes.note(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
         Asked::SessionValue => {}
+        Asked::Variables => notes.note(Effects::THIS_SERVER | Effects::INSERT_ID, Because::AboutThisServer),
         Asked::Server => notes.note(Effects::THIS_SERVER, Because::AboutThisServer),
     }
     if has_query {
@@ -88,6 +94,8 @@ enum Asked {
     PreviousStatement,
     /// A variable of the session that is brought along.
     SessionValue,
+    /// Variables, among which those may be that an earlier insert has left.
+    Variables,
     Server,
 }
 
@@ -109,6 +117,11 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
     if first.is_word("create") && second.is_word("user") {
         // In a transaction it keeps the account's row locked, on MySQL.
         accounts(lexer);
+        return Asked::Server;
+    }
+    if first.is_word("create") && !second.is_any(CREATED_ALIKE) {
+        // The scan takes the word for that of another statement.
+        lexer.next();
         return Asked::Server;
     }
     let has_two_words = first.is_word("create")
@@ -152,7 +165,7 @@ fn variables(mut lexer: Lexer<'_>) -> Asked {
     let pattern = lexer.next();
     let is_whole = lexer.next().is_end();
     let is_readable = literal(pattern).is_some_and(|name| reading(name, Scope::Session) == Reading::SameEverywhere);
-    if is_like && is_whole && is_readable { Asked::SessionValue } else { Asked::Server }
+    if is_like && is_whole && is_readable { Asked::SessionValue } else { Asked::Variables }
 }
 
 /// A pattern without `%` that is a variable's name: its `_` match any character, but no two names differ only there.

@@ -86,7 +86,18 @@ bitflags! {
         const SESSION_UNSEEN = 1 << 10;
         /// Creates, changes or renames functions or views: the catalogue is out of date afterwards.
         const DEFINES = 1 << 11;
+        /// Reads what an earlier insert left on its connection: `LAST_INSERT_ID()` without an argument, `@@last_insert_id`, `@@identity`;
+        /// MariaDB's `LASTVAL(s)`, `PREVIOUS VALUE FOR s` and `@@last_gtid`. Given for writes as well.
+        const INSERT_ID = 1 << 12;
+        /// Names user variables, to read or to assign them. Given for writes as well.
+        const USER_VARIABLES = 1 << 13;
     }
+}
+
+impl Effects {
+    /// What a statement asks of the connection that it runs on, rather than of the server. The expressions of every statement are searched
+    /// for it. What stored programs and prepared statements ask does not show in the text that calls them: [`Effects::SESSION_UNSEEN`].
+    pub const CONNECTION_MEMORY: Self = Self::PREVIOUS_STATEMENT.union(Self::INSERT_ID).union(Self::USER_VARIABLES);
 }
 
 /// Where a statement may run, as far as the statement alone decides.
@@ -163,6 +174,11 @@ pub enum Verb {
 
 /// A 128-bit fingerprint of the normalised text: the same for statements that differ only in literals, the length of
 /// `IN` lists, the number of `VALUES` rows, and white space.
+///
+/// It is for people, logs and rules. The hash behind it (XXH3) is fast, public and not made to resist anybody: whoever can choose the
+/// names in a statement can make two statements with the same digest, or a second one with a given digest, in seconds. So a rule by digest
+/// steers statements of programs that mean well; one that refuses a digest is no security boundary, as is nothing else that
+/// goes by text (grant less instead). Verdicts are remembered by [`StatementKey`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Digest(pub u128);
 
@@ -184,6 +200,18 @@ impl FromStr for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the digest is made of, hashed with a secret of this process: nobody outside of it can make a statement with a given key. Not for display,
+/// and worth nothing in another process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StatementKey(pub(crate) u128);
+
+impl fmt::Debug for StatementKey {
+    /// Without its value, which is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StatementKey(..)")
     }
 }
 
@@ -214,6 +242,67 @@ pub enum Pin {
     Xa,
     /// `SET ROLE`, and whatever else changes the connection for good in a way that is not repeated elsewhere.
     Connection,
+}
+
+/// A [`Pin`] without its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is the variant of Pin")]
+pub enum PinKind {
+    TemporaryTable,
+    NamedLock,
+    TableLocks,
+    InstanceLock,
+    NextTransaction,
+    UserVariable,
+    SessionVariable,
+    Handler,
+    PreparedStatement,
+    Xa,
+    Connection,
+}
+
+impl PinKind {
+    /// The name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::TemporaryTable => "temporary_table",
+            Self::NamedLock => "named_lock",
+            Self::TableLocks => "table_locks",
+            Self::InstanceLock => "instance_lock",
+            Self::NextTransaction => "next_transaction",
+            Self::UserVariable => "user_variable",
+            Self::SessionVariable => "session_variable",
+            Self::Handler => "handler",
+            Self::PreparedStatement => "prepared_statement",
+            Self::Xa => "xa",
+            Self::Connection => "connection",
+        }
+    }
+
+    /// A read that does not name the item would miss it elsewhere. Statements that name user variables or prepared statements run on the
+    /// primary by themselves.
+    pub fn binds_reads(self) -> bool {
+        !matches!(self, Self::UserVariable | Self::PreparedStatement)
+    }
+}
+
+impl Pin {
+    /// What kind of thing it is.
+    pub fn kind(&self) -> PinKind {
+        match self {
+            Self::TemporaryTable(_) => PinKind::TemporaryTable,
+            Self::NamedLock(_) => PinKind::NamedLock,
+            Self::TableLocks => PinKind::TableLocks,
+            Self::InstanceLock => PinKind::InstanceLock,
+            Self::NextTransaction => PinKind::NextTransaction,
+            Self::UserVariable(_) => PinKind::UserVariable,
+            Self::SessionVariable(_) => PinKind::SessionVariable,
+            Self::Handler(_) => PinKind::Handler,
+            Self::PreparedStatement(_) => PinKind::PreparedStatement,
+            Self::Xa => PinKind::Xa,
+            Self::Connection => PinKind::Connection,
+        }
+    }
 }
 
 impl fmt::Display for Pin {
@@ -269,6 +358,13 @@ pub enum SessionEffect {
     /// `SET sql_mode = ...` (also given as [`SessionEffect::Set`]; with a value that cannot be repeated as a pin, and then
     /// the mode is [`SqlMode::UNKNOWN`]).
     SqlMode(SqlMode),
+    /// `SET @name = literal`, after the [`Pin::UserVariable`] that says so: `SET <sql>` gives the variable the same value on another connection.
+    Assign {
+        /// The variable's name, as in its pin.
+        name: Box<str>,
+        /// `@name = literal` as written.
+        sql: Box<[u8]>,
+    },
     /// The session now has this item.
     Pin(Pin),
     /// The session no longer has this item. `NamedLock("")` releases every named lock.
@@ -304,6 +400,7 @@ pub enum Because {
     Batch,
     TooLarge,
     TooComplex,
+    TooCostly,
     NotParsed,
     StagesDisagree,
     NotKnown,
@@ -323,6 +420,11 @@ pub struct Statement {
     pub because: Because,
     /// Its fingerprint.
     pub digest: Digest,
+    /// By which this process remembers it.
+    pub key: StatementKey,
+    /// With [`Effects::DEFINES`]: how many statements of the batch stand before the first one that defines. Each of them gives at least one
+    /// result. So if the server reports an error after that many results or fewer, no definition was changed by what came before it.
+    pub first_definition: u16,
     /// What it does to the session; empty for nearly all statements.
     pub session: Vec<SessionEffect>,
 }
@@ -377,7 +479,7 @@ impl SessionEffect {
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::Use(_) | Self::Set { .. } | Self::SetCharset { .. } | Self::Autocommit(_) | Self::SqlMode(_) => true,
-            Self::Begin { .. } | Self::End | Self::Pin(_) | Self::Unpin(_) => false,
+            Self::Begin { .. } | Self::End | Self::Pin(_) | Self::Unpin(_) | Self::Assign { .. } => false,
         }
     }
 }

@@ -12,11 +12,12 @@ use sqlparser::ast::{
     BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectFlavor, SetExpr, Statement, TableFactor, Visit,
     Visitor,
 };
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 
 use self::dialect::ServerDialect;
+use crate::Context;
 use crate::functions::{self, Call};
-use crate::lexer::Rules;
+use crate::lexer::{Kind, Lexer, Rules};
 use crate::notes::Notes;
 use crate::schema::SchemaClass;
 
@@ -27,17 +28,42 @@ pub(crate) enum Opinion {
     /// It found something that is more than a read.
     More,
     NotParsed,
+    /// It was stopped.
+    TooCostly,
+}
+
+/// What parsing one statement took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Steps of the parser.
+    pub steps: u64,
+    /// It is stopped after so many.
+    pub budget: u64,
+}
+
+/// Steps for a text of `tokens` words, operators, names and literals: three times what any honest read takes (`tests/work.rs`). Texts that differ
+/// in literals, white space and comments only get the same verdict, so one that takes too much work is remembered by its digest.
+fn budget(tokens: usize) -> u64 {
+    const START: u64 = 300;
+    const PER_TOKEN: u64 = 24;
+    START.saturating_add(PER_TOKEN.saturating_mul(tokens as u64))
 }
 
 /// Nesting that the parser follows; its stack use is bounded by it.
 const DEPTH: usize = 50;
 
-/// Parses one statement, a `SELECT` or another query expression, within the caps that the caller keeps.
-pub(crate) fn opinion(sql: &[u8], rules: Rules, notes: &Notes) -> Opinion {
-    let text = readable(sql);
-    let dialect = ServerDialect { sql_mode: rules.sql_mode };
-    let parsed = Parser::new(&dialect).with_recursion_limit(DEPTH).try_with_sql(&text).and_then(|mut p| p.parse_statements());
-    let Ok(statements) = parsed else { return Opinion::NotParsed };
+/// The parser moves to another stack when less than this is left of the one that it is on. With the 128 KiB that it asks for by itself, a
+/// debug build overflowed on 500 bytes of subqueries in joins, as there are long ways between the places where it looks.
+const STACK_AHEAD: usize = 512 * 1024;
+
+/// Parses one statement of `tokens` tokens, a `SELECT` or another query expression, within the caps that the caller keeps.
+pub(crate) fn opinion(sql: &[u8], tokens: usize, rules: Rules, notes: &Notes) -> Opinion {
+    let dialect = ServerDialect::new(rules.sql_mode, budget(tokens));
+    let statements = match parse(sql, &dialect) {
+        _ if dialect.is_spent() => return Opinion::TooCostly,
+        Ok(statements) => statements,
+        Err(_) => return Opinion::NotParsed,
+    };
     match statements.as_slice() {
         [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules, notes }) {
             ControlFlow::Continue(()) => Opinion::Read,
@@ -46,6 +72,22 @@ pub(crate) fn opinion(sql: &[u8], rules: Rules, notes: &Notes) -> Opinion {
         [] => Opinion::NotParsed,
         _ => Opinion::More,
     }
+}
+
+fn parse(sql: &[u8], dialect: &ServerDialect) -> Result<Vec<Statement>, ParserError> {
+    // For the whole process, but only this crate uses sqlparser.
+    recursive::set_minimum_stack_size(STACK_AHEAD);
+    let text = readable(sql);
+    Parser::new(dialect).with_recursion_limit(DEPTH).try_with_sql(&text).and_then(|mut parser| parser.parse_statements())
+}
+
+/// What the parser does for `sql` as one statement, whatever it is. For tests: the work on hostile texts is the same on every machine.
+pub fn parsing_work(sql: &[u8], context: &Context<'_>) -> Work {
+    let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
+    let tokens = std::iter::from_fn(|| Some(lexer.next().kind).filter(|kind| *kind != Kind::End)).count();
+    let dialect = ServerDialect::new(context.sql_mode, budget(tokens));
+    let _ = parse(sql, &dialect);
+    Work { steps: dialect.steps(), budget: budget(tokens) }
 }
 
 /// Every byte from 0x80 up as a letter: what stands between ASCII bytes does not matter for the verdict, and the text need not be UTF-8.

@@ -33,6 +33,8 @@ pub(crate) enum Reading {
     SameEverywhere,
     /// Lives on the primary's connection.
     PrimarySession,
+    /// The same, and an earlier write has left it there.
+    InsertId,
     /// Left by the previous statement.
     PreviousStatement,
     /// May differ from server to server.
@@ -105,7 +107,9 @@ pub(crate) fn reading(name: &[u8], scope: Scope) -> Reading {
     let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
     if ["warning_count", "error_count"].iter().any(&is) {
         Reading::PreviousStatement
-    } else if ["identity", "last_insert_id", "insert_id", "in_transaction", "last_gtid", "pseudo_thread_id"].iter().any(&is) {
+    } else if ["identity", "last_insert_id", "last_gtid"].iter().any(&is) {
+        Reading::InsertId
+    } else if ["insert_id", "in_transaction", "pseudo_thread_id"].iter().any(&is) {
         Reading::PrimarySession
     } else if scope != Scope::Global && SAME_EVERYWHERE.iter().any(is) {
         Reading::SameEverywhere
@@ -265,7 +269,8 @@ mod tests {
         assert_eq!(reading(b"SQL_MODE", Scope::Unscoped), Reading::SameEverywhere);
         assert_eq!(reading(b"sql_mode", Scope::Global), Reading::Unknown);
         assert_eq!(reading(b"server_id", Scope::Unscoped), Reading::Unknown);
-        assert_eq!(reading(b"identity", Scope::Session), Reading::PrimarySession);
+        assert_eq!(reading(b"identity", Scope::Session), Reading::InsertId);
+        assert_eq!(reading(b"insert_id", Scope::Session), Reading::PrimarySession);
         assert_eq!(reading(b"warning_count", Scope::Unscoped), Reading::PreviousStatement);
     }
 }

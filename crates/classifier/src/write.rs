@@ -6,7 +6,6 @@
 use crate::lexer::{Lexer, Token};
 use crate::notes::Notes;
 use crate::scan;
-use crate::set::skip_statement;
 use crate::{Because, Effects, Pin, SessionEffect, Verb};
 
 const ADMIN: Effects = Effects::WRITE_DATA.union(Effects::THIS_SERVER);
@@ -43,7 +42,7 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
 /// `INSERT`, `REPLACE`, `UPDATE`, `DELETE`: locks and variables in their expressions stay with the session.
 fn data(lexer: &mut Lexer<'_>) -> Notes {
     let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-    notes.absorb_session(scan::session_effects(lexer));
+    notes.absorb(scan::expressions(lexer));
     notes
 }
 
@@ -53,20 +52,14 @@ fn load(lexer: &mut Lexer<'_>) -> Notes {
         return admin(lexer, ADMIN);
     }
     let mut notes = Notes::of(Effects::WRITE_DATA | Effects::FILE, Because::Writes);
-    for name in scan::user_variables(*lexer) {
-        notes.pin(Pin::UserVariable(name));
-    }
-    notes.absorb_session(scan::session_effects(lexer));
+    notes.absorb(scan::assigning_expressions(lexer));
     notes
 }
 
 /// A procedure may do anything to the data and to the session: open transactions, temporary tables, variables, locks.
 fn call(lexer: &mut Lexer<'_>) -> Notes {
     let mut notes = Notes::of(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, Because::Writes);
-    for name in scan::user_variables(*lexer) {
-        notes.pin(Pin::UserVariable(name));
-    }
-    notes.absorb_session(scan::session_effects(lexer));
+    notes.absorb(scan::assigning_expressions(lexer));
     notes.pin(Pin::Connection);
     notes
 }
@@ -79,21 +72,16 @@ fn commits(lexer: &mut Lexer<'_>) -> Notes {
 }
 
 fn admin(lexer: &mut Lexer<'_>, effects: Effects) -> Notes {
-    skip_statement(lexer);
     let because = if effects.contains(Effects::THIS_SERVER) { Because::AboutThisServer } else { Because::Writes };
-    Notes::of(effects, because)
+    Notes::of(effects | scan::memory(lexer), because)
 }
 
 /// `GET DIAGNOSTICS @a = ..` stores what the previous statement left in variables.
 fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
     if !first.is_word("get") {
-        skip_statement(lexer);
-        return Notes::of(Effects::UNKNOWN, Because::NotKnown);
+        return Notes::of(Effects::UNKNOWN | scan::memory(lexer), Because::NotKnown);
     }
     let mut notes = Notes::of(Effects::PREVIOUS_STATEMENT | Effects::CHANGE_SESSION, Because::PreviousStatement);
-    for name in scan::user_variables(*lexer) {
-        notes.pin(Pin::UserVariable(name));
-    }
-    skip_statement(lexer);
+    notes.absorb(scan::assigning_expressions(lexer));
     notes
 }

@@ -123,6 +123,7 @@ fn effect_text(effect: &SessionEffect) -> String {
         SessionEffect::SetCharset { sql, charset } => format!("charset {charset:?}:{}", String::from_utf8_lossy(sql)),
         SessionEffect::Autocommit(on) => format!("autocommit {}", if *on { "on" } else { "off" }),
         SessionEffect::SqlMode(mode) => format!("sql_mode {mode:?}"),
+        SessionEffect::Assign { sql, .. } => format!("assign {}", String::from_utf8_lossy(sql)),
         SessionEffect::Pin(pin) => format!("pin {}", pin_text(pin)),
         SessionEffect::Unpin(pin) => format!("unpin {}", pin_text(pin)),
     }

@@ -88,6 +88,10 @@ const SHAPES: &[(&str, Build)] = &[
     ("strings in a row", |n| format!("SELECT {}", "'a' ".repeat(n))),
     ("with", |n| "WITH a AS (".repeat(n)),
     ("lateral", |n| format!("SELECT * FROM t{}", ", LATERAL (SELECT 1) a".repeat(n))),
+    ("not in a query", |n| format!("{}1{}", "SELECT NOT IN (".repeat(n), ")".repeat(n))),
+    ("divisions", |n| format!("SELECT 1{}", " DIV 1".repeat(n))),
+    ("cases without an end", |n| format!("SELECT {}1", "CASE-".repeat(n))),
+    ("selects in a row", |n| format!("SELECT{}", " (SELECT 1) a,".repeat(n))),
     ("nested joins", |n| format!("SELECT * FROM {}t", "(t JOIN ".repeat(n))),
 ];
 
@@ -108,6 +112,17 @@ fn no_shape_of_any_size_overflows_a_small_stack() {
             }
         }
     });
+}
+
+/// Where the parser moves to another stack depends on how much of this one is left, so one size shows nothing.
+#[test]
+fn no_size_of_the_stack_is_too_small_for_subqueries_in_joins() {
+    let sql = format!("{}SELECT 1{}", "SELECT (SELECT * FROM t JOIN (".repeat(12), ") d ON a = b)".repeat(12));
+    for kilobytes in (256..2_304).step_by(16) {
+        let sql = sql.clone();
+        let run = move || Classifier::new(Limits::default()).classify(sql.as_bytes(), &context(Dialect::MySql));
+        std::thread::Builder::new().stack_size(kilobytes * 1024).spawn(run).unwrap().join().unwrap();
+    }
 }
 
 #[test]

@@ -5,15 +5,20 @@
 //! probe servers (that is `monitor`): it borrows the published snapshot.
 
 mod accounts;
+mod acknowledgement;
+mod held;
+mod keeper;
 mod limits;
 mod listener;
 mod login;
+mod moment;
+mod registry;
 mod relay;
 mod reply;
 mod rsa;
 mod session;
 mod worker;
 
-pub use accounts::Accounts;
+pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
 pub use listener::{Frontend, Running, Runtime};

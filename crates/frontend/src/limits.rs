@@ -11,6 +11,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Between two commands. Longer, and the connection is closed with error 4031.
     pub client_idle: Duration,
+    /// After so long without a command, a session gives back the server connections on which nothing of it lives.
+    pub session_idle: Duration,
     /// While a client does not read what it asked for.
     pub client_write: Duration,
     /// One packet of a client. A longer one gets error 1153.
@@ -19,6 +21,10 @@ pub struct Limits {
     pub prepared_statements: usize,
     /// The texts of a session's prepared statements together.
     pub prepared_statement_bytes: usize,
+    /// Statements that wait for a primary at once, over all sessions. One more gets error 1290.
+    pub held_statements: usize,
+    /// Bytes of the statements that wait for a primary, together. More get error 1290.
+    pub held_bytes: usize,
     /// After a request to stop, open statements and transactions get this long.
     pub drain: Duration,
 }
@@ -29,10 +35,13 @@ impl Default for Limits {
             client_connections: 10_000,
             handshake: Duration::from_secs(10),
             client_idle: Duration::from_hours(8),
+            session_idle: Duration::from_secs(5),
             client_write: Duration::from_mins(1),
             max_packet: 64 * 1024 * 1024,
             prepared_statements: 16_382,
             prepared_statement_bytes: 16 * 1024 * 1024,
+            held_statements: 10_000,
+            held_bytes: 64 * 1024 * 1024,
             drain: Duration::from_secs(30),
         }
     }

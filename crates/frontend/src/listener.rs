@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,12 +15,15 @@ use classifier::Classifier;
 use router::{Policy, Rule};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
 
 use crate::accounts::Accounts;
+use crate::held::HeldStatements;
+use crate::keeper;
 use crate::limits::Limits;
+use crate::registry::Registry;
 use crate::rsa::LoginKey;
 use crate::worker::{Shared, Worker};
 
@@ -65,6 +68,8 @@ pub struct Frontend {
     pub classifier: Arc<Classifier>,
     /// The servers, as the monitor sees them.
     pub servers: Published,
+    /// The generations of their snapshots, each announced after the snapshot was published: statements that wait for a primary are woken by it.
+    pub generations: watch::Receiver<u64>,
     /// Ask every client for its full password, by RSA: for tests of that exchange.
     pub force_full_authentication: bool,
 }
@@ -83,17 +88,19 @@ impl Frontend {
         let listener = bind(self.listen)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
+            held: HeldStatements::new(&self.limits),
             limits: self.limits,
             policy: self.policy,
             rules: (!self.rules.is_empty()).then(|| self.rules.into()),
             accounts: self.accounts,
             classifier: self.classifier,
             servers: self.servers,
+            generations: self.generations,
             login_key: LoginKey::generate().map_err(io::Error::other)?,
             force_full_authentication: self.force_full_authentication,
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
-            next_connection_id: AtomicU32::new(1),
+            sessions: Registry::new(),
             clients: AtomicUsize::new(0),
         });
         let count = match self.runtime {
@@ -119,7 +126,17 @@ impl Frontend {
             threads.push(thread);
         }
         let acceptor = tokio::spawn(accept(listener, seats, Arc::clone(&shared)));
+        tokio::spawn(wake_held(Arc::clone(&shared)));
+        tokio::spawn(keeper::keep(Arc::clone(&shared), pools));
         Ok(Running { address, acceptor, threads, shared })
+    }
+}
+
+/// Wakes those who wait for a primary, until all sessions are to end.
+async fn wake_held(shared: Arc<Shared>) {
+    tokio::select! {
+        () = shared.held.wake_on(&shared.servers, shared.generations.clone()) => {}
+        () = shared.stop.cancelled() => {}
     }
 }
 
@@ -132,6 +149,11 @@ impl Running {
     /// Clients connected now.
     pub fn clients(&self) -> usize {
         self.shared.clients.load(Ordering::Relaxed)
+    }
+
+    /// Statements and logins that wait for a primary now.
+    pub fn held_statements(&self) -> usize {
+        self.shared.held.count()
     }
 
     /// Ends it: no new clients, idle ones leave at once, open statements and transactions get the time of `limits.drain`.

@@ -1,21 +1,25 @@
-//! From an accepted socket to a client that has proved who it is.
+//! From an accepted socket to a client that has proved who it is, and whom a server lets in as well.
+
+mod verify;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use backend::{Account, Exchange, Link, LinkError};
+use backend::{Account, ConnectOptions, Lease};
 use bytes::BytesMut;
 use classifier::Dialect;
+use net::{Exchange, Link, LinkError};
+use session::{LoginDetails, SessionState};
 use tokio::time::timeout;
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
 
+use self::verify::verify;
 use crate::reply::{self, Refusal};
-use crate::worker::Shared;
+use crate::worker::{Defaults, Shared, Worker};
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
 
-/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression, query attributes, local files.
+/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression, local files.
 pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
@@ -45,19 +49,22 @@ fn offered(dialect: Dialect) -> Capabilities {
     }
 }
 
-/// `utf8mb4_general_ci`: known to every server and client.
-const GREETING_COLLATION: u8 = 45;
+/// Connection attributes beyond this are not passed on, in bytes. MySQL keeps 512 of them by default.
+const LARGEST_ATTRIBUTES: usize = 4 * 1024;
 
 /// A client that is logged in.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) link: Link,
-    pub(crate) account: Arc<Account>,
+    /// As whom, and how, it logs in to servers.
+    pub(crate) options: ConnectOptions,
     /// What both sides can do.
     pub(crate) capabilities: Capabilities,
-    pub(crate) collation: u8,
-    pub(crate) schema: Option<Vec<u8>>,
-    pub(crate) connection_id: u32,
+    /// What its server connections must look like.
+    pub(crate) state: SessionState,
+    /// The first of them, if a server could be asked.
+    pub(crate) lease: Option<Lease>,
+    pub(crate) id: u32,
     pub(crate) peer: SocketAddr,
 }
 
@@ -81,6 +88,14 @@ pub(crate) enum LoginError {
         /// For the log; the client is not told.
         why: &'static str,
     },
+    /// A server does not let it in, or does not know its schema.
+    #[error("a server refuses user {user:?}: {why}")]
+    Refused {
+        /// The name given.
+        user: String,
+        /// What the server said.
+        why: String,
+    },
     /// It asked for something that is not offered.
     #[error("the client asked for {0}, which is not offered")]
     NotOffered(&'static str),
@@ -90,23 +105,27 @@ pub(crate) enum LoginError {
 }
 
 /// Greets the client and has it prove who it is, within the time allowed.
-pub(crate) async fn log_in(link: Link, peer: SocketAddr, connection_id: u32, shared: &Shared) -> Result<Client, LoginError> {
-    timeout(shared.limits.handshake, converse(link, peer, connection_id, shared)).await.unwrap_or(Err(LoginError::Timeout))
+pub(crate) async fn log_in(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
+    timeout(worker.shared.limits.handshake, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 
-async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Shared) -> Result<Client, LoginError> {
+async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
+    let shared = &worker.shared;
     let nonce = nonce()?;
-    let dialect = shared.initial_grammar().0;
+    let id = shared.sessions.take_id();
+    let Defaults { dialect, collation, autocommit, .. } = shared.defaults();
     let offered = offered(dialect);
+    let status = if autocommit { StatusFlags::AUTOCOMMIT } else { StatusFlags::empty() };
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
     let mut greeting = BytesMut::new();
+    let [charset, _] = collation.to_le_bytes();
     Greeting {
         server_version: shared.server_version(),
-        connection_id,
+        connection_id: id,
         nonce,
         capabilities: offered,
-        charset: GREETING_COLLATION,
-        status: StatusFlags::AUTOCOMMIT,
+        charset,
+        status,
         auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
     }
     .encode(&mut greeting);
@@ -138,37 +157,47 @@ async fn converse(link: Link, peer: SocketAddr, connection_id: u32, shared: &Sha
             return Err(error.into());
         }
     };
+    if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
+        // A client that asks for it although it was not offered would speak it from here on.
+        let refusal = Refusal::new(1235, *b"42000", "compression is not offered here; connect without it");
+        tell(exchange, &refusal).await;
+        return Err(LoginError::NotOffered("compression"));
+    }
+    let user = || String::from_utf8_lossy(login.user).into_owned();
     let account = shared.accounts.find(login.user);
     if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {
         let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
         tell(exchange, &refusal).await;
-        return Err(LoginError::Denied { user: String::from_utf8_lossy(login.user).into_owned(), why });
+        return Err(LoginError::Denied { user: user(), why });
     }
     let Some(account) = account else {
-        return Err(LoginError::Denied { user: String::from_utf8_lossy(login.user).into_owned(), why: "unknown user" });
+        return Err(LoginError::Denied { user: user(), why: "unknown user" });
     };
     let capabilities = login.capabilities & offered;
-    let ok = reply::ok(0, StatusFlags::AUTOCOMMIT, capabilities);
+    let options = ConnectOptions { account, capabilities: ConnectOptions::passed_on(capabilities) };
+    let state = session_state(&login, capabilities, autocommit);
+    let lease = match verify(worker, &options, &state).await {
+        Ok(lease) => lease,
+        Err(refused) => {
+            let (packet, why) = (refused.packet(), refused.to_string());
+            let _ = exchange.send(packet.get(wire::HEADER..).unwrap_or_default()).await;
+            exchange.into_link().close().await;
+            return Err(LoginError::Refused { user: user(), why });
+        }
+    };
+    let ok = reply::ok(0, status, capabilities);
     exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
-    Ok(Client {
-        account,
-        capabilities,
-        collation: known_collation(login.collation, dialect),
-        schema: login.schema.filter(|schema| !schema.is_empty()).map(<[u8]>::to_vec),
-        connection_id,
-        peer,
-        link: exchange.into_link(),
-    })
+    Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, id, peer })
 }
 
-/// The collation that a client asked for, where the servers know it. MySQL's clients ask for `utf8mb4_0900_ai_ci` (255), whatever
-/// the server is; MariaDB refuses to be set to it, although it bears it in a login.
-fn known_collation(asked: u16, dialect: Dialect) -> u8 {
-    match u8::try_from(asked) {
-        Ok(u8::MAX) if dialect == Dialect::MariaDb => GREETING_COLLATION,
-        Ok(known) => known,
-        Err(_) => GREETING_COLLATION,
-    }
+/// What the login says of the session. What a collation's number means is the servers' business: they get it as it came.
+fn session_state(login: &Login<'_>, capabilities: Capabilities, autocommit: bool) -> SessionState {
+    let [collation, _] = login.collation.to_le_bytes();
+    let attributes = login.attributes.filter(|attributes| attributes.len() <= LARGEST_ATTRIBUTES).unwrap_or_default();
+    let schema = login.schema.filter(|schema| !schema.is_empty());
+    let multi_statements = capabilities.contains(Capabilities::MULTI_STATEMENTS);
+    SessionState::new(LoginDetails { collation, attributes: attributes.into() }, schema)
+        .with_defaults(autocommit, multi_statements)
 }
 
 /// The proof of the password. `Ok(Err(why))` is a client that has not given it.

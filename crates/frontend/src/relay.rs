@@ -10,38 +10,25 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use backend::{Lease, Link, LinkError};
+use backend::Lease;
 use bytes::BytesMut;
+use net::{Link, LinkError};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use wire::{
-    Capabilities, EofPacket, ErrOwned, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StateChange,
-    StatusFlags, Step, put_packet_with, state_changes,
+    Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StatusFlags, Step, put_packet_with,
 };
 
-use crate::session::TimeLimit;
+use session::Outcome;
+
+use crate::acknowledgement::Acknowledgement;
+use crate::moment::Moment;
+use crate::session::{Progress, TimeLimit};
 
 /// While a response is awaited, so many bytes of a client's further commands are taken in at most.
-const READ_AHEAD: usize = 8 * 1024;
-
-/// What a response said beside its data.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// The error that ended it.
-    pub(crate) error: Option<u16>,
-    /// The last status flags; `None` if the response had none.
-    pub(crate) status: Option<StatusFlags>,
-    /// The server says that the session's schema is now this.
-    pub(crate) schema: Option<Box<[u8]>>,
-    /// The server says that the session's state was changed in some way.
-    pub(crate) state_changed: bool,
-    /// For `COM_STMT_PREPARE`.
-    pub(crate) prepared: Option<wire::PrepareOk>,
-    /// The error, if the client was not told of it.
-    pub(crate) withheld: Option<ErrOwned>,
-}
+pub(crate) const READ_AHEAD: usize = 8 * 1024;
 
 /// Why a response could not be passed on to its end.
 #[derive(Debug)]
@@ -66,22 +53,37 @@ pub(crate) struct Relay<'a> {
     pub(crate) server: &'a mut Lease,
     /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
     pub(crate) statement_id: Option<u32>,
-    /// How long the server may take.
+    /// What to say when the server says that the statement was killed.
     pub(crate) time_limit: Option<&'a TimeLimit<'a>>,
+    /// Who must know of a write before the client does.
+    pub(crate) moment: Option<&'a Moment>,
+    /// The client has asked to be told of GTIDs itself.
+    pub(crate) client_tracks_gtids: bool,
     /// Errors that the client is not told of, if they are all that the response has.
     pub(crate) withholds: fn(u16) -> bool,
+    /// Only if the server has been closed to writes since the statement was decided.
+    pub(crate) withholds_if_closed: bool,
+    /// What must still hold when the server says OK, for a statement that may commit something.
+    pub(crate) acknowledgement: Option<Acknowledgement<'a>>,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
     out: BytesMut,
     /// Bytes at the front of the server's inbox that may go out unchanged.
     ready: usize,
     /// EOF packets inserted so far: what follows is numbered so much higher.
     inserted: u8,
+    progress: &'a Progress,
     begun: bool,
     outcome: Outcome,
 }
 
 impl<'a> Relay<'a> {
-    pub(crate) fn new(client: &'a mut Link, capabilities: Capabilities, write_limit: Duration, server: &'a mut Lease) -> Self {
+    pub(crate) fn new(
+        client: &'a mut Link,
+        capabilities: Capabilities,
+        write_limit: Duration,
+        server: &'a mut Lease,
+        progress: &'a Progress,
+    ) -> Self {
         Self {
             client,
             capabilities,
@@ -89,10 +91,15 @@ impl<'a> Relay<'a> {
             server,
             statement_id: None,
             time_limit: None,
+            moment: None,
+            client_tracks_gtids: false,
             withholds: |_| false,
-            out: backend::take_buffer(),
+            withholds_if_closed: false,
+            acknowledgement: None,
+            out: net::take_buffer(),
             ready: 0,
             inserted: 0,
+            progress,
             begun: false,
             outcome: Outcome::default(),
         }
@@ -101,12 +108,38 @@ impl<'a> Relay<'a> {
     /// Passes on the response to a command that was sent.
     pub(crate) async fn run(mut self, expect: Expect) -> Result<Outcome, RelayError> {
         let mut tracker = ResponseTracker::new(expect, self.server.capabilities());
+        let passed = self.pass(&mut tracker).await;
+        if let Err(RelayError::Client) = passed {
+            // What the client will not get; whoever stops the statement reads the rest.
+            self.server.link.consume(self.ready);
+            self.server.leave_unfinished(tracker);
+        }
+        passed?;
+        if self.outcome.is_unconfirmed {
+            self.flush().await?;
+            return Ok(self.outcome);
+        }
+        self.server.response_ended();
+        if let Some(status) = self.outcome.status {
+            self.server.note_status(status);
+        }
+        let flushed = self.flush().await;
+        net::give_back_buffer(std::mem::take(&mut self.out));
+        flushed.map(|()| self.outcome)
+    }
+
+    async fn pass(&mut self, tracker: &mut ResponseTracker) -> Result<(), RelayError> {
         while !tracker.is_done() {
             let unread = self.server.link.bytes_mut().get_mut(self.ready..).unwrap_or_default();
             let step = tracker.next(unread, self.inserted).map_err(|error| self.server_failed(error.into()))?;
             match step {
                 Step::Pass(length) => self.ready += length,
-                Step::Packet { kind, length } => self.packet(kind, length).map_err(|error| self.server_failed(error.into()))?,
+                Step::Packet { kind, length } => {
+                    if matches!(kind, PacketKind::Ok | PacketKind::RowsEnd) && self.withhold_doubtful(length).await {
+                        break;
+                    }
+                    self.packet(kind, length).map_err(|error| self.server_failed(error.into()))?;
+                }
                 Step::DefinitionsEnd => self.insert_eof(tracker.last_sequence()),
                 Step::NeedMore(total) => {
                     self.flush().await?;
@@ -116,13 +149,7 @@ impl<'a> Relay<'a> {
                 Step::Done => break,
             }
         }
-        self.server.response_ended();
-        self.flush().await?;
-        if let Some(status) = self.outcome.status {
-            self.server.note_status(status);
-        }
-        backend::give_back_buffer(self.out);
-        Ok(self.outcome)
+        Ok(())
     }
 
     /// Reads a packet of the server's inbox, behind what lies ready, and puts it, or what stands for it, in line.
@@ -130,16 +157,20 @@ impl<'a> Relay<'a> {
         let from = self.server.capabilities();
         let inbox = self.server.link.bytes();
         let packet = inbox.get(self.ready..self.ready + length).unwrap_or_default();
+        if let (Some(moment), PacketKind::Ok | PacketKind::RowsEnd | PacketKind::Err) = (self.moment, kind) {
+            moment.note(Instant::now());
+        }
         let (Some(&sequence), Some(payload)) = (packet.get(HEADER - 1), packet.get(HEADER..)) else {
             return Err(wire::Malformed::new("a packet shorter than its header"));
         };
         match kind {
             PacketKind::Ok | PacketKind::RowsEnd => {
                 let ok = OkPacket::decode(payload, from)?;
-                self.outcome.status = Some(ok.status);
+                self.outcome.note(&ok);
+                self.progress.result_ended();
                 let is_end_of_rows = matches!(kind, PacketKind::RowsEnd);
                 let wants_eof = is_end_of_rows && !self.capabilities.contains(Capabilities::DEPRECATE_EOF);
-                let filtered = self.outcome.absorb(&ok)?;
+                let filtered = self.outcome.absorb(&ok, !self.client_tracks_gtids)?;
                 let loses_state = !self.capabilities.contains(Capabilities::SESSION_TRACK)
                     && (!ok.info.is_empty() || ok.status.contains(StatusFlags::SESSION_STATE_CHANGED));
                 if !(wants_eof || loses_state || filtered.is_some()) {
@@ -167,7 +198,8 @@ impl<'a> Relay<'a> {
                 let error = ErrPacket::decode(payload)?;
                 self.outcome.error = Some(error.code);
                 let is_all = !self.begun && self.out.is_empty() && self.ready == 0;
-                if is_all && (self.withholds)(error.code) {
+                let is_closed = || self.acknowledgement.is_some_and(|acknowledgement| acknowledgement.is_closed());
+                if is_all && (self.withholds)(error.code) && (!self.withholds_if_closed || is_closed()) {
                     self.outcome.withheld = Some(error.to_owned());
                     self.server.link.consume(length);
                     return Ok(());
@@ -176,10 +208,7 @@ impl<'a> Relay<'a> {
                     self.ready += length;
                     return Ok(());
                 };
-                self.out.extend_from_slice(inbox.get(..self.ready).unwrap_or_default());
-                self.out.extend_from_slice(&why.packet(sequence));
-                self.server.link.consume(self.ready + length);
-                self.ready = 0;
+                self.put_in_place_of(length, &why.packet(sequence));
             }
             PacketKind::PrepareOk(prepared) => {
                 self.outcome.prepared = Some(prepared);
@@ -195,6 +224,27 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
+    /// An OK of so many bytes that may not be passed on is replaced by an error.
+    async fn withhold_doubtful(&mut self, length: usize) -> bool {
+        let Some(acknowledgement) = self.acknowledgement.filter(|acknowledgement| !acknowledgement.counts()) else {
+            return false;
+        };
+        let Some(doubt) = Box::pin(acknowledgement.doubt()).await else { return false };
+        let sequence = self.server.link.bytes().get(self.ready + HEADER - 1).copied().unwrap_or_default();
+        self.outcome.error = Some(doubt.code);
+        self.outcome.is_unconfirmed = true;
+        self.put_in_place_of(length, &doubt.packet(sequence));
+        true
+    }
+
+    /// Puts what lies ready in line, and after it this packet, for the server's own of so many bytes.
+    fn put_in_place_of(&mut self, length: usize, packet: &[u8]) {
+        self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
+        self.out.extend_from_slice(packet);
+        self.server.link.consume(self.ready + length);
+        self.ready = 0;
+    }
+
     /// The client knows no result without an EOF behind the definitions.
     fn insert_eof(&mut self, last_sequence: u8) {
         if self.capabilities.contains(Capabilities::DEPRECATE_EOF) {
@@ -203,7 +253,9 @@ impl<'a> Relay<'a> {
         let status = self.server.status() & (StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS | StatusFlags::NO_BACKSLASH_ESCAPES);
         self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
         self.server.link.consume(std::mem::take(&mut self.ready));
-        put_packet_with(&mut self.out, last_sequence.wrapping_add(1), |out| EofPacket { warnings: 0, status }.encode(out));
+        // Clients take the warnings of a statement that is being prepared from here; those of a result come at its end.
+        let warnings = self.outcome.prepared.map_or(0, |prepared| prepared.warnings);
+        put_packet_with(&mut self.out, last_sequence.wrapping_add(1), |out| EofPacket { warnings, status }.encode(out));
         self.inserted = self.inserted.wrapping_add(1);
     }
 
@@ -213,12 +265,12 @@ impl<'a> Relay<'a> {
             return Ok(());
         }
         self.begun = true;
-        if let Some(limit) = self.time_limit {
-            limit.begin();
-        }
+        self.progress.begin();
         let write = async {
             if self.out.is_empty() {
-                return self.client.send_from(&mut self.server.link, std::mem::take(&mut self.ready)).await;
+                self.client.send_from(&mut self.server.link, self.ready).await?;
+                self.ready = 0;
+                return io::Result::Ok(());
             }
             self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
             self.server.link.consume(std::mem::take(&mut self.ready));
@@ -251,29 +303,8 @@ impl<'a> Relay<'a> {
     }
 }
 
-impl Outcome {
-    /// Notes what an OK packet says of the session. Returns the state block without what only Pointsman asked for, if it had any.
-    fn absorb(&mut self, ok: &OkPacket<'_>) -> Result<Option<Vec<u8>>, wire::Malformed> {
-        if ok.session_state.is_empty() {
-            return Ok(None);
-        }
-        let mut has_own = false;
-        for change in state_changes(ok.session_state) {
-            match change? {
-                StateChange::Schema(schema) => self.schema = Some(Box::from(schema)),
-                StateChange::StateChanged(changed) => {
-                    self.state_changed |= changed;
-                    has_own = true;
-                }
-                _ => {}
-            }
-        }
-        if has_own { wire::without_state_changed(ok.session_state).map(Some) } else { Ok(None) }
-    }
-}
-
 /// A time limit that costs a timer only if the work is not done at once, as writing nearly always is.
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
+pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
     let mut work = pin!(work);
     if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
         return Ok(done);

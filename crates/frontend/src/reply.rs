@@ -1,7 +1,9 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
+use std::time::Duration;
+
 use bytes::{BufMut as _, BytesMut};
-use router::{Denial, HintError};
+use router::{Awaited, Denial, HintError};
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
 
@@ -71,18 +73,70 @@ impl Refusal {
         Self::new(4031, *b"HY000", "the client was disconnected because of inactivity; see timeouts.client_idle")
     }
 
-    /// The connection to the server broke while it was working. Code 2013 is what a client library says in this case.
+    /// The connection to the server broke while it was working: `ER_NET_READ_ERROR`. Not the 2013 that client libraries say in this case: they take
+    /// a packet with one of their own numbers for a broken one.
     pub(crate) fn server_lost(may_have_written: bool, why: &str) -> Self {
         if may_have_written {
             // SQLSTATE 08007: transaction resolution unknown.
             Self::new(
-                2013,
+                1158,
                 *b"08007",
                 format!("lost the server during the statement, which may or may not have taken effect ({why})"),
             )
         } else {
-            Self::new(2013, *b"08S01", format!("lost the server during the statement ({why})"))
+            Self::new(1158, *b"08S01", format!("lost the server during the statement ({why})"))
         }
+    }
+
+    /// A server has said OK to what may have been a commit, and the OK does not count: as when the reply was lost, nobody knows.
+    pub(crate) fn unconfirmed(why: &str) -> Self {
+        Self::new(1158, *b"08007", format!("the statement may or may not have taken effect ({why})"))
+    }
+
+    /// `ER_OPTION_PREVENTS_STATEMENT`, as without waiting: drivers and pools know it as "go elsewhere".
+    pub(crate) fn waited_in_vain(awaited: Awaited, time: Duration) -> Self {
+        Self::new(1290, *b"HY000", format!("waited {time:?} for {awaited}; the statement was not sent (routing.hold_writes)"))
+    }
+
+    /// The same for one that cannot even wait.
+    pub(crate) fn too_many_held(awaited: Awaited, limit: &str, most: usize) -> Self {
+        Self::new(1290, *b"HY000", format!("too many statements wait already for {awaited}; {limit} is {most}"))
+    }
+
+    /// `ER_NET_READ_INTERRUPTED`
+    pub(crate) fn server_silent() -> Self {
+        Self::new(1159, *b"08S01", "the server that this statement needs does not answer; the statement was not sent")
+    }
+
+    /// `ER_QUERY_INTERRUPTED`
+    pub(crate) fn interrupted() -> Self {
+        Self::new(1317, *b"70100", "query execution was interrupted")
+    }
+
+    /// `ER_NEED_REPREPARE`
+    pub(crate) fn needs_reprepare() -> Self {
+        let why = "the statement was prepared with another character set, and its server connection is gone; prepare it again";
+        Self::new(1615, *b"HY000", why)
+    }
+
+    /// `ER_NO_SUCH_THREAD`
+    pub(crate) fn unknown_thread(id: u64) -> Self {
+        Self::new(1094, *b"HY000", format!("unknown thread id: {id}; it is a number of a session here, and none has it now"))
+    }
+
+    /// `ER_KILL_DENIED_ERROR`
+    pub(crate) fn not_owner(id: u64) -> Self {
+        let why = "its server connection, as SHOW PROCESSLIST shows it, can be killed with the servers' privileges";
+        Self::new(1095, *b"HY000", format!("you are not owner of thread {id}; {why}"))
+    }
+
+    /// The same, where the session has lost something with the server as well: nothing else will tell the client.
+    pub(crate) fn with_lost_pins(mut self, has_lost: bool) -> Self {
+        if has_lost {
+            self.message
+                .push_str("; what this session had there (temporary tables, locks, variables) is lost, and it goes on without");
+        }
+        self
     }
 
     /// A complete packet.
@@ -108,10 +162,18 @@ impl From<Denial> for Refusal {
 
 impl From<&backend::ConnectError> for Refusal {
     fn from(error: &backend::ConnectError) -> Self {
-        // ER_CONNECT_TO_FOREIGN_DATA_SOURCE is about federated tables; 1040 and 2003 are what users know for these two.
         match error {
+            // ER_CON_COUNT_ERROR
             backend::ConnectError::Exhausted { .. } => Self::new(1040, *b"08004", error.to_string()),
-            _ => Self::new(2003, *b"08S01", error.to_string()),
+            // ER_ACCESS_DENIED_ERROR
+            backend::ConnectError::KeyNotTrusted { .. } | backend::ConnectError::UnsupportedPlugin { .. } => {
+                Self::new(1045, *b"28000", error.to_string())
+            }
+            // ER_NET_READ_INTERRUPTED
+            backend::ConnectError::Timeout { .. } => Self::new(1159, *b"08S01", error.to_string()),
+            // ER_BAD_HOST_ERROR: of the servers' own numbers the one for a host that cannot be talked to. Clients take the 2003 that they
+            // would say themselves for a broken packet.
+            _ => Self::new(1042, *b"08S01", error.to_string()),
         }
     }
 }
@@ -135,48 +197,89 @@ pub(crate) fn ok(sequence: u8, status: StatusFlags, capabilities: Capabilities) 
     packet
 }
 
+/// An EOF, as `COM_SET_OPTION` is answered.
+pub(crate) fn eof(sequence: u8, status: StatusFlags, capabilities: Capabilities) -> BytesMut {
+    let mut packet = BytesMut::new();
+    put_packet_with(&mut packet, sequence, |out| put_eof(out, status, capabilities));
+    packet
+}
+
+fn put_eof(out: &mut BytesMut, status: StatusFlags, capabilities: Capabilities) {
+    let end = EofPacket { warnings: 0, status };
+    if capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        end.to_ok().encode(EOF_HEADER, capabilities, out);
+    } else {
+        end.encode(out);
+    }
+}
+
+/// A result set of one number.
+pub(crate) fn number(sequence: u8, column: &[u8], value: u64, status: StatusFlags, capabilities: Capabilities) -> BytesMut {
+    result(sequence, &[(column, Column::Number)], &[[Some(value.to_string())]], status, capabilities)
+}
+
 /// A result set of texts.
 pub(crate) fn rows<const COLUMNS: usize>(
+    sequence: u8,
     columns: &[&str],
     rows: &[[Option<String>; COLUMNS]],
     status: StatusFlags,
     capabilities: Capabilities,
 ) -> BytesMut {
+    let columns: Vec<_> = columns.iter().map(|name| (name.as_bytes(), Column::Text)).collect();
+    result(sequence, &columns, rows, status, capabilities)
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    /// In utf8mb4.
+    Text,
+    /// An unsigned integer.
+    Number,
+}
+
+fn result<const COLUMNS: usize>(
+    sequence: u8,
+    columns: &[(&[u8], Column)],
+    rows: &[[Option<String>; COLUMNS]],
+    status: StatusFlags,
+    capabilities: Capabilities,
+) -> BytesMut {
     let mut out = BytesMut::new();
-    let end = EofPacket { warnings: 0, status };
-    let mut sequence = put_packet_with(&mut out, 1, |out| out.put_lenenc_int(COLUMNS as u64));
-    for column in columns {
-        sequence = put_packet_with(&mut out, sequence, |out| put_definition(out, column));
+    let mut sequence = put_packet_with(&mut out, sequence, |out| out.put_lenenc_int(COLUMNS as u64));
+    for (name, kind) in columns {
+        sequence = put_packet_with(&mut out, sequence, |out| put_definition(out, name, *kind));
     }
     if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
-        sequence = put_packet_with(&mut out, sequence, |out| end.encode(out));
+        sequence = put_packet_with(&mut out, sequence, |out| EofPacket { warnings: 0, status }.encode(out));
     }
     for row in rows {
         sequence = put_packet_with(&mut out, sequence, |out| row.iter().for_each(|value| put_value(out, value.as_deref())));
     }
-    put_packet_with(&mut out, sequence, |out| {
-        if capabilities.contains(Capabilities::DEPRECATE_EOF) {
-            end.to_ok().encode(EOF_HEADER, capabilities, out);
-        } else {
-            end.encode(out);
-        }
-    });
+    put_packet_with(&mut out, sequence, |out| put_eof(out, status, capabilities));
     out
 }
 
-/// A text column in utf8mb4.
-fn put_definition(out: &mut BytesMut, name: &str) {
+fn put_definition(out: &mut BytesMut, name: &[u8], kind: Column) {
     const UTF8MB4: u16 = 45;
+    const BINARY: u16 = 63;
     const VAR_STRING: u8 = 0xfd;
-    for text in ["def", "", "", "", name, name] {
-        out.put_lenenc_bytes(text.as_bytes());
+    const LONGLONG: u8 = 0x08;
+    const NOT_NULL_UNSIGNED_BINARY: u16 = 1 | 32 | 128;
+    let (charset, length, code, flags) = match kind {
+        Column::Text => (UTF8MB4, 4 * 1024, VAR_STRING, 0),
+        Column::Number => (BINARY, 21, LONGLONG, NOT_NULL_UNSIGNED_BINARY),
+    };
+    for text in [b"def".as_slice(), b"", b"", b"", name, b""] {
+        out.put_lenenc_bytes(text);
     }
     out.put_lenenc_int(0x0c);
-    out.put_u16_le(UTF8MB4);
-    out.put_u32_le(4 * 1024);
-    out.put_u8(VAR_STRING);
-    // No flags, no decimals, two bytes of filler.
-    out.put_bytes(0, 5);
+    out.put_u16_le(charset);
+    out.put_u32_le(length);
+    out.put_u8(code);
+    out.put_u16_le(flags);
+    // No decimals, two bytes of filler.
+    out.put_bytes(0, 3);
 }
 
 fn put_value(out: &mut BytesMut, value: Option<&str>) {

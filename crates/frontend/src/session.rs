@@ -1,13 +1,20 @@
 //! One client's session: its commands, one after the other, until it leaves.
 
 mod attempt;
-mod binding;
+mod commands;
+mod cursor;
 mod deadline;
+mod definitions;
 mod explain;
 mod forward;
+mod give_back;
+mod hold;
+mod kill;
+mod loss;
 mod patience;
 mod prepared;
 mod steering;
+mod supervision;
 
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
@@ -15,19 +22,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use backend::{ConnectOptions, Lease, Link, SessionState};
+use backend::Lease;
 use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
+use net::Link;
 use router::Steering;
+use session::Session;
 use tokio_util::sync::WaitForCancellationFutureOwned;
+use topology::WriteUnderWay;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
 use crate::login::Client;
+use crate::moment::Moment;
+use crate::registry::{Entry, Signal};
+use crate::relay::within;
 use crate::reply::{self, Refusal};
 use crate::session::attempt::Request;
-use crate::session::binding::Binding;
 pub(crate) use crate::session::deadline::TimeLimit;
 use crate::session::patience::Patience;
 use crate::session::prepared::{PreparedOn, Statements};
+pub(crate) use crate::session::supervision::Progress;
 use crate::worker::Worker;
 
 /// The session ends. Whoever returns it has told the client, if there was something to tell.
@@ -35,7 +48,7 @@ use crate::worker::Worker;
 pub(crate) struct Ended;
 
 /// A client that is logged in.
-pub(crate) struct Session {
+pub(crate) struct ClientSession {
     client: Link,
     core: Core,
 }
@@ -45,16 +58,20 @@ struct Core {
     worker: Arc<Worker>,
     /// What the client and Pointsman have negotiated.
     capabilities: Capabilities,
-    options: ConnectOptions,
-    connection_id: u32,
+    /// What others see of this session.
+    entry: Arc<Entry>,
     peer: SocketAddr,
-    /// What is repeated on every server connection.
-    state: SessionState,
-    /// What is not, and binds the session to a server.
-    binding: Binding,
+    /// The last write of the others whose writes this session must see.
+    moment: Option<Arc<Moment>>,
+    /// What it has set and holds.
+    session: Session,
     statements: Statements,
     /// At most one connection to each server.
     held: Vec<Held>,
+    /// While a statement or a transaction of the session is under way on the primary.
+    write: Option<WriteUnderWay>,
+    /// The number of the packet that answers the command under way.
+    answer_sequence: u8,
     patience: Patience,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -66,28 +83,26 @@ struct Held {
     prepared: PreparedOn,
 }
 
-impl Session {
+impl ClientSession {
     pub(crate) fn new(client: Client, worker: Arc<Worker>) -> Self {
-        tracing::debug!(
-            connection = client.connection_id,
-            peer = %client.peer,
-            user = %String::from_utf8_lossy(&client.account.user),
-            "logged in"
-        );
-        let (dialect, sql_mode) = worker.shared.initial_grammar();
-        let core = Core {
+        let account = &client.options.account;
+        tracing::debug!(connection = client.id, peer = %client.peer, user = %String::from_utf8_lossy(&account.user), "logged in");
+        let beginning = worker.shared.beginning(client.state.login().collation);
+        let mut core = Core {
             capabilities: client.capabilities,
-            options: ConnectOptions { account: client.account, capabilities: ConnectOptions::passed_on(client.capabilities) },
-            connection_id: client.connection_id,
             peer: client.peer,
-            state: SessionState::new(client.collation, client.schema.as_deref()),
-            binding: Binding::new(dialect, sql_mode, client.collation),
+            moment: worker.shared.accounts.moment(&account.user),
+            entry: worker.shared.sessions.add(client.id, client.options),
+            session: Session::new(client.state, beginning),
             statements: Statements::default(),
             held: Vec::new(),
+            write: None,
+            answer_sequence: 1,
             patience: Patience::new(worker.shared.limits.client_idle),
             drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
             worker,
         };
+        core.held.extend(client.lease.map(|lease| Held { lease, prepared: PreparedOn::default() }));
         Self { client: client.link, core }
     }
 
@@ -95,26 +110,47 @@ impl Session {
     pub(crate) async fn run(mut self) {
         let Self { client, core } = &mut self;
         while let Ok(length) = core.next_command(client).await {
-            let outcome = core.serve(client, length).await;
-            if outcome.is_err() {
+            if core.serve(client, length).await.is_err() {
                 break;
             }
+            core.end_write();
         }
-        tracing::debug!(connection = self.core.connection_id, "left");
-        let Self { client, core } = self;
-        core.held.into_iter().for_each(|held| held.lease.give_back());
+        tracing::debug!(connection = self.core.entry.id(), "left");
+        let Self { client, mut core } = self;
+        core.held.drain(..).for_each(|held| held.lease.give_back());
+        drop(core);
         client.close().await;
     }
 }
 
+/// However it ends, nobody shall find it any more.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.worker.shared.sessions.remove(self.entry.id());
+    }
+}
+
 impl Core {
+    /// Nothing is under way on the primary any more, unless a transaction is.
+    fn end_write(&mut self) {
+        if !self.session.binding.in_transaction() {
+            self.write = None;
+        }
+    }
+
     /// Waits for a whole command and says how many bytes of the inbox it takes.
     async fn next_command(&mut self, client: &mut Link) -> Result<usize, Ended> {
         let max_packet = self.worker.shared.limits.max_packet;
         loop {
+            if !self.entry.signals.take(Signal::KILL_SESSION).is_empty() {
+                return Err(Ended);
+            }
             if !client.bytes().is_empty() {
                 match frame(client.bytes(), 0, max_packet) {
-                    Frame::Whole { length, .. } => return Ok(length),
+                    Frame::Whole { length, sequence, .. } => {
+                        self.answer_sequence = sequence.wrapping_add(1);
+                        return Ok(length);
+                    }
                     Frame::Incomplete { needed } => client.reserve(needed),
                     Frame::TooLarge { .. } => return Err(self.dismiss(client, &Refusal::packet_too_large(max_packet), 1).await),
                     Frame::OutOfOrder { .. } => return Err(self.dismiss(client, &Refusal::out_of_order(), 1).await),
@@ -126,24 +162,42 @@ impl Core {
 
     /// Waits for bytes of the client. This is where an idle session spends its life.
     async fn pause(&mut self, client: &mut Link) -> Result<(), Ended> {
-        // A session in a transaction may end it; the time limit of the drain is not this session's business.
-        let may_drain = !self.binding.in_transaction();
         self.patience.start();
-        let refusal = poll_fn(|cx| {
+        self.note_idle();
+        if self.is_wanted() {
+            Box::pin(self.give_back(true)).await;
+        }
+        loop {
+            match self.await_client(client).await {
+                PauseEnd::Bytes => break,
+                PauseEnd::Left => return Err(Ended),
+                PauseEnd::Refusal(refusal) => return Err(self.dismiss(client, &refusal, 0).await),
+                PauseEnd::Told(signal) if signal.contains(Signal::KILL_SESSION) => return Err(Ended),
+                // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+                PauseEnd::Told(signal) => Box::pin(self.give_back(signal.contains(Signal::WANTED))).await,
+            }
+        }
+        self.entry.signals.note_awake();
+        Ok(())
+    }
+
+    async fn await_client(&mut self, client: &mut Link) -> PauseEnd {
+        // A session in a transaction may end it; the time limit of the drain is not this session's business.
+        let may_drain = !self.session.binding.in_transaction();
+        poll_fn(|cx| {
             if let Poll::Ready(read) = client.poll_fill(cx) {
-                return Poll::Ready(if matches!(read, Ok(1..)) { Ok(()) } else { Err(None) });
+                return Poll::Ready(if matches!(read, Ok(1..)) { PauseEnd::Bytes } else { PauseEnd::Left });
             }
             if may_drain && self.drain.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Some(Refusal::shutting_down())));
+                return Poll::Ready(PauseEnd::Refusal(Refusal::shutting_down()));
             }
-            self.patience.poll_end(cx).map(|()| Err(Some(Refusal::idle_for_too_long())))
+            let wanted = Signal::KILL_SESSION | Signal::GIVE_BACK | Signal::WANTED;
+            if let Poll::Ready(signal) = self.entry.signals.poll(cx, wanted) {
+                return Poll::Ready(PauseEnd::Told(signal));
+            }
+            self.patience.poll_end(cx).map(|()| PauseEnd::Refusal(Refusal::idle_for_too_long()))
         })
-        .await;
-        match refusal {
-            Ok(()) => Ok(()),
-            Err(None) => Err(Ended),
-            Err(Some(refusal)) => Err(self.dismiss(client, &refusal, 0).await),
-        }
+        .await
     }
 
     /// Serves the command in the first `length` bytes of the client's inbox, and consumes it.
@@ -153,13 +207,16 @@ impl Core {
         let command = match Command::parse(&payload, self.capabilities) {
             Ok(command) => command,
             Err(malformed) => {
-                return Err(self.dismiss(client, &Refusal::malformed(&malformed), 1).await);
+                return Err(self.dismiss(client, &Refusal::malformed(&malformed), self.answer_sequence).await);
             }
         };
         match command {
             Command::Query { sql, attributes } => {
                 let statement = self.classify(sql);
-                let context = self.reading().context(self.state.schema());
+                let context = self.reading().context(self.session.state.schema());
+                if let Some(own) = kill::own_answer(&statement, sql, &context) {
+                    return Box::pin(self.answer_own(client, own, length)).await;
+                }
                 if let Some(explained) = explained_route(&statement, sql, &context) {
                     return Box::pin(self.explain_route(client, &explained, length)).await;
                 }
@@ -176,10 +233,11 @@ impl Core {
                 let id = execute.statement_id;
                 let hint = self.statements.get(id).map_or(Ok(None), |prepared| prepared.hint(&execute, self.capabilities));
                 match hint {
-                    Ok(hint) => self.execute(client, id, hint, length).await,
+                    Ok(hint) => self.execute(client, id, execute.has_cursor(), hint, length).await,
                     Err(refusal) => self.decline(client, length, &refusal).await,
                 }
             }
+            Command::Fetch { statement_id, .. } => Box::pin(self.fetch(client, statement_id, length)).await,
             Command::Prepare(sql) => {
                 let sql = Box::from(sql);
                 self.prepare(client, sql, length).await
@@ -193,14 +251,7 @@ impl Core {
                 client.consume(length);
                 Ok(())
             }
-            Command::ResetStatement(id) => {
-                client.consume(length);
-                if self.statements.forget_long_data(id) {
-                    self.reply_ok(client).await
-                } else {
-                    self.reply(client, &Refusal::unknown_statement(id, "mysql_stmt_reset")).await
-                }
-            }
+            Command::ResetStatement(id) => Box::pin(self.reset_statement(client, id, length)).await,
             Command::InitDb(schema) => {
                 let statement = session_statement(Verb::Use, vec![SessionEffect::Use(Box::from(schema))]);
                 self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Ok)).await
@@ -218,46 +269,56 @@ impl Core {
                 self.reset(client).await
             }
             Command::Quit => Err(Ended),
-            Command::Other(byte) => self.decline(client, length, &Refusal::unknown_command(byte)).await,
+            Command::FieldList { .. } => {
+                let statement = Statement { effects: Effects::READ_DATA, ..session_statement(Verb::Show, Vec::new()) };
+                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::FieldList)).await
+            }
+            Command::ProcessInfo => {
+                let statement = Statement { effects: Effects::THIS_SERVER, ..session_statement(Verb::Show, Vec::new()) };
+                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Query)).await
+            }
+            Command::ProcessKill(id) => Box::pin(self.process_kill(client, id, length)).await,
+            Command::SetOption(option) => self.set_option(client, option, length).await,
+            Command::Refresh(_) | Command::Debug | Command::Other(_) => {
+                let byte = payload.first().copied().unwrap_or_default();
+                self.decline(client, length, &Refusal::unknown_command(byte)).await
+            }
         }
     }
 
     fn classify(&self, sql: &[u8]) -> Statement {
-        self.worker.shared.classifier.classify(sql, &self.reading().context(self.state.schema()))
+        self.worker.shared.classifier.classify(sql, &self.reading().context(self.session.state.schema()))
     }
 
     /// How the session's text is to be read now.
     fn reading(&self) -> Reading {
-        Reading { dialect: self.binding.dialect(), sql_mode: self.binding.sql_mode(), charset: self.binding.charset() }
-    }
-
-    /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
-    async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
-        let limit = self.worker.shared.limits.handshake;
-        let mut kept = Vec::with_capacity(self.held.len());
-        for mut held in std::mem::take(&mut self.held) {
-            // One that cannot be reset is closed with its lease, which undoes the same.
-            if let Ok(true) = held.lease.reset(limit).await {
-                kept.push(Held { lease: held.lease, prepared: PreparedOn::default() });
-            }
+        Reading {
+            dialect: self.session.binding.dialect(),
+            sql_mode: self.session.binding.sql_mode(),
+            charset: self.session.binding.charset(),
         }
-        self.held = kept;
-        self.state.reset();
-        self.statements = Statements::default();
-        let (dialect, sql_mode) = self.worker.shared.initial_grammar();
-        self.binding = Binding::new(dialect, sql_mode, self.state.collation());
-        self.reply_ok(client).await
     }
 
     async fn reply_ok(&mut self, client: &mut Link) -> Result<(), Ended> {
-        let packet = reply::ok(1, self.status(), self.capabilities);
-        client.send(&packet).await.map_err(|_| Ended)
+        let packet = reply::ok(self.answer_sequence, self.status(), self.capabilities);
+        self.say(client, &packet).await
     }
 
     /// Tells the client of an error; the session goes on.
     async fn reply(&mut self, client: &mut Link, refusal: &Refusal) -> Result<(), Ended> {
-        tracing::debug!(connection = self.connection_id, code = refusal.code, message = refusal.message, "refused");
-        client.send(&refusal.packet(1)).await.map_err(|_| Ended)
+        tracing::debug!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "refused");
+        self.say(client, &refusal.packet(self.answer_sequence)).await
+    }
+
+    /// Sends what Pointsman itself has to say. A client that does not read it is as good as gone.
+    async fn say(&self, client: &mut Link, packet: &[u8]) -> Result<(), Ended> {
+        let limit = self.worker.shared.limits.client_write;
+        if let Ok(sent) = within(limit, client.send(packet)).await {
+            return sent.map_err(|_| Ended);
+        }
+        let connection = self.entry.id();
+        tracing::info!(connection, ?limit, "closed a client that does not read its answers (timeouts.client_write)");
+        Err(Ended)
     }
 
     /// Answers a command with an error in place of serving it.
@@ -268,19 +329,26 @@ impl Core {
 
     /// Tells the client of an error after which the session cannot go on.
     async fn dismiss(&mut self, client: &mut Link, refusal: &Refusal, sequence: u8) -> Ended {
-        tracing::info!(connection = self.connection_id, code = refusal.code, message = refusal.message, "closed a session");
-        let packet = refusal.packet(sequence);
-        let _ = tokio::time::timeout(self.worker.shared.limits.client_write, client.send(&packet)).await;
+        tracing::info!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "closed a session");
+        let _ = self.say(client, &refusal.packet(sequence)).await;
         Ended
     }
 
     /// What the client may know of its session's status when Pointsman answers by itself.
     fn status(&self) -> StatusFlags {
         let mut status = StatusFlags::empty();
-        status.set(StatusFlags::AUTOCOMMIT, self.binding.autocommit());
-        status.set(StatusFlags::IN_TRANS, self.binding.in_transaction());
+        status.set(StatusFlags::AUTOCOMMIT, self.session.binding.autocommit());
+        status.set(StatusFlags::IN_TRANS, self.session.binding.in_transaction());
         status
     }
+}
+
+/// What ended a wait for the client.
+enum PauseEnd {
+    Bytes,
+    Left,
+    Refusal(Refusal),
+    Told(Signal),
 }
 
 /// The statement behind `EXPLAIN ROUTE`. Most statements are not looked at again.
@@ -311,6 +379,8 @@ fn session_statement(verb: Verb, session: Vec<SessionEffect>) -> Statement {
         effects: Effects::CHANGE_SESSION,
         because: classifier::Because::SessionStatement,
         digest: Digest::default(),
+        key: classifier::StatementKey::default(),
+        first_definition: 0,
         session,
     }
 }

@@ -1,24 +1,30 @@
 //! One worker: the sessions of one thread, their share of the pools, and their balancer.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use backend::{Link, WorkerPool};
-use classifier::{Classifier, Dialect, SqlMode, Statement};
+use backend::WorkerPool;
+use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
+use net::Link;
 use router::{Balancer, Decision, Policy, Rule, SessionView};
+use session::Beginning;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topology::{Engine, Published, Snapshot};
+use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
 use crate::accounts::Accounts;
+use crate::held::HeldStatements;
 use crate::limits::Limits;
 use crate::login::{LoginError, log_in};
+use crate::registry::Registry;
 use crate::reply::Refusal;
 use crate::rsa::LoginKey;
-use crate::session::Session;
+use crate::session::ClientSession;
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -29,6 +35,9 @@ pub(crate) struct Shared {
     pub(crate) accounts: Accounts,
     pub(crate) classifier: Arc<Classifier>,
     pub(crate) servers: Published,
+    /// The generations of their snapshots, each announced after the snapshot was published.
+    pub(crate) generations: watch::Receiver<u64>,
+    pub(crate) held: HeldStatements,
     pub(crate) login_key: LoginKey,
     /// Ask every client for its password in full, as a server does that has not seen it before.
     pub(crate) force_full_authentication: bool,
@@ -36,30 +45,107 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     /// Cancelled when the time for that is over.
     pub(crate) stop: CancellationToken,
-    pub(crate) next_connection_id: AtomicU32,
+    pub(crate) sessions: Registry,
     /// Clients over all workers.
     pub(crate) clients: AtomicUsize,
 }
 
 impl Shared {
-    /// What clients are told that they talk to: the primary's own version, since drivers choose their dialect by it.
+    /// What clients are told that they talk to: the primary's own version, since drivers choose their dialect by it. MariaDB's servers before 11
+    /// put a prefix before theirs, by which some drivers tell them from MySQL.
     pub(crate) fn server_version(&self) -> Vec<u8> {
         let snapshot = self.servers.load();
-        let known =
-            snapshot.primary_server().into_iter().chain(&snapshot.servers).find_map(|server| server.version_text.as_ref());
-        known.map_or_else(|| b"8.4.0".to_vec(), |text| text.as_bytes().to_vec())
+        let mut servers = snapshot.primary_server().into_iter().chain(&snapshot.servers);
+        let known = servers.find_map(|server| Some((server, server.version_text.as_ref()?)));
+        known.map_or_else(
+            || b"8.4.0".to_vec(),
+            |(server, text)| {
+                let has_prefix = server.engine == Some(Engine::MariaDb) && text.starts_with("10.");
+                [if has_prefix { "5.5.5-" } else { "" }.as_bytes(), text.as_bytes()].concat()
+            },
+        )
     }
 
-    /// The grammar and the `sql_mode` with which a new session begins.
-    pub(crate) fn initial_grammar(&self) -> (Dialect, SqlMode) {
+    /// With what a session begins whose login has this collation.
+    pub(crate) fn beginning(&self, collation: u8) -> Beginning {
+        let defaults = self.defaults();
+        // MySQL's clients ask for utf8mb4_0900_ai_ci (255), whatever the server is; MariaDB, which has none, takes its own default.
+        let is_default = collation == 0 || (collation == u8::MAX && defaults.dialect == Dialect::MariaDb);
+        let collation = if is_default { defaults.collation } else { u16::from(collation) };
+        let Defaults { dialect, sql_mode, autocommit, .. } = defaults;
+        Beginning { dialect, sql_mode, charset: Charset::of_collation_id(collation), autocommit }
+    }
+
+    /// With what it goes on after `COM_RESET_CONNECTION`: MySQL leaves its own default character set, MariaDB that of the login.
+    pub(crate) fn beginning_after_reset(&self, collation: u8) -> Beginning {
+        match self.defaults().dialect {
+            Dialect::MySql => self.beginning(0),
+            Dialect::MariaDb => self.beginning(collation),
+        }
+    }
+
+    /// What the servers give to a new session: the primary's, or those of whichever server was seen.
+    pub(crate) fn defaults(&self) -> Defaults {
         let snapshot = self.servers.load();
         let mut servers = snapshot.primary_server().into_iter().chain(&snapshot.servers);
-        let Some(server) = servers.find(|server| server.engine.is_some()) else { return (Dialect::MySql, SqlMode::UNKNOWN) };
+        let Some(server) = servers.find(|server| server.engine.is_some()) else { return Defaults::default() };
         let dialect = match server.engine {
             Some(Engine::MariaDb) => Dialect::MariaDb,
             _ => Dialect::MySql,
         };
-        (dialect, server.sql_mode.as_ref().map_or(SqlMode::UNKNOWN, |mode| SqlMode::parse(mode.as_bytes())))
+        let sql_mode = server.sql_mode.as_ref().map_or(SqlMode::UNKNOWN, |mode| SqlMode::parse(mode.as_bytes()));
+        let unseen = Defaults { dialect, sql_mode, ..Defaults::default() };
+        server.defaults.as_ref().map_or(unseen, |defaults| Defaults {
+            collation: defaults.collation,
+            autocommit: defaults.autocommit,
+            ..unseen
+        })
+    }
+
+    /// The present epoch, if this server is the primary.
+    pub(crate) fn reign(&self, server: ServerId) -> Option<Epoch> {
+        let snapshot = self.servers.load();
+        (snapshot.primary == Some(server)).then_some(snapshot.epoch)
+    }
+
+    /// Whether a connection to this server may serve one session after the other: one with an `init_connect` must see each new session.
+    pub(crate) fn keeps_idle(&self, server: ServerId) -> bool {
+        let snapshot = self.servers.load();
+        let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
+        defaults.is_none_or(|defaults| !defaults.has_init_connect)
+    }
+}
+
+/// Who was the primary when a statement was decided. What may commit something is sent only while that still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reign {
+    pub(crate) primary: Option<ServerId>,
+    pub(crate) epoch: Epoch,
+    /// The primary is about to hand over.
+    pub(crate) is_closing: bool,
+}
+
+impl Reign {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        Self { primary: snapshot.primary, epoch: snapshot.epoch, is_closing: snapshot.is_closing }
+    }
+}
+
+/// What a new session gets of the servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) dialect: Dialect,
+    pub(crate) sql_mode: SqlMode,
+    /// The number of the default collation.
+    pub(crate) collation: u16,
+    pub(crate) autocommit: bool,
+}
+
+/// While no server has been seen.
+impl Default for Defaults {
+    fn default() -> Self {
+        // utf8mb4_general_ci, known to every server and client.
+        Self { dialect: Dialect::MySql, sql_mode: SqlMode::UNKNOWN, collation: 45, autocommit: true }
     }
 }
 
@@ -83,11 +169,12 @@ impl Worker {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// Asks the router.
-    pub(crate) fn decide(&self, statement: &Statement, session: &SessionView<'_>) -> Decision {
+    /// Asks the router, and notes how the primary stood.
+    pub(crate) fn decide(&self, statement: &Statement, session: &SessionView<'_>) -> (Decision, Reign) {
         let snapshot = self.shared.servers.load();
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer)
+        let decision = router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer);
+        (decision, Reign::of(&snapshot))
     }
 
     /// What [`Self::decide`] would say of these servers, without a turn being taken.
@@ -107,7 +194,7 @@ impl Worker {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let _seat = Seat(&worker);
-            match TcpStream::from_std(stream).and_then(Link::new) {
+            match TcpStream::from_std(stream).and_then(Link::new).and_then(|link| link.watch_peer().map(|()| link)) {
                 Ok(link) => worker.serve(link, peer).await,
                 Err(error) => tracing::warn!(%peer, %error, "cannot use an accepted connection"),
             }
@@ -125,18 +212,18 @@ impl Worker {
         let limit = shared.limits.client_connections;
         if shared.clients.load(Ordering::Relaxed) > limit {
             let packet = Refusal::too_many_connections(limit).packet(0);
-            let _ = link.send(&packet).await;
+            let _ = timeout(shared.limits.client_write, link.send(&packet)).await;
             link.close().await;
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;
         }
-        let connection_id = shared.next_connection_id.fetch_add(1, Ordering::Relaxed);
         let client = tokio::select! {
-            client = log_in(link, peer, connection_id, shared) => client,
+            // Boxed, so that what a login needs is free afterwards: the session's task keeps the room of its largest step.
+            client = Box::pin(log_in(link, peer, self)) => client,
             () = shared.drain.cancelled() => return,
         };
         match client {
-            Ok(client) => Box::pin(Session::new(client, Arc::clone(self)).run()).await,
+            Ok(client) => Box::pin(ClientSession::new(client, Arc::clone(self)).run()).await,
             // Port scanners and health checks connect and leave without a word.
             Err(LoginError::Link(error)) => tracing::debug!(%peer, %error, "a client left during its login"),
             Err(error) => tracing::info!(%peer, %error, "a login failed"),

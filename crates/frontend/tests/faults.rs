@@ -4,9 +4,13 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use common::{Setup, scripted, server, usual};
-use testkit::fake::Call;
-use testkit::{Action, Answer, LoginAs};
+use testkit::fake::{Call, Received};
+use testkit::{Action, Answer, LoginAs, RawClient};
 use wire::Capabilities;
 
 /// Half of an answer with rows.
@@ -46,21 +50,30 @@ async fn a_write_is_sent_once_and_the_client_is_told_that_its_outcome_is_unknown
     let setup = Setup::new(vec![dying, server("replica").await]);
     let mut client = setup.client().await;
     let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
-    assert_eq!((error.code, &error.sqlstate), (2013, b"08007"));
+    assert_eq!((error.code, &error.sqlstate), (1158, b"08007"));
     assert!(error.message.starts_with(b"pointsman: "));
-    client.expect_closed().await;
     assert_eq!(setup.statements(0), ["INSERT INTO t VALUES (1)"]);
     assert!(setup.statements(1).is_empty());
+    // The session lives on.
+    setup.lose_primary();
+    assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "replica");
 }
 
 #[tokio::test]
-async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client() {
-    let endless = scripted(|call| {
-        if !is_statement(&call) {
+async fn the_statement_of_a_client_that_has_left_is_stopped_and_its_connection_used_again() {
+    let killed = Arc::new(AtomicBool::new(false));
+    let kill = Arc::clone(&killed);
+    let endless = scripted(move |call| {
+        if call.sql().starts_with("KILL QUERY 1") {
+            kill.store(true, Ordering::Release);
+        }
+        if call.sql() != "SELECT a FROM t" {
             return usual("endless", call);
         }
         let whole = Answer::rows(&["a"], &[&["1"]]).to_bytes(call.capabilities);
-        vec![Action::Bytes(whole[..whole.len() - 12].to_vec())]
+        let (most, rest) = whole.split_at(whole.len() - 12);
+        let pause = Action::Pause(Duration::from_millis(200));
+        vec![Action::Bytes(most.to_vec()), pause, Action::Bytes(rest.to_vec())]
     })
     .await;
     let setup = Setup::new(vec![endless]);
@@ -68,9 +81,10 @@ async fn a_server_connection_in_the_middle_of_a_result_is_closed_with_its_client
     client.send_command(b"\x03SELECT a FROM t").await;
     client.expect_response();
     client.receive().await.expect("the first packet");
-    assert_eq!(setup.servers[0].seen().open, 1);
     drop(client);
-    setup.servers[0].wait_until("the connection is closed", |seen| seen.open == 0).await;
+    let is_reset = |received: &Received| (received.connection, received.payload[0]) == (0, wire::COM_RESET_CONNECTION);
+    setup.servers[0].wait_until("a reset", |seen| seen.received.iter().any(is_reset)).await;
+    assert!(killed.load(Ordering::Acquire), "it was stopped by its number");
 }
 
 #[tokio::test]
@@ -108,7 +122,7 @@ async fn an_idle_connection_that_its_server_closed_is_replaced() {
 }
 
 #[tokio::test]
-async fn losing_the_server_of_a_transaction_ends_the_session_with_an_error() {
+async fn losing_the_server_of_a_transaction_is_told_as_a_deadlock_and_the_session_lives_on() {
     let dying = scripted(|call| {
         if call.sql() == "SELECT a FROM t" {
             return vec![Action::Close];
@@ -121,9 +135,12 @@ async fn losing_the_server_of_a_transaction_ends_the_session_with_an_error() {
     let mut client = setup.client().await;
     client.query_one("BEGIN").await.expect_ok();
     let error = client.query_one("SELECT a FROM t").await.expect_err();
-    assert_eq!((error.code, &error.sqlstate), (2013, b"08S01"));
-    client.expect_closed().await;
+    assert_eq!((error.code, &error.sqlstate), (1213, b"40001"));
+    assert_eq!(error.message, b"pointsman: the primary was lost; the transaction was rolled back, try it again");
     assert!(setup.statements(1).is_empty());
+    // The transaction is gone, as after any deadlock.
+    setup.lose_primary();
+    assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "replica");
 }
 
 #[tokio::test]
@@ -131,11 +148,8 @@ async fn a_server_that_refuses_the_login_is_reported_in_its_own_words() {
     let refusing = testkit::fake::Character { password: "another".to_owned(), ..testkit::fake::Character::default() };
     let primary = testkit::FakeServer::start(refusing, |_| vec![]).await;
     let setup = Setup::new(vec![primary]);
-    let mut client = setup.client().await;
-    let error = client.query_one("INSERT INTO t VALUES (1)").await.expect_err();
-    assert_eq!((error.code, error.message.as_slice()), (1045, b"Access denied".as_slice()));
-    // The session goes on.
-    assert_eq!(client.query_one("INSERT INTO t VALUES (1)").await.expect_err().code, 1045);
+    let refused = RawClient::login(setup.running.address(), &LoginAs::new("app", "secret")).await.expect_err("refused");
+    assert_eq!((refused.code, refused.message.as_slice()), (1045, b"Access denied".as_slice()));
 }
 
 #[tokio::test]
@@ -146,8 +160,8 @@ async fn a_server_that_sends_garbage_is_never_believed() {
     let setup = Setup::new(vec![garbage]);
     let mut client = setup.client().await;
     let first = client.query_one("UPDATE t SET a = 1").await;
-    assert_eq!(first.expect_err().code, 2013);
-    client.expect_closed().await;
+    let error = first.expect_err();
+    assert_eq!((error.code, &error.sqlstate), (1158, b"08007"));
 }
 
 /// Counts that promise more than the packet has, values that end early, types that nobody knows.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use monitor::{Settings, Target, start};
+use monitor::{Address, Failover, Settings, Target, start};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,8 @@ async fn main() {
     let mut args = std::env::args().skip(1);
     let length = Duration::from_secs(args.next().unwrap().parse().unwrap());
     let targets: Vec<Target> = args.map(|address| target(&address)).collect();
-    let (mut snapshots, _task) = start(Settings::new(targets.clone(), "monitor", "monitor"), CancellationToken::new());
+    let settings = Settings::new(targets.clone(), "monitor", "monitor");
+    let (mut snapshots, _control, _task) = start(settings, Failover::none(targets.len()), CancellationToken::new());
     let snapshot =
         snapshots.wait_until(|s| s.primary.is_some() && s.servers.iter().all(|s| s.fresh_as_of.is_some())).await.unwrap();
     let primary = snapshot.primary.unwrap();
@@ -58,7 +59,8 @@ async fn main() {
 
 fn target(address: &str) -> Target {
     let (host, port) = address.rsplit_once(':').unwrap();
-    Target { name: address.into(), host: host.into(), port: port.parse().unwrap(), weight: 1 }
+    let replication = Address { host: host.into(), port: port.parse().unwrap() };
+    Target { name: address.into(), host: host.into(), port: port.parse().unwrap(), replication, weight: 1 }
 }
 
 async fn connect(target: &Target) -> Conn {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use monitor::{Settings, Target, start};
+use monitor::{Address, Failover, Settings, Target, start};
 use tokio_util::sync::CancellationToken;
 use topology::{Health, Server, Snapshot};
 
@@ -20,7 +20,8 @@ async fn main() {
     let settings =
         Settings::new(('a'..).zip(args).filter_map(|(name, address)| target(name, &address)).collect(), user, password);
     let stop = CancellationToken::new();
-    let (mut snapshots, _task) = start(settings, stop);
+    let failover = Failover::none(settings.servers.len());
+    let (mut snapshots, _control, _task) = start(settings, failover, stop);
 
     let mut printed = String::new();
     let mut printed_at = Instant::now();
@@ -39,7 +40,9 @@ async fn main() {
 
 fn target(name: char, address: &str) -> Option<Target> {
     let (host, port) = address.rsplit_once(':')?;
-    Some(Target { name: name.to_string(), host: host.into(), port: port.parse().ok()?, weight: 1 })
+    let port = port.parse().ok()?;
+    let replication = Address { host: host.into(), port };
+    Some(Target { name: name.to_string(), host: host.into(), port, replication, weight: 1 })
 }
 
 fn state(server: &Server) -> String {
@@ -48,7 +51,8 @@ fn state(server: &Server) -> String {
         Health::Up => "up",
         Health::Down { .. } => "DOWN",
     };
-    format!("{}={health},{}", server.name, server.role)
+    let silent = if server.silent_since.is_some() { ",silent" } else { "" };
+    format!("{}={health},{}{silent}", server.name, server.role)
 }
 
 fn print(snapshot: &Snapshot, state: &str, most: Duration, now: Instant) {

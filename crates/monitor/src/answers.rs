@@ -1,15 +1,24 @@
 //! From result rows to observations: pure, so that what servers answer can be tested without them.
 
 mod catalogue;
+mod defaults;
+mod filters;
+mod grants;
+mod replication_settings;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use topology::{Engine, Observation, Position, Replication, Sample, SourceId, ThreadState, Version};
 
 use crate::failure::ProbeError;
 
 pub(crate) use self::catalogue::{CATALOGUE_QUERIES, loadable, loadable_query};
+pub(crate) use self::defaults::{collation_id, collation_name, collation_query, session_defaults};
+use self::filters::channel_filters;
+pub(crate) use self::filters::{binlog_filters, binlog_status_query};
+pub(crate) use self::grants::{GlobalPrivileges, Need, Proof, action_needs, needs, quoted_account};
+pub(crate) use self::replication_settings::{Variables, replication_settings_query};
 
 /// One result row as text, with its column names as the server spells them.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +26,7 @@ pub(crate) struct Fields(pub(crate) Vec<(String, Option<String>)>);
 
 impl Fields {
     /// `None` if there is no such column, or it is NULL.
-    fn text(&self, column: &str) -> Option<&str> {
+    pub(crate) fn text(&self, column: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)).and_then(|(_, value)| value.as_deref())
     }
 
@@ -48,7 +57,8 @@ pub(crate) fn sample_query(engine: Engine) -> &'static str {
         }
         Engine::MariaDb => {
             "SELECT @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
-             @@global.gtid_binlog_pos AS gtid_binlog_pos, @@global.gtid_slave_pos AS gtid_slave_pos"
+             @@global.gtid_binlog_pos AS gtid_binlog_pos, @@global.gtid_slave_pos AS gtid_slave_pos, \
+             @@global.log_slave_updates AS log_slave_updates"
         }
     }
 }
@@ -60,12 +70,20 @@ pub(crate) fn full_query(engine: Engine) -> &'static str {
             "SELECT @@global.read_only AS read_only, @@global.offline_mode AS offline_mode, @@global.log_bin AS log_bin, \
              @@global.gtid_mode AS gtid_mode, @@global.gtid_executed AS gtid_executed, \
              @@global.super_read_only AS super_read_only, @@global.server_id AS server_id, @@global.server_uuid AS server_uuid, \
-             @@global.sql_mode AS sql_mode, @@global.version AS version"
+             @@global.sql_mode AS sql_mode, @@global.version AS version, @@global.collation_server AS collation_server, \
+             @@global.autocommit AS autocommit, @@global.max_connections AS max_connections, \
+             @@global.init_connect AS init_connect, @@global.wait_timeout AS wait_timeout, \
+             @@global.interactive_timeout AS interactive_timeout, @@global.gtid_purged AS gtid_purged"
         }
         Engine::MariaDb => {
             "SELECT @@global.read_only AS read_only, @@global.log_bin AS log_bin, \
              @@global.gtid_binlog_pos AS gtid_binlog_pos, @@global.gtid_slave_pos AS gtid_slave_pos, \
-             @@global.server_id AS server_id, @@global.sql_mode AS sql_mode, @@global.version AS version"
+             @@global.log_slave_updates AS log_slave_updates, @@global.gtid_binlog_state AS gtid_binlog_state, \
+             @@global.server_id AS server_id, @@global.sql_mode AS sql_mode, @@global.version AS version, \
+             @@global.collation_server AS collation_server, \
+             @@global.autocommit AS autocommit, @@global.max_connections AS max_connections, \
+             @@global.init_connect AS init_connect, @@global.wait_timeout AS wait_timeout, \
+             @@global.interactive_timeout AS interactive_timeout"
         }
     }
 }
@@ -118,10 +136,12 @@ impl Reader {
         if !fields.is_on("log_bin") {
             return Ok((None, Some(applied)));
         }
-        let written = remembered(&mut self.written, self.engine, fields.required("gtid_binlog_pos")?)?;
+        let mut written = remembered(&mut self.written, self.engine, fields.required("gtid_binlog_pos")?)?;
+        advance_to_applied(&mut written, &applied, fields.is_on("log_slave_updates"));
         Ok((Some(written), Some(applied)))
     }
 
+    /// All but what other questions ask: the defaults of sessions, the filters of the binary log, and how the server replicates.
     pub(crate) fn observation(
         &mut self,
         sent_at: Instant,
@@ -131,6 +151,10 @@ impl Reader {
         let sample = self.sample(sent_at, fields)?;
         let version_text = fields.required("version")?;
         Ok(Observation {
+            binlog_state: fields.text("gtid_binlog_state").map(str::parse).transpose()?,
+            defaults: None,
+            binlog_filters: None,
+            uptime: Duration::ZERO,
             received: received(self.engine, sample.applied.as_ref(), channels)?,
             sample,
             engine: self.engine,
@@ -141,7 +165,24 @@ impl Reader {
             super_read_only: fields.is_on("super_read_only"),
             sql_mode: fields.required("sql_mode")?.into(),
             channels: channels.iter().filter_map(|channel| replication(self.engine, channel)).collect(),
+            semi_sync: None,
+            settings: Arc::default(),
         })
+    }
+}
+
+/// What a primary has from its time as a replica is in its binary log only if it logged that. A domain that it never wrote in may be of
+/// another source, unless nothing at all was logged.
+fn advance_to_applied(written: &mut Position, applied: &Position, logs_applied: bool) {
+    let (Position::MariaDb(written), Position::MariaDb(applied)) = (written, applied) else { return };
+    for (domain, gtid) in applied.iter() {
+        let is_behind = match written.last(domain) {
+            Some(last) => last.sequence < gtid.sequence,
+            None => !logs_applied,
+        };
+        if is_behind {
+            written.advance(domain, gtid);
+        }
     }
 }
 
@@ -181,6 +222,14 @@ fn replication(engine: Engine, channel: &Fields) -> Option<Replication> {
         source: Some(format!("{host}:{}", channel.text(port).unwrap_or("3306")).into()),
         source_id: source_id(engine, channel),
         seconds_behind: channel.number(behind),
+        delay: Duration::from_secs(channel.number("SQL_Delay").unwrap_or_default()),
+        uses_gtids: match engine {
+            Engine::MySql => channel.is_on("Auto_Position"),
+            Engine::MariaDb => channel.is_on("Using_Gtid"),
+        },
+        io_error: channel.number("Last_IO_Errno").filter(|number| *number != 0),
+        applier_error: channel.number("Last_SQL_Errno").filter(|number| *number != 0),
+        filters: channel_filters(channel).map(Into::into),
         last_error: (!errors.is_empty()).then(|| Arc::from(errors.join("; "))),
     })
 }

@@ -117,7 +117,7 @@ impl Keeper {
             server = name,
             %error,
             "cannot read the definitions of functions and views, and reads stay on the primary until it can be done; \
-             {user} needs SELECT and SHOW VIEW"
+             `pointsman check --config FILE --connect` says what {user} needs"
         );
         self.last_error = error;
     }
@@ -138,7 +138,7 @@ fn log(found: &[Definition], catalogue: &Catalogue, user: &str) {
     if hidden > 0 {
         tracing::warn!(
             hidden,
-            "functions and views that {user} may not see stay on the primary; {user} needs SELECT and SHOW VIEW"
+            "functions and views that {user} may not see stay on the primary; `pointsman check --config FILE --connect` says what it needs"
         );
     }
 }

@@ -7,17 +7,25 @@ use tracing::{error, info, warn};
 pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
     for (old, new) in before.servers.iter().zip(&after.servers) {
         log_health(old, new);
+        log_silence(old, new);
         log_role(old, new);
     }
     if before.primary != after.primary {
         if let Some(primary) = after.primary_server() {
             info!(server = %primary.name, address = %primary.address, "writes go to this primary");
+        } else if before.is_closing {
+            info!("writes wait for the next primary");
         } else {
             error!("there is no primary to write to");
         }
     }
     for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
-        warn!("{warning}");
+        // That nobody takes writes is part of a switchover.
+        if before.is_closing {
+            info!("{warning}");
+        } else {
+            warn!("{warning}");
+        }
     }
     for warning in before.warnings.iter().filter(|warning| !after.warnings.contains(warning)) {
         info!("no longer: {warning}");
@@ -36,6 +44,16 @@ fn log_health(old: &Server, new: &Server) {
         (Health::Down { .. }, Health::Down { why }) => info!(server = %new.name, %why, "server is still down"),
         (_, Health::Down { why }) => warn!(server = %new.name, address = %new.address, %why, "server is down"),
         (_, Health::Unknown) => {}
+    }
+}
+
+fn log_silence(old: &Server, new: &Server) {
+    match (old.silent_since, new.silent_since) {
+        (None, Some(since)) => {
+            info!(server = %new.name, silent_for = ?since.elapsed(), "server has fallen silent: it answers neither looks nor logins");
+        }
+        (Some(since), None) => info!(server = %new.name, silent_for = ?since.elapsed(), "server has answered again"),
+        _ => {}
     }
 }
 

@@ -15,9 +15,18 @@ pub(crate) enum ProbeError {
     /// The connection could not be made, or no login happened, in time.
     #[error("no login within {0:?}: the server is hung or overloaded, or a firewall drops our packets")]
     ConnectTimeout(Duration),
+    /// There is no connection to ask through.
+    #[error("not connected")]
+    NotConnected,
+    /// Neither a look nor a fresh connection was answered.
+    #[error("no answer within {0:?}, no login either: the server is hung or overloaded, or a firewall drops our packets")]
+    Silent(Duration),
     /// The answer did not come in time.
     #[error("connected, but no answer within {0:?}: the server is hung or overloaded")]
     QueryTimeout(Duration),
+    /// Others are let in and answered, while a look is not.
+    #[error("a look at it has no answer while new connections are let in: it waits for a lock; see SHOW PROCESSLIST there")]
+    LookHangs,
     /// The answer lacks what every server of this engine says.
     #[error("answered without {0}: is this a MySQL 8.4+ or MariaDB 10.11+ server?")]
     Missing(&'static str),
@@ -30,6 +39,7 @@ impl ProbeError {
     /// The connection was cut while it was in use, which proves nothing before a new one was tried.
     pub(crate) fn is_cut_connection(&self) -> bool {
         match self {
+            ProbeError::Driver(Error::Server(error)) if CUTS.contains(&error.code) => true,
             ProbeError::Driver(error) => kind_of(error) == FailureKind::Gone,
             _ => false,
         }
@@ -41,12 +51,46 @@ impl ProbeError {
         matches!(self, ProbeError::Driver(Error::Server(error)) if denials.contains(&error.code))
     }
 
-    /// What this proves of a server that was to be looked at as `user`.
-    pub(crate) fn into_failure(self, user: &str) -> Failure {
-        match &self {
-            ProbeError::Driver(error) => Failure { kind: kind_of(error), why: why(error, user).into() },
-            _ => Failure { kind: FailureKind::Suspect, why: self.to_string().into() },
+    /// `CLONE` has copied everything, and the server ends itself to use it (3707): its success looks like this where nothing restarts it from within.
+    pub(crate) fn says_that_clone_restarts(&self) -> bool {
+        matches!(self, ProbeError::Driver(Error::Server(error)) if error.code == ER_RESTART_SERVER_FAILED)
+    }
+
+    /// Time has passed without an answer; nobody has said anything.
+    pub(crate) fn is_timeout(&self) -> bool {
+        let timed_out = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
+        match self {
+            ProbeError::Driver(Error::Io(IoError::Io(error))) => timed_out(error),
+            ProbeError::ConnectTimeout(_) | ProbeError::Silent(_) | ProbeError::QueryTimeout(_) => true,
+            _ => false,
         }
+    }
+
+    /// Nothing was heard of the server at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        self.kind() == FailureKind::Silent
+    }
+
+    /// How much this proves.
+    pub(crate) fn kind(&self) -> FailureKind {
+        match self {
+            ProbeError::Driver(error) => kind_of(error),
+            ProbeError::ConnectTimeout(_) | ProbeError::Silent(_) => FailureKind::Silent,
+            ProbeError::NotConnected
+            | ProbeError::QueryTimeout(_)
+            | ProbeError::LookHangs
+            | ProbeError::Missing(_)
+            | ProbeError::Position(_) => FailureKind::Blind,
+        }
+    }
+
+    /// What this proves of a server that was to be looked at as `user`.
+    pub(crate) fn to_failure(&self, user: &str) -> Failure {
+        let why = match self {
+            ProbeError::Driver(error) => why(error, user),
+            _ => self.to_string(),
+        };
+        Failure { kind: self.kind(), why: why.into() }
     }
 }
 
@@ -64,6 +108,24 @@ const ER_USER_LIMIT_REACHED: u16 = 1226;
 const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
 const ER_OFFLINE_MODE: u16 = 3032;
 const ER_SECURE_TRANSPORT_REQUIRED: u16 = 3159;
+const ER_RESTART_SERVER_FAILED: u16 = 3707;
+const ER_MUST_CHANGE_PASSWORD: u16 = 1820;
+const ER_MUST_CHANGE_PASSWORD_LOGIN: u16 = 1862;
+const ER_ACCOUNT_HAS_BEEN_LOCKED: u16 = 3118;
+/// MariaDB's number for the same.
+const ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB: u16 = 4151;
+
+const ER_QUERY_INTERRUPTED: u16 = 1317;
+/// MariaDB: somebody has killed the connection.
+const ER_CONNECTION_KILLED: u16 = 1927;
+const ER_CLIENT_INTERACTION_TIMEOUT: u16 = 4031;
+
+/// What a server says to one connection only.
+const CUTS: [u16; 3] = [ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_CLIENT_INTERACTION_TIMEOUT];
+
+// From errno.h; the standard library has no kinds for them.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
 
 fn kind_of(error: &Error) -> FailureKind {
     match error {
@@ -73,15 +135,21 @@ fn kind_of(error: &Error) -> FailureKind {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => FailureKind::Gone,
-            _ => FailureKind::Suspect,
+            // Our own machine has no more ports or descriptors, or the server sent what makes no sense.
+            ErrorKind::AddrNotAvailable | ErrorKind::InvalidData => FailureKind::Blind,
+            _ if error.raw_os_error().is_some_and(|code| [EMFILE, ENFILE].contains(&code)) => FailureKind::Blind,
+            // No route, no such host name, no answer of the other side's kernel.
+            _ => FailureKind::Silent,
         },
         Error::Driver(DriverError::ConnectionClosed) => FailureKind::Gone,
         Error::Server(error) => match error.code {
-            ER_SERVER_SHUTDOWN | ER_OFFLINE_MODE => FailureKind::Gone,
+            ER_SERVER_SHUTDOWN => FailureKind::ShuttingDown,
+            ER_OFFLINE_MODE => FailureKind::Offline,
             ER_CON_COUNT | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => FailureKind::Full,
-            _ => FailureKind::Suspect,
+            // Whatever else it is: the server said it.
+            _ => FailureKind::Blind,
         },
-        _ => FailureKind::Suspect,
+        _ => FailureKind::Blind,
     }
 }
 
@@ -118,10 +186,17 @@ fn why_server(error: &ServerError, user: &str) -> String {
             "no room for the monitor's connection: raise max_connections or the user's limit".into()
         }
         ER_SPECIFIC_ACCESS_DENIED => format!(
-            "user {user} lacks a privilege to observe: GRANT REPLICATION CLIENT (MySQL) or REPLICA MONITOR (MariaDB) ON *.* to it"
+            "user {user} lacks a privilege to observe: GRANT REPLICATION CLIENT (MySQL) or REPLICA MONITOR (MariaDB) ON *.* to it; \
+             `pointsman check --config FILE --connect` says all that is missing"
         ),
         ER_OFFLINE_MODE => "offline_mode is on: the server refuses applications".into(),
         ER_SERVER_SHUTDOWN => "the server is shutting down".into(),
+        ER_MUST_CHANGE_PASSWORD | ER_MUST_CHANGE_PASSWORD_LOGIN => {
+            format!("the password of user {user} has expired: ALTER USER .. IDENTIFIED BY .. PASSWORD EXPIRE NEVER")
+        }
+        ER_ACCOUNT_HAS_BEEN_LOCKED | ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB => {
+            format!("the account of user {user} is locked: ALTER USER .. ACCOUNT UNLOCK")
+        }
         ER_SECURE_TRANSPORT_REQUIRED => "the server insists on TLS, which the monitor does not speak yet".into(),
         _ => return format!("the server said {}: {}", error.code, error.message),
     };
@@ -145,28 +220,41 @@ mod tests {
         for (error, kind, says) in [
             (io(ErrorKind::ConnectionRefused), FailureKind::Gone, "is the server running"),
             (io(ErrorKind::ConnectionReset), FailureKind::Gone, "starting or stopping"),
-            (io(ErrorKind::HostUnreachable), FailureKind::Suspect, "unreachable"),
+            (io(ErrorKind::HostUnreachable), FailureKind::Silent, "unreachable"),
             (Error::Driver(DriverError::ConnectionClosed), FailureKind::Gone, "closed the connection"),
-            (Error::Driver(DriverError::PacketOutOfOrder), FailureKind::Suspect, "out of order"),
-            (server(1045), FailureKind::Suspect, "login refused for user watcher: check user and password in [monitor]"),
-            (server(1130), FailureKind::Suspect, "may not log in from here"),
-            (server(1129), FailureKind::Suspect, "FLUSH HOSTS"),
+            (Error::Driver(DriverError::PacketOutOfOrder), FailureKind::Blind, "out of order"),
+            (server(1045), FailureKind::Blind, "login refused for user watcher: check user and password in [monitor]"),
+            (server(1130), FailureKind::Blind, "may not log in from here"),
+            (server(1129), FailureKind::Blind, "FLUSH HOSTS"),
             (server(1040), FailureKind::Full, "max_connections"),
             (server(1203), FailureKind::Full, "max_connections"),
             (server(1226), FailureKind::Full, "max_connections"),
-            (server(1227), FailureKind::Suspect, "GRANT REPLICATION CLIENT"),
-            (server(3032), FailureKind::Gone, "offline_mode"),
-            (server(1053), FailureKind::Gone, "shutting down"),
-            (server(3159), FailureKind::Suspect, "TLS"),
-            (server(9999), FailureKind::Suspect, "9999: words of the server"),
+            (server(1227), FailureKind::Blind, "GRANT REPLICATION CLIENT"),
+            (server(3032), FailureKind::Offline, "offline_mode"),
+            (server(1053), FailureKind::ShuttingDown, "shutting down"),
+            (server(1820), FailureKind::Blind, "has expired"),
+            (server(1862), FailureKind::Blind, "has expired"),
+            (server(3118), FailureKind::Blind, "ACCOUNT UNLOCK"),
+            (server(4151), FailureKind::Blind, "ACCOUNT UNLOCK"),
+            (server(1044), FailureKind::Blind, "1044"),
+            (server(1142), FailureKind::Blind, "1142"),
+            (server(1143), FailureKind::Blind, "1143"),
+            (Error::Io(IoError::Io(std::io::Error::from_raw_os_error(24))), FailureKind::Blind, "open files"),
+            (io(ErrorKind::TimedOut), FailureKind::Silent, "timed out"),
+            (server(3159), FailureKind::Blind, "TLS"),
+            (server(9999), FailureKind::Blind, "9999: words of the server"),
         ] {
             let shown = format!("{error:?}");
-            let failure = ProbeError::from(error).into_failure("watcher");
+            let failure = ProbeError::from(error).to_failure("watcher");
             assert_eq!(failure.kind, kind, "{shown}");
             assert!(failure.why.contains(says), "{shown}: {}", failure.why);
         }
-        let failure = ProbeError::QueryTimeout(Duration::from_secs(1)).into_failure("watcher");
-        assert_eq!(failure.kind, FailureKind::Suspect);
+        let of = |error: ProbeError| error.to_failure("watcher");
+        assert_eq!(of(ProbeError::ConnectTimeout(Duration::from_secs(1))).kind, FailureKind::Silent);
+        assert_eq!(of(ProbeError::LookHangs).kind, FailureKind::Blind);
+        assert_eq!(of(ProbeError::Missing("server_id")).kind, FailureKind::Blind);
+        let failure = of(ProbeError::Silent(Duration::from_secs(1)));
+        assert_eq!(failure.kind, FailureKind::Silent);
         assert!(failure.why.contains("no answer within 1s"), "{}", failure.why);
     }
 }

@@ -1,14 +1,19 @@
 //! The task that looks at one server for as long as the monitor lives.
 
+mod unanswered;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use topology::{Observation, Report, Sample, ServerId};
+use topology::{FailureKind, Observation, Report, Sample, ServerId};
 
+use crate::actor::Actor;
 use crate::failure::ProbeError;
 use crate::session::Session;
 use crate::settings::{Settings, Target};
+use unanswered::Silence;
 
 /// Waits between attempts to reach a server that is away: from the first to the last, doubling.
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -21,97 +26,145 @@ pub(crate) struct Prober {
     target: Target,
     settings: Settings,
     reports: mpsc::Sender<(ServerId, Report)>,
+    /// Somebody needs a full look now.
+    wanted: Arc<Notify>,
+    /// Who has another connection to the server.
+    actor: Actor,
 }
 
 /// Nobody listens to the reports any more.
-struct Deaf;
+struct ReceiverGone;
+
+/// How the looks through one connection ended.
+enum End {
+    /// After good looks the connection was cut. Somebody may have killed only this one; the next attempt will tell.
+    Cut,
+    Failed(ProbeError),
+}
 
 impl Prober {
-    pub(crate) fn new(id: ServerId, target: Target, settings: &Settings, reports: mpsc::Sender<(ServerId, Report)>) -> Prober {
-        Prober { id, target, settings: settings.clone(), reports }
+    pub(crate) fn new(
+        id: ServerId,
+        target: Target,
+        settings: &Settings,
+        reports: mpsc::Sender<(ServerId, Report)>,
+        wanted: Arc<Notify>,
+        actor: Actor,
+    ) -> Prober {
+        Prober { id, target, settings: settings.clone(), reports, wanted, actor }
     }
 
     /// Runs until nobody listens, or until it is aborted.
     pub(crate) async fn run(self) {
         let mut wait = RETRY_MIN;
-        loop {
-            let outcome = match self.open().await {
-                Ok((session, first)) => {
-                    wait = RETRY_MIN;
-                    self.follow(session, first).await
-                }
-                Err(error) => {
-                    let outcome = self.report_failure(error).await;
-                    sleep(wait).await;
-                    wait = (wait * 2).min(RETRY_MAX);
-                    outcome
-                }
-            };
-            if let Err(Deaf) = outcome {
-                return;
+        let mut silence = Silence::since(Instant::now());
+        let mut was_cut = false;
+        while self.attempt(&mut wait, &mut silence, &mut was_cut).await.is_ok() {}
+    }
+
+    /// One connection, from its beginning to its end. What it waits after a failure doubles.
+    async fn attempt(&self, wait: &mut Duration, silence: &mut Silence, was_cut: &mut bool) -> Result<(), ReceiverGone> {
+        let end = match self.connect(silence).await? {
+            Ok(session) => {
+                *was_cut = false;
+                self.follow(session, wait).await?
             }
+            Err(error) => End::Failed(error),
+        };
+        let mut is_silent = false;
+        let is_cut = matches!(end, End::Cut);
+        if let End::Failed(error) = end {
+            let mut failure = error.to_failure(&self.settings.user);
+            // Where a container or a machine goes, its name and its address go with it, and nobody is left to refuse a connection. That alone may be
+            // our own trouble; after a connection that the server has ended it is not.
+            if *was_cut && failure.kind == FailureKind::Silent && !error.is_timeout() {
+                failure.kind = FailureKind::Gone;
+            }
+            if *was_cut && failure.kind == FailureKind::Gone {
+                failure = self.actor.last_words().await.unwrap_or(failure);
+            }
+            is_silent = failure.kind == FailureKind::Silent;
+            self.report(Report::Failed(failure)).await?;
+            sleep(*wait).await;
+            *wait = (*wait * 2).min(RETRY_MAX);
         }
+        *was_cut |= is_cut;
+        if !is_silent {
+            *silence = Silence::since(Instant::now());
+        }
+        Ok(())
     }
 
-    /// A connection counts only once a full look through it succeeded: a server that lets in and then drops is no better than one
-    /// that refuses.
-    async fn open(&self) -> Result<(Session, Observation), ProbeError> {
-        let mut session = Session::open(&self.target, &self.settings).await?;
-        let first = session.observe().await?;
-        Ok((session, first))
-    }
-
-    /// Looks through one connection until it fails; the next attempt then follows at once.
-    async fn follow(&self, mut session: Session, first: Observation) -> Result<(), Deaf> {
-        let mut read_only = first.sample.read_only;
-        let mut observed_at = Instant::now();
-        self.report(observed(first)).await?;
-
+    /// Looks through one connection until it fails. The connection counts only once a full look through it succeeded: a server that
+    /// lets in and then drops is no better than one that refuses.
+    async fn follow(&self, session: Session, wait: &mut Duration) -> Result<End, ReceiverGone> {
+        let (mut session, mut seen) = match self.look(session, Look::Full).await? {
+            Ok(done) => done,
+            Err(error) => return Ok(End::Failed(error)),
+        };
+        *wait = RETRY_MIN;
+        let (mut read_only, mut observed_at) = (false, Instant::now());
         let mut ticks = interval(self.settings.position_interval.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
-            ticks.tick().await;
-            let is_full = observed_at.elapsed() >= self.settings.interval;
-            match look(&mut session, is_full, read_only).await {
-                Ok(Seen::All(observation)) => {
-                    read_only = observation.sample.read_only;
-                    observed_at = Instant::now();
-                    self.report(observed(observation)).await?;
+            match seen {
+                Seen::All(observation) => {
+                    (read_only, observed_at) = (observation.sample.read_only, Instant::now());
+                    self.report(Report::Observed(observation)).await?;
                 }
-                Ok(Seen::Position(sample)) => self.report(Report::Sampled(sample)).await?,
-                // Somebody may have killed this connection only. If the server is at fault, the next attempt will tell.
-                Err(error) if error.is_cut_connection() => return Ok(()),
-                Err(error) => return self.report_failure(error).await,
+                Seen::Position(sample) => self.report(Report::Sampled(sample)).await?,
+            }
+            let is_wanted = tokio::select! {
+                _ = ticks.tick() => false,
+                () = self.wanted.notified() => true,
+            };
+            let is_full = is_wanted || observed_at.elapsed() >= self.settings.interval;
+            let look = if is_full { Look::Full } else { Look::Quick { read_only } };
+            match self.look(session, look).await? {
+                Ok(done) => (session, seen) = done,
+                Err(error) if error.is_cut_connection() => {
+                    tracing::debug!(server = self.target.name, %error, "the connection for looks was cut");
+                    return Ok(End::Cut);
+                }
+                Err(error) => return Ok(End::Failed(error)),
             }
         }
     }
 
-    async fn report_failure(&self, error: ProbeError) -> Result<(), Deaf> {
-        self.report(Report::Failed(error.into_failure(&self.settings.user))).await
+    async fn report_failure(&self, error: &ProbeError) -> Result<(), ReceiverGone> {
+        self.report(Report::Failed(error.to_failure(&self.settings.user))).await
     }
 
-    async fn report(&self, report: Report) -> Result<(), Deaf> {
-        self.reports.send((self.id, report)).await.map_err(|_| Deaf)
+    async fn report(&self, report: Report) -> Result<(), ReceiverGone> {
+        self.reports.send((self.id, report)).await.map_err(|_| ReceiverGone)
     }
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    Full,
+    /// The position. If the server is seen to change sides it becomes a full look: the replication source tells what that means.
+    Quick {
+        /// What it was.
+        read_only: bool,
+    },
 }
 
 enum Seen {
-    All(Observation),
+    All(Box<Observation>),
     Position(Sample),
 }
 
-/// A quick look that sees a server change sides becomes a full one: its replication source tells what that means.
-async fn look(session: &mut Session, is_full: bool, read_only: bool) -> Result<Seen, ProbeError> {
-    if !is_full {
+/// The session goes in and comes out, as one with an unfinished answer is of no use to anybody.
+async fn look(mut session: Session, look: Look) -> Result<(Session, Seen), ProbeError> {
+    if let Look::Quick { read_only } = look {
         let sample = session.sample().await?;
         if sample.read_only == read_only {
-            return Ok(Seen::Position(sample));
+            return Ok((session, Seen::Position(sample)));
         }
     }
-    session.observe().await.map(Seen::All)
-}
-
-fn observed(observation: Observation) -> Report {
-    Report::Observed(Box::new(observation))
+    let observation = Box::new(session.observe().await?);
+    Ok((session, Seen::All(observation)))
 }

@@ -1,14 +1,19 @@
 //! One connection to one server, and the looks that are taken through it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use classifier::{Definition, Dialect};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use tokio::time::{Instant, timeout};
-use topology::{Engine, Observation, Sample};
+use topology::{Engine, Observation, Position, ReplicationSettings, Sample, SessionDefaults};
 
-use crate::answers::{CATALOGUE_QUERIES, Fields, Reader, channels_query, full_query, loadable, loadable_query, sample_query};
+use crate::answers::{
+    CATALOGUE_QUERIES, Fields, Reader, Variables, binlog_filters, binlog_status_query, channels_query, collation_id,
+    collation_name, collation_query, full_query, loadable, loadable_query, replication_settings_query, sample_query,
+    session_defaults,
+};
 use crate::failure::ProbeError;
 use crate::settings::{Settings, Target};
 
@@ -24,6 +29,15 @@ pub(crate) struct Session {
     engine: Engine,
     reader: Reader,
     query_timeout: Duration,
+    /// The collation that the server had last, by name and id.
+    collation: Option<(String, u16)>,
+    /// The same value for as long as it is the same.
+    defaults: Option<Arc<SessionDefaults>>,
+    /// The same value for as long as it is the same.
+    settings: Arc<ReplicationSettings>,
+    /// What the binary log leaves out; nothing before it was asked for.
+    binlog_filters: Option<Arc<str>>,
+    has_asked_for_filters: bool,
 }
 
 impl Session {
@@ -31,21 +45,91 @@ impl Session {
     pub(crate) async fn open(target: &Target, settings: &Settings) -> Result<Session, ProbeError> {
         let late = |_| ProbeError::ConnectTimeout(settings.connect_timeout);
         // The driver has no timeouts of its own.
-        let mut conn = timeout(settings.connect_timeout, Conn::new(options(target, settings))).await.map_err(late)??;
-        let late = |_| ProbeError::QueryTimeout(settings.query_timeout);
-        let asked = conn.query_first::<Row, _>("SELECT @@version AS version, @@version_comment AS version_comment");
-        let row = timeout(settings.query_timeout, asked).await.map_err(late)??;
+        let opening = async {
+            let mut conn = Conn::new(options(target, settings)).await?;
+            let row = conn.query_first::<Row, _>("SELECT @@version AS version, @@version_comment AS version_comment").await?;
+            Ok::<_, ProbeError>((conn, row))
+        };
+        let (conn, row) = timeout(settings.connect_timeout, opening).await.map_err(late)??;
         let (version, comment) = row.as_ref().map(|row| (text(row, 0), text(row, 1))).unwrap_or_default();
         let engine = Engine::of(&version.unwrap_or_default(), &comment.unwrap_or_default());
-        Ok(Session { conn, engine, reader: Reader::new(engine), query_timeout: settings.query_timeout })
+        Ok(Session {
+            conn,
+            engine,
+            reader: Reader::new(engine),
+            query_timeout: settings.query_timeout,
+            collation: None,
+            defaults: None,
+            settings: Arc::default(),
+            binlog_filters: None,
+            has_asked_for_filters: false,
+        })
     }
 
-    /// The full look: two queries.
+    /// Whose server it is.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The server's number of this connection.
+    pub(crate) fn id(&self) -> u32 {
+        self.conn.id()
+    }
+
+    /// Whether the server answers at all, whatever locks it holds.
+    pub(crate) async fn ping(&mut self) -> Result<(), ProbeError> {
+        Ok(self.conn.ping().await?)
+    }
+
+    /// The full look: three queries, and two more the first time. It has no time limit, and neither has the quick one: that is the prober's affair.
     pub(crate) async fn observe(&mut self) -> Result<Observation, ProbeError> {
         let sent_at = Instant::now().into_std();
         let fields = self.ask(full_query(self.engine)).await?.into_iter().next().unwrap_or_default();
         let channels = self.ask(channels_query(self.engine)).await?;
-        self.reader.observation(sent_at, &fields, &channels)
+        let mut observation = self.reader.observation(sent_at, &fields, &channels)?;
+        observation.defaults = self.session_defaults(&fields).await?;
+        observation.binlog_filters = self.binlog_filters().await?;
+        let variables = Variables::read(&self.ask(replication_settings_query(self.engine)).await?);
+        observation.semi_sync = variables.semi_sync();
+        observation.uptime = variables.uptime();
+        observation.settings = self.replication_settings(&variables, &fields)?;
+        Ok(observation)
+    }
+
+    fn replication_settings(&mut self, variables: &Variables, look: &Fields) -> Result<Arc<ReplicationSettings>, ProbeError> {
+        let purged = look.text("gtid_purged").map(|text| Position::parse(self.engine, text)).transpose()?;
+        let settings = ReplicationSettings { purged, ..variables.replication_settings(self.engine) };
+        if *self.settings != settings {
+            self.settings = settings.into();
+        }
+        Ok(Arc::clone(&self.settings))
+    }
+
+    async fn session_defaults(&mut self, look: &Fields) -> Result<Option<Arc<SessionDefaults>>, ProbeError> {
+        let Some(name) = collation_name(look) else { return Ok(None) };
+        if self.collation.as_ref().is_none_or(|(known, _)| known != name) {
+            let id = collation_id(&self.ask(collation_query(self.engine)).await?);
+            self.collation = id.map(|id| (name.to_owned(), id));
+        }
+        let defaults = self.collation.as_ref().and_then(|(_, id)| session_defaults(look, *id));
+        if self.defaults.as_deref() != defaults.as_ref() {
+            self.defaults = defaults.map(Arc::new);
+        }
+        Ok(self.defaults.clone())
+    }
+
+    /// Whoever may not see them knows of none.
+    async fn binlog_filters(&mut self) -> Result<Option<Arc<str>>, ProbeError> {
+        if self.has_asked_for_filters {
+            return Ok(self.binlog_filters.clone());
+        }
+        self.binlog_filters = match self.ask(binlog_status_query(self.engine)).await {
+            Ok(rows) => binlog_filters(&rows).map(Into::into),
+            Err(error) if error.is_denial() => None,
+            Err(error) => return Err(error),
+        };
+        self.has_asked_for_filters = true;
+        Ok(self.binlog_filters.clone())
     }
 
     /// The quick look.
@@ -74,19 +158,46 @@ impl Session {
         Ok((dialect, found))
     }
 
+    /// As a replica of MySQL: the relay log may end in the middle of a transaction. The place that was applied is told up to
+    /// `replica_checkpoint_period` late, so this is said too often, which is safe.
+    pub(crate) async fn waits_for_rest_of_transaction(&mut self) -> Result<bool, ProbeError> {
+        let channels = self.ask(channels_query(self.engine)).await?;
+        let differ = |channel: &Fields, one, other| channel.text(one) != channel.text(other);
+        Ok(channels.iter().any(|channel| {
+            channel.text("Replica_IO_Running") == Some("No")
+                && channel.text("Replica_SQL_Running") == Some("Yes")
+                && (differ(channel, "Source_Log_File", "Relay_Source_Log_File")
+                    || differ(channel, "Read_Source_Log_Pos", "Exec_Source_Log_Pos"))
+        }))
+    }
+
+    /// Runs a statement that answers nothing of interest.
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), ProbeError> {
+        Ok(self.conn.query_drop(sql).await?)
+    }
+
+    /// One column of all rows, NULLs left out.
+    pub(crate) async fn column(&mut self, sql: &str, column: &str) -> Result<Vec<String>, ProbeError> {
+        Ok(self.ask(sql).await?.iter().filter_map(|row| row.text(column).map(str::to_owned)).collect())
+    }
+
+    /// One column of the first row.
+    pub(crate) async fn first(&mut self, sql: &str, column: &str) -> Result<Option<String>, ProbeError> {
+        Ok(self.column(sql, column).await?.into_iter().next())
+    }
+
     /// Ends the connection as the server likes it.
     pub(crate) async fn close(self) {
         let _ = timeout(self.query_timeout, self.conn.disconnect()).await;
     }
 
     async fn ask(&mut self, query: &str) -> Result<Vec<Fields>, ProbeError> {
-        self.ask_within(self.query_timeout, query).await
+        let rows: Vec<Row> = self.conn.query(query).await?;
+        Ok(rows.iter().map(fields).collect())
     }
 
-    async fn ask_within(&mut self, limit: Duration, query: &str) -> Result<Vec<Fields>, ProbeError> {
-        let late = |_| ProbeError::QueryTimeout(limit);
-        let rows: Vec<Row> = timeout(limit, self.conn.query(query)).await.map_err(late)??;
-        Ok(rows.iter().map(fields).collect())
+    pub(crate) async fn ask_within(&mut self, limit: Duration, query: &str) -> Result<Vec<Fields>, ProbeError> {
+        timeout(limit, self.ask(query)).await.map_err(|_| ProbeError::QueryTimeout(limit))?
     }
 }
 
@@ -102,6 +213,9 @@ fn options(target: &Target, settings: &Settings) -> Opts {
         .max_allowed_packet(Some(MAX_ALLOWED_PACKET))
         .wait_timeout(Some(WAIT_TIMEOUT_SECS))
         .stmt_cache_size(0)
+        // Where the global default is 0, the first look would begin a transaction that never ends, and keeps old rows from being purged. And a
+        // backslash in a literal shall mean the same everywhere.
+        .init(vec!["SET autocommit = 1, sql_mode = ''"])
         .into()
 }
 

@@ -12,6 +12,8 @@ pub struct Target {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Where the other servers reach it, to replicate from it.
+    pub replication: Address,
     /// Its share of the reads, relative to those of the others.
     pub weight: u32,
 }
@@ -19,8 +21,55 @@ pub struct Target {
 impl Target {
     /// `host:port`, with brackets around an IPv6 address.
     pub fn address(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        host_and_port(&self.host, self.port)
     }
+}
+
+fn host_and_port(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Where a server is for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Host name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// As a replica names it in its status.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&host_and_port(&self.host, self.port))
+    }
+}
+
+/// The account by which replicas log in to their source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplicationAccount {
+    /// Its name.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// Says everything but the password.
+impl fmt::Debug for ReplicationAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplicationAccount").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What replacing a primary needs beside looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailoverSettings {
+    /// When and how.
+    pub policy: failover::Policy,
+    /// For servers that do not replicate yet.
+    pub account: Option<ReplicationAccount>,
+    /// One step on one server is given up after this time.
+    pub step_timeout: Duration,
 }
 
 /// Whom to look at, as whom, and how often.
@@ -28,8 +77,8 @@ impl Target {
 pub struct Settings {
     /// All servers. Their order gives them their [`topology::ServerId`].
     pub servers: Vec<Target>,
-    /// The account of the monitor, the same on every server. For what it needs see the README; looking alone takes
-    /// `REPLICATION CLIENT` on MySQL and `REPLICA MONITOR` on MariaDB.
+    /// The account of the monitor, the same on every server. For what it needs see the README; [`check_accounts`](crate::check_accounts)
+    /// tries it.
     pub user: String,
     /// Its password.
     pub password: String,
@@ -39,8 +88,10 @@ pub struct Settings {
     pub position_interval: Duration,
     /// For connecting and logging in.
     pub connect_timeout: Duration,
-    /// For the answer to one query.
+    /// A look without any answer, nor an answer to a fresh connection meanwhile, counts as failed for each time this is over.
     pub query_timeout: Duration,
+    /// A server without any answer for so long is published as silent, although it is still up.
+    pub silence: Duration,
     /// So many looks in a row must fail before a server is down, unless it is plainly gone.
     pub failures: u32,
     /// Time between two readings of the definitions of functions and views, when no session is seen to change them.
@@ -60,6 +111,7 @@ impl Settings {
             position_interval: Duration::from_millis(50),
             connect_timeout: Duration::from_secs(1),
             query_timeout: Duration::from_secs(1),
+            silence: Duration::from_millis(500),
             failures: 3,
             catalogue_interval: Duration::from_mins(1),
             catalogue_timeout: Duration::from_secs(30),
@@ -77,6 +129,7 @@ impl fmt::Debug for Settings {
             .field("position_interval", &self.position_interval)
             .field("connect_timeout", &self.connect_timeout)
             .field("query_timeout", &self.query_timeout)
+            .field("silence", &self.silence)
             .field("failures", &self.failures)
             .field("catalogue_interval", &self.catalogue_interval)
             .field("catalogue_timeout", &self.catalogue_timeout)

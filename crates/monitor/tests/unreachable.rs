@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use monitor::{Settings, Snapshots, Target, start};
+use monitor::{Failover, Settings, Snapshots, Target, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,12 +14,26 @@ use topology::{Health, ServerId};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn settings(address: SocketAddr) -> Settings {
-    let target = Target { name: "a".into(), host: address.ip().to_string(), port: address.port(), weight: 1 };
+    let target = Target {
+        name: "a".into(),
+        host: address.ip().to_string(),
+        port: address.port(),
+        replication: monitor::Address { host: address.ip().to_string(), port: address.port() },
+        weight: 1,
+    };
     Settings {
         connect_timeout: Duration::from_millis(50),
         query_timeout: Duration::from_millis(50),
         ..Settings::new(vec![target], "watcher", "secret")
     }
+}
+
+/// Of a server that answers, but cannot be looked at.
+async fn warning(snapshots: &mut Snapshots) -> String {
+    let snapshot = snapshots.wait_until(|snapshot| !snapshot.warnings.is_empty());
+    let snapshot = tokio::time::timeout(DEADLINE, snapshot).await.expect("there is no warning").unwrap();
+    assert_eq!(snapshot.server(ServerId(0)).unwrap().health, Health::Unknown);
+    snapshot.warnings.first().unwrap().to_string()
 }
 
 async fn why_down(snapshots: &mut Snapshots) -> String {
@@ -38,7 +52,7 @@ async fn a_server_that_refuses_is_down_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let (mut snapshots, _task) = start(settings(address), CancellationToken::new());
+    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(1), CancellationToken::new());
     let why = why_down(&mut snapshots).await;
     assert!(why.contains("is the server running"), "{why}");
     assert_eq!(snapshots.load().generation, 1, "more than one failure was needed");
@@ -48,9 +62,10 @@ async fn a_server_that_refuses_is_down_at_once() {
 async fn a_server_that_never_greets_is_down_after_some_timeouts() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let begin = Instant::now();
-    let (mut snapshots, _task) = start(settings(listener.local_addr().unwrap()), CancellationToken::new());
+    let (mut snapshots, _control, _task) =
+        start(settings(listener.local_addr().unwrap()), Failover::none(1), CancellationToken::new());
     let why = why_down(&mut snapshots).await;
-    assert!(why.contains("no login within 50ms"), "{why}");
+    assert!(why.contains("no answer within 50ms"), "{why}");
     assert!(begin.elapsed() >= Duration::from_millis(150), "fewer than three failures were enough");
 }
 
@@ -69,8 +84,8 @@ async fn a_server_that_refuses_the_login_says_what_to_do() {
             let _ = stream.read(&mut [0; 64]).await;
         }
     });
-    let (mut snapshots, _task) = start(settings(address), CancellationToken::new());
-    let why = why_down(&mut snapshots).await;
+    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(1), CancellationToken::new());
+    let why = warning(&mut snapshots).await;
     assert!(why.contains("watcher") && why.contains("1130"), "{why}");
     assert!(!why.contains("secret"), "{why}");
 }
@@ -84,7 +99,7 @@ async fn bytes_that_are_no_greeting_do_no_harm() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let (mut snapshots, task) = start(settings(address), CancellationToken::new());
+    let (mut snapshots, _control, task) = start(settings(address), Failover::none(1), CancellationToken::new());
     why_down(&mut snapshots).await;
     assert!(!task.is_finished());
 }
@@ -93,7 +108,7 @@ async fn bytes_that_are_no_greeting_do_no_harm() {
 async fn a_stopped_monitor_ends_and_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stop = CancellationToken::new();
-    let (mut snapshots, task) = start(settings(listener.local_addr().unwrap()), stop.clone());
+    let (mut snapshots, _control, task) = start(settings(listener.local_addr().unwrap()), Failover::none(1), stop.clone());
     stop.cancel();
     tokio::time::timeout(DEADLINE, task).await.expect("the monitor does not end").unwrap();
     assert!(snapshots.wait_until(|_| false).await.is_none());

@@ -26,6 +26,62 @@ pub(crate) enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
+        /// Also log in to every server as the monitor, try all that it does, and say which GRANT is missing. Changes nothing.
+        #[arg(long)]
+        connect: bool,
+    },
+    /// Look at every server's settings, and say what a promotion without loss needs that is missing, with the statement that mends it. Changes
+    /// nothing.
+    Doctor {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Say how the servers are, and what is done about it.
+    Status {
+        #[command(flatten)]
+        running: Running,
+        /// As the API has it.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the last findings, decisions and steps, one JSON object a line.
+    Journal {
+        #[command(flatten)]
+        running: Running,
+        /// How many.
+        #[arg(long, default_value_t = 50)]
+        last: usize,
+    },
+    /// Make another server the primary while the present one is well: open transactions may end, new ones wait, nobody gets an error.
+    Switchover {
+        #[command(flatten)]
+        running: Running,
+        /// The next primary; without it the best fit.
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// Replace a server's data by a copy of the primary's, by CLONE of MySQL. The server ends itself, and becomes a replica when it runs again. All
+    /// that it has is lost.
+    Rebuild {
+        #[command(flatten)]
+        running: Running,
+        /// Its name in the configuration.
+        server: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Promote a replica in place of a primary that is down, where that does not happen by itself.
+    Failover {
+        #[command(flatten)]
+        running: Running,
+        /// The next primary; without it the best fit.
+        #[arg(long)]
+        to: Option<String>,
+        /// Go on although acknowledged writes may be lost.
+        #[arg(long)]
+        accept_loss: bool,
     },
     /// Say how a statement is classified, where it may run, and why. Needs no server.
     ///
@@ -33,6 +89,17 @@ pub(crate) enum Command {
     /// from the options, "schema", "sql_mode", "charset" and "engine". Each gets a line with "class", "target", "because", "digest" and "pins".
     #[allow(clippy::doc_markdown, reason = "the words are shown as they are")]
     Explain(ExplainRequest),
+}
+
+/// Which Pointsman is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Running {
+    /// Its configuration file, for `[admin] socket`.
+    #[arg(long, required_unless_present = "socket")]
+    pub(crate) config: Option<PathBuf>,
+    /// The socket itself.
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// How to run.

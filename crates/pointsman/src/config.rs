@@ -8,7 +8,7 @@ mod units;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use backend::{Account, Target};
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) monitor: Monitor,
     pub(crate) max_lag: Duration,
     pub(crate) causal_reads: CausalReads,
+    pub(crate) filtered_replicas: bool,
+    pub(crate) hold_writes: Duration,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<Account>,
     pub(crate) limits: frontend::Limits,
@@ -36,6 +38,9 @@ pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) lease_timeout: Duration,
     pub(crate) server_idle: Duration,
+    pub(crate) public_key_retrieval: bool,
+    pub(crate) failover: Failover,
+    pub(crate) admin_socket: Option<PathBuf>,
     pub(crate) log: Log,
 }
 
@@ -45,6 +50,41 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) target: Target,
     pub(crate) weight: u32,
+    /// Where the other servers reach it.
+    pub(crate) replication: Target,
+    /// As a candidate for a promotion.
+    pub(crate) candidate: failover::Member,
+}
+
+/// `[failover]`.
+#[derive(Debug)]
+pub(crate) struct Failover {
+    pub(crate) durability: Durability,
+    pub(crate) hang: Duration,
+    pub(crate) cooldown: Duration,
+    pub(crate) daily_max: usize,
+    pub(crate) step_timeout: Duration,
+    /// For servers that do not replicate yet.
+    pub(crate) account: Option<Account>,
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) journal_size: u64,
+    pub(crate) before: Vec<String>,
+    pub(crate) after: Vec<String>,
+    pub(crate) hook_timeout: Duration,
+}
+
+/// What a promotion may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    /// No acknowledged write where the servers are set up for that, else as little as possible.
+    Auto,
+    /// No acknowledged write, or there is no promotion.
+    Lossless,
+    /// As little as possible; it is reported.
+    Bounded,
+    /// A person decides.
+    Manual,
 }
 
 /// `[monitor]`.
@@ -55,6 +95,7 @@ pub(crate) struct Monitor {
     pub(crate) position_interval: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) query_timeout: Duration,
+    pub(crate) silence: Duration,
     pub(crate) failures: u32,
     pub(crate) catalogue_interval: Duration,
     pub(crate) catalogue_timeout: Duration,
@@ -68,6 +109,10 @@ pub(crate) enum CausalReads {
     Off,
     /// Also everything that its own session wrote.
     Session,
+    /// Also everything that its account's sessions wrote.
+    User,
+    /// Also everything that anybody wrote.
+    Global,
 }
 
 /// `[log]`.
@@ -146,6 +191,8 @@ impl Config {
         let mut routing = file.section("routing");
         let max_lag = routing.optional("max_lag", Period(Duration::from_secs(1))).0;
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
+        let filtered_replicas = routing.optional("filtered_replicas", false);
+        let hold_writes = routing.optional("hold_writes", Period(Duration::from_secs(10))).0;
         routing.finish();
 
         let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
@@ -167,8 +214,11 @@ impl Config {
             max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
             prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
             prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
+            held_statements: limits.optional("held_statements", default.held_statements),
+            held_bytes: limits.optional("held_bytes", Size(default.held_bytes)).0,
             handshake: period("handshake", default.handshake),
             client_idle: period("client_idle", default.client_idle),
+            session_idle: period("session_idle", default.session_idle),
             client_write: period("client_write", default.client_write),
             drain: period("drain", default.drain),
         };
@@ -180,6 +230,15 @@ impl Config {
         let server_idle = period("server_idle", Duration::from_mins(1));
         limits.finish();
         timeouts.finish();
+
+        let mut security = file.section("security");
+        let public_key_retrieval = security.optional("public_key_retrieval", false);
+        security.finish();
+
+        let failover = failover(file.section("failover"));
+        let mut admin = file.section("admin");
+        let admin_socket = admin.optional("socket", None);
+        admin.finish();
 
         let mut log = file.section("log");
         let log_settings =
@@ -194,6 +253,8 @@ impl Config {
             monitor: monitor?,
             max_lag,
             causal_reads,
+            filtered_replicas,
+            hold_writes,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,
@@ -203,6 +264,9 @@ impl Config {
             connect_timeout,
             lease_timeout,
             server_idle,
+            public_key_retrieval,
+            failover: failover?,
+            admin_socket,
             log: log_settings,
         })
     }
@@ -212,8 +276,16 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     let name = section.required::<String>("name");
     let address = section.required::<Address>("address");
     let weight = section.optional("weight", 1);
+    let replication = section.optional::<Option<Address>>("replication_address", None);
+    let default = failover::Member::default();
+    let candidate = failover::Member {
+        priority: section.optional("priority", default.priority),
+        never_promote: section.optional("never_promote", default.never_promote),
+    };
     section.finish();
-    Some(Server { name: name?, target: address?.0, weight })
+    let target = address?.0;
+    let replication = replication.map_or_else(|| target.clone(), |address| address.0);
+    Some(Server { name: name?, target, weight, replication, candidate })
 }
 
 fn monitor(mut section: Section<'_>) -> Option<Monitor> {
@@ -224,6 +296,7 @@ fn monitor(mut section: Section<'_>) -> Option<Monitor> {
     let position_interval = period("position_interval", 50);
     let connect_timeout = period("connect_timeout", 2000);
     let query_timeout = period("query_timeout", 1000);
+    let silence = period("silence", 500);
     let catalogue_interval = period("catalogue_interval", 60_000);
     let catalogue_timeout = period("catalogue_timeout", 30_000);
     let failures = section.optional("failures", 3);
@@ -235,9 +308,44 @@ fn monitor(mut section: Section<'_>) -> Option<Monitor> {
         position_interval,
         connect_timeout,
         query_timeout,
+        silence,
         failures,
         catalogue_interval,
         catalogue_timeout,
+    })
+}
+
+fn failover(mut section: Section<'_>) -> Option<Failover> {
+    let durability = section.optional("durability", Durability::Auto);
+    let mut period = |key, default| section.optional(key, Period(default)).0;
+    let hang = period("hang", Duration::from_secs(3));
+    let cooldown = period("cooldown", Duration::from_mins(5));
+    let step_timeout = period("step_timeout", Duration::from_secs(5));
+    let hook_timeout = period("hook_timeout", Duration::from_secs(5));
+    let daily_max = section.optional("daily_max", 3);
+    let user = section.optional::<Option<String>>("user", None);
+    let account = match user {
+        Some(user) => Some(Account { user: user.into_bytes(), password: section.secret("password")?.into_bytes() }),
+        None => None,
+    };
+    let journal = section.optional("journal", None);
+    let journal_size = section.optional("journal_size", Size(16 << 20)).0;
+    let before = section.optional("before", Vec::new());
+    let after = section.optional("after", Vec::new());
+    section.finish();
+    let journal_size = u64::try_from(journal_size).unwrap_or(u64::MAX);
+    Some(Failover {
+        durability,
+        hang,
+        cooldown,
+        daily_max,
+        step_timeout,
+        account,
+        journal,
+        journal_size,
+        before,
+        after,
+        hook_timeout,
     })
 }
 

@@ -1,5 +1,7 @@
 //! The program: command line, configuration, composition, signals.
 
+mod ask;
+mod check;
 mod cli;
 mod config;
 mod explain;
@@ -20,7 +22,17 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Explain(request) => explain::explain(&request),
-        Command::Check { config } => match Config::load(&config) {
+        Command::Doctor { config } => match Config::load(&config) {
+            Ok(loaded) => done(check::doctor(&loaded)),
+            Err(invalid) => fail(&invalid.to_string(), USAGE),
+        },
+        Command::Status { running, json } => done(ask::status(&running, json)),
+        Command::Journal { running, last } => done(ask::journal(&running, last)),
+        Command::Switchover { running, to } => done(ask::switchover(&running, to.as_deref())),
+        Command::Rebuild { running, server, yes } => done(ask::rebuild(&running, &server, yes)),
+        Command::Failover { running, to, accept_loss } => done(ask::failover(&running, to.as_deref(), accept_loss)),
+        Command::Check { config, connect } => match Config::load(&config) {
+            Ok(loaded) if connect => check::connect(&loaded).unwrap_or_else(|error| fail(&format!("{error:#}"), 1)),
             Ok(loaded) => cli::say(&format!(
                 "{} is good: {} servers, {} users, max_lag {}",
                 config.display(),
@@ -38,6 +50,13 @@ fn main() -> ExitCode {
             Err(invalid) => fail(&invalid.to_string(), USAGE),
         },
     }
+}
+
+fn done(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| match error.downcast_ref::<config::Invalid>() {
+        Some(invalid) => fail(&invalid.to_string(), USAGE),
+        None => fail(&format!("{error:#}"), 1),
+    })
 }
 
 #[expect(clippy::print_stderr, reason = "this is where a program says why it ends")]

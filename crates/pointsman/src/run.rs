@@ -4,24 +4,29 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::{Hooks, Journal, JournalSettings};
 use anyhow::Context as _;
 use backend::PoolSettings;
 use classifier::{CacheStats, Classifier};
-use frontend::{Accounts, Frontend, Runtime};
+use frontend::{Accounts, CausalScope, Frontend, Runtime};
 use router::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{CausalReads, Config};
+use crate::config::{CausalReads, Config, Durability};
 use crate::logging;
 
 /// Runs until a signal ends it.
 pub(crate) fn run(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     logging::start(&config.log);
     // The control plane: monitor, acceptor and signals, on this thread. The workers have threads of their own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
-    runtime.block_on(control(config, options))
+    runtime()?.block_on(control(config, options))
+}
+
+/// On this thread alone.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
 }
 
 async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
@@ -30,7 +35,17 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
     let settings = monitor_settings(&config);
-    let (mut snapshots, monitoring) = monitor::start(settings.clone(), stop.clone());
+    let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
+    let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
+    let admin = match &config.admin_socket {
+        Some(path) => {
+            Some(admin::bind(path).await.with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?)
+        }
+        None => None,
+    };
+    let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
+    let (mut snapshots, control, monitoring) = monitor::start(settings.clone(), failover, stop.clone());
+    let serving = admin.map(|socket| tokio::spawn(socket.serve(control.clone(), journal, stop.clone())));
     let classifier = Arc::new(classifier(&config));
     let cataloguing = monitor::keep_catalogue(settings, snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
@@ -40,8 +55,9 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
 
     let drain = config.limits.drain;
-    let running = frontend(config, options, snapshots.published(), Arc::clone(&classifier)).start().context("cannot listen")?;
+    let running = frontend(config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    say_what_is_promised(&control).await;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -59,7 +75,28 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     stop.cancel();
     monitoring.await.context("the monitor failed")?;
     cataloguing.await.context("the monitor failed")?;
+    if let Some(serving) = serving {
+        serving.await.context("the admin API failed")?;
+    }
     Ok(())
+}
+
+/// Whoever runs this shall know, before a primary dies, what that would cost.
+async fn say_what_is_promised(control: &monitor::Control) {
+    let Ok(status) = control.status().await else { return };
+    match status.durability {
+        failover::Durability::Lossless => {
+            tracing::info!("a primary that dies is replaced by a server that has every acknowledged write, or not at all");
+        }
+        failover::Durability::Manual => tracing::info!("a primary that dies is not replaced by itself (failover.durability)"),
+        failover::Durability::Bounded | failover::Durability::Auto => tracing::warn!(
+            "a primary that dies is replaced, but acknowledged writes may be lost with it: its commits do not wait for a replica; `pointsman \
+             doctor` says what to change"
+        ),
+    }
+    for requirement in &status.requirements {
+        tracing::info!("{requirement}");
+    }
 }
 
 /// Clients that come before the monitor has seen the servers would get errors for nothing, and their reads would load the primary while
@@ -67,7 +104,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
 async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Classifier, limit: Duration) {
     let seen = snapshots.wait_until(|snapshot| snapshot.primary.is_some());
     if tokio::time::timeout(limit, seen).await.is_err() {
-        tracing::warn!("no primary was found; writes are refused until there is one");
+        tracing::warn!("no primary was found; writes wait for one (routing.hold_writes)");
         return;
     }
     let catalogue_is_known = async {
@@ -79,11 +116,12 @@ async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Class
     let _ = tokio::time::timeout(limit, catalogue_is_known).await;
 }
 
-fn monitor_settings(config: &Config) -> monitor::Settings {
+pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
     let servers = config.servers.iter().map(|server| monitor::Target {
         name: server.name.clone(),
         host: server.target.host.clone(),
         port: server.target.port,
+        replication: monitor::Address { host: server.replication.host.clone(), port: server.replication.port },
         weight: server.weight,
     });
     let monitor = &config.monitor;
@@ -95,10 +133,45 @@ fn monitor_settings(config: &Config) -> monitor::Settings {
         position_interval: monitor.position_interval,
         connect_timeout: monitor.connect_timeout,
         query_timeout: monitor.query_timeout,
+        silence: monitor.silence,
         failures: monitor.failures,
         catalogue_interval: monitor.catalogue_interval,
         catalogue_timeout: monitor.catalogue_timeout,
     }
+}
+
+pub(crate) fn failover_settings(config: &Config) -> monitor::FailoverSettings {
+    let settings = &config.failover;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let account = settings.account.as_ref();
+    monitor::FailoverSettings {
+        policy: failover::Policy {
+            durability: match settings.durability {
+                Durability::Auto => failover::Durability::Auto,
+                Durability::Lossless => failover::Durability::Lossless,
+                Durability::Bounded => failover::Durability::Bounded,
+                Durability::Manual => failover::Durability::Manual,
+            },
+            members: config.servers.iter().map(|server| server.candidate).collect(),
+            hang: settings.hang,
+            cooldown: settings.cooldown,
+            daily_max: settings.daily_max,
+            has_replication_account: account.is_some(),
+        },
+        account: account
+            .map(|account| monitor::ReplicationAccount { user: text(&account.user), password: text(&account.password) }),
+        step_timeout: settings.step_timeout,
+    }
+}
+
+fn journal_settings(config: &Config) -> Option<JournalSettings> {
+    let path = config.failover.journal.clone()?;
+    Some(JournalSettings { path, size_max: config.failover.journal_size })
+}
+
+fn hooks(config: &Config) -> Hooks {
+    let settings = &config.failover;
+    Hooks { before: settings.before.clone(), after: settings.after.clone(), timeout: settings.hook_timeout }
 }
 
 fn classifier(config: &Config) -> Classifier {
@@ -113,7 +186,12 @@ fn classifier(config: &Config) -> Classifier {
     })
 }
 
-fn frontend(config: Config, options: &RunOptions, servers: topology::Published, classifier: Arc<Classifier>) -> Frontend {
+fn frontend(config: Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
+    let scope = match config.causal_reads {
+        CausalReads::Off | CausalReads::Session => CausalScope::Session,
+        CausalReads::User => CausalScope::User,
+        CausalReads::Global => CausalScope::Global,
+    };
     Frontend {
         listen: config.listen,
         runtime: match options.runtime {
@@ -127,12 +205,19 @@ fn frontend(config: Config, options: &RunOptions, servers: topology::Published, 
             connect_timeout: config.connect_timeout,
             lease_timeout: config.lease_timeout,
             idle_timeout: config.server_idle,
+            public_key_retrieval: config.public_key_retrieval,
         },
-        policy: Policy { max_lag: config.max_lag, reads_own_writes: config.causal_reads == CausalReads::Session },
+        policy: Policy {
+            max_lag: config.max_lag,
+            reads_own_writes: config.causal_reads != CausalReads::Off,
+            filtered_replicas: config.filtered_replicas,
+            hold_writes: config.hold_writes,
+        },
         rules: config.rules,
-        accounts: Accounts::new(config.users),
+        accounts: Accounts::new(config.users, scope),
         classifier,
-        servers,
+        servers: snapshots.published(),
+        generations: snapshots.generations(),
         force_full_authentication: options.force_full_authentication,
     }
 }

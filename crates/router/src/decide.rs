@@ -1,12 +1,13 @@
-//! The decision, in its fixed order: rules and hints -> pin -> role -> lag gate -> causal -> balance.
+//! The decision, in its fixed order: rules and hints -> pin -> role -> lag gate -> causal -> balance -> wait.
 
 use std::time::{Duration, Instant};
 
-use classifier::{Effects, SessionEffect, Statement, Track};
-use topology::{Role, Server, ServerId, Snapshot};
+use classifier::{Effects, SessionEffect, Statement, Track, Verb};
+use session::OpenTransaction;
+use topology::{Position, Role, Server, ServerId, Snapshot};
 
-use crate::session::OpenTransaction;
-use crate::{Balancer, Because, By, Denial, Exclusion, SessionView, Target};
+use crate::view::Previous;
+use crate::{Awaited, Balancer, Because, By, Denial, Exclusion, SessionView, Target};
 
 /// What the configuration says about routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Policy {
     pub max_lag: Duration,
     /// A session's reads see what it wrote: `causal_reads = "session"`.
     pub reads_own_writes: bool,
+    /// Replicas with replication filters answer reads: what they leave out is not read through Pointsman.
+    pub filtered_replicas: bool,
+    /// A statement that needs the primary waits for it for at most this long. Zero: it does not wait.
+    pub hold_writes: Duration,
 }
 
 /// What is to be done with a statement.
@@ -22,6 +27,13 @@ pub struct Policy {
 pub enum Decision {
     /// Send it there.
     Forward(Route),
+    /// Send nothing now, and decide anew once the servers look otherwise.
+    Wait {
+        /// What for.
+        awaited: Awaited,
+        /// For all waits of this statement together.
+        at_most: Duration,
+    },
     /// It can run nowhere.
     Refuse(Denial),
 }
@@ -37,8 +49,65 @@ pub struct Route {
     pub end_first: Option<ServerId>,
 }
 
-/// Decides where a statement runs. It sees one snapshot, never waits, and touches nothing but the balancer's memory.
+/// Decides where a statement runs. It sees one snapshot, does not block, and touches nothing but the balancer's memory.
 pub fn decide(
+    statement: &Statement,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    balancer: &mut Balancer,
+) -> Decision {
+    let decision = place(statement, session, snapshot, policy, now, balancer);
+    match awaited(&decision, statement, session, snapshot) {
+        Some(awaited) if !policy.hold_writes.is_zero() => Decision::Wait { awaited, at_most: policy.hold_writes },
+        Some(Awaited::Handover) => Decision::Refuse(Denial::Handover),
+        Some(_) | None => decision,
+    }
+}
+
+/// Why what was decided is not done at once. Only what the primary has to run waits, and only while nothing of it was sent.
+fn awaited(decision: &Decision, statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Option<Awaited> {
+    let route = match decision {
+        Decision::Refuse(Denial::NoPrimary | Denial::NoServer) => return Some(Awaited::Primary),
+        Decision::Forward(route) => route,
+        Decision::Refuse(_) | Decision::Wait { .. } => return None,
+    };
+    let primary = snapshot.primary_server().filter(|primary| primary.id == route.server)?;
+    let is_free = session.home.is_none() || session.may_leave_home;
+    if route.because == Because::Transaction {
+        None
+    } else if primary.silent_since.is_some() {
+        Some(Awaited::SilentPrimary)
+    } else if session.avoid.contains(&primary.id) {
+        Some(Awaited::UnreachablePrimary)
+    } else if snapshot.is_closing && is_free && begins_a_write(statement, session) {
+        Some(Awaited::Handover)
+    } else {
+        None
+    }
+}
+
+/// Outside of a transaction: it writes, or begins a transaction, which may. What only asks the primary's connection for what it remembers does
+/// neither, nor does a `COMMIT` that has nothing to commit.
+fn begins_a_write(statement: &Statement, session: &SessionView<'_>) -> bool {
+    let ends_nothing = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
+    match statement.track() {
+        Track::Primary if ends_nothing => false,
+        Track::Replica | Track::Primary if session.is_autocommit_off => true,
+        Track::Primary => !only_asks(statement.effects),
+        Track::Replica | Track::Session | Track::Previous => false,
+    }
+}
+
+/// The statement reads at most, be it what only the primary's connection knows.
+fn only_asks(effects: Effects) -> bool {
+    let asks = Effects::READ_DATA | Effects::PRIMARY_SESSION | Effects::THIS_SERVER | Effects::CONNECTION_MEMORY;
+    asks.contains(effects)
+}
+
+/// The choice by itself, as if there were no need to wait.
+fn place(
     statement: &Statement,
     session: &SessionView<'_>,
     snapshot: &Snapshot,
@@ -49,6 +118,9 @@ pub fn decide(
     if let Some(denial) = refusal(statement, session, snapshot) {
         return Decision::Refuse(denial);
     }
+    if let Some(denial) = lost_memory(statement, session, snapshot) {
+        return Decision::Refuse(denial);
+    }
     let mut end_first = None;
     if let Some(transaction) = session.transaction {
         match in_transaction(statement, transaction, snapshot) {
@@ -56,23 +128,31 @@ pub fn decide(
             InTransaction::EndFirst(server) => end_first = Some(server),
         }
     }
-    if let (Some(home), Some(primary)) = (session.home, snapshot.primary)
-        && home != primary
-    {
-        return Decision::Refuse(Denial::PinLost);
+    if let Some(home) = session.home.filter(|home| snapshot.primary != Some(*home)) {
+        if ends_state(statement) && snapshot.server(home).is_some_and(Server::is_up) {
+            return Decision::Forward(Route { server: home, because: Because::EndsState, end_first });
+        }
+        // A plain read of a session that only has user variables there, which it does not name, needs nothing of it.
+        let needs_home = session.is_autocommit_off || session.pin.is_some() || statement.track() != Track::Replica;
+        if snapshot.primary.is_some() && needs_home {
+            return Decision::Refuse(Denial::PinLost);
+        }
     }
     let begins_reading = begins_read_only_transaction(statement);
-    if let Some(bond) = session.bond
-        && !(begins_reading && bond == crate::Bond::NoAutocommit)
-    {
-        return primary(snapshot, Because::Pinned(bond), end_first);
+    if session.is_autocommit_off && !begins_reading {
+        return primary(statement, snapshot, Because::NoAutocommit, end_first);
+    }
+    if let Some(pin) = session.pin {
+        return primary(statement, snapshot, Because::Pinned(pin), end_first);
     }
     match statement.track() {
-        Track::Replica => read(session, snapshot, policy, now, balancer, end_first),
-        Track::Primary if begins_reading => read(session, snapshot, policy, now, balancer, end_first),
-        Track::Primary => primary(snapshot, Because::NeedsPrimary, end_first),
-        Track::Previous => previous(session, snapshot, policy, now, balancer),
-        Track::Session => session_change(session, snapshot, policy, now, balancer),
+        Track::Replica => read(statement, session, snapshot, policy, now, balancer, end_first),
+        Track::Primary if begins_reading => read(statement, session, snapshot, policy, now, balancer, end_first),
+        Track::Primary => primary(statement, snapshot, Because::NeedsPrimary, end_first),
+        Track::Previous => previous(statement, session, snapshot, policy, now, balancer),
+        // If a part of it fails, nobody knows what has changed on the connection that ran it: only the primary's may be kept.
+        Track::Session if statement.verb == Verb::Batch => primary(statement, snapshot, Because::SessionChange, end_first),
+        Track::Session => session_change(statement, session, snapshot, policy, now, balancer),
     }
 }
 
@@ -87,7 +167,8 @@ pub fn candidates<'a>(
     let horizon = freshness_horizon(snapshot, now);
     // Without a primary there is nothing newer to be had: then a read that may miss the session's last write is better than none.
     let wrote_at = session.wrote_at.filter(|_| policy.reads_own_writes && snapshot.primary.is_some());
-    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, max_lag, horizon, wrote_at)))
+    let takes_filtered = policy.filtered_replicas;
+    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, max_lag, horizon, wrote_at, takes_filtered)))
 }
 
 /// What rules and hints do not allow, whatever else the session is bound to.
@@ -116,7 +197,7 @@ fn named<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Server> {
 
 /// `BEGIN`, `COMMIT` and the like, which run where their transaction is.
 fn only_controls_transaction(statement: &Statement) -> bool {
-    (Effects::TRANSACTION | Effects::CHANGE_SESSION).contains(statement.effects)
+    (Effects::TRANSACTION | Effects::CHANGE_SESSION | Effects::USER_VARIABLES).contains(statement.effects)
 }
 
 enum InTransaction {
@@ -131,7 +212,8 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
     let Some(server) = snapshot.server(transaction.server).filter(|server| server.is_up()) else {
         return stay(Decision::Refuse(Denial::TransactionLost));
     };
-    if server.role == Role::Primary {
+    // A primary that has been deposed may still take itself for one.
+    if snapshot.primary == Some(server.id) || statement.verb == Verb::Rollback {
         return stay(here);
     }
     if !transaction.read_only || server.role != Role::Replica {
@@ -140,7 +222,7 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
     if statement.session.iter().any(|effect| matches!(effect, SessionEffect::Begin { .. })) {
         return InTransaction::EndFirst(transaction.server);
     }
-    let only_transaction_control = Effects::TRANSACTION | Effects::CHANGE_SESSION | Effects::READ_DATA;
+    let only_transaction_control = Effects::TRANSACTION | Effects::CHANGE_SESSION | Effects::USER_VARIABLES | Effects::READ_DATA;
     match statement.track() {
         Track::Replica | Track::Previous | Track::Session => stay(here),
         Track::Primary
@@ -158,15 +240,49 @@ fn begins_read_only_transaction(statement: &Statement) -> bool {
     matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: true }]) && only_controls_transaction(statement)
 }
 
-fn primary(snapshot: &Snapshot, because: Because, end_first: Option<ServerId>) -> Decision {
-    match snapshot.primary_server() {
-        Some(server) => Decision::Forward(Route { server: server.id, because, end_first }),
+/// What the statement asks about was on a connection that is gone: any other one would answer as if nothing had been there.
+fn lost_memory(statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Option<Denial> {
+    if session.insert_id_is_lost && statement.effects.contains(Effects::INSERT_ID) {
+        return Some(Denial::InsertIdLost);
+    }
+    if !statement.effects.contains(Effects::PREVIOUS_STATEMENT) {
+        return None;
+    }
+    match (session.previous, statement.track()) {
+        (Previous::Lost, _) => Some(Denial::PreviousStatementLost),
+        (Previous::On(server), Track::Primary) if snapshot.primary.is_some_and(|primary| primary != server) => {
+            Some(Denial::PreviousStatementElsewhere)
+        }
+        _ => None,
+    }
+}
+
+/// It lifts something that the session has on a server, and does nothing else.
+fn ends_state(statement: &Statement) -> bool {
+    let lifts = |effect: &SessionEffect| matches!(effect, SessionEffect::Unpin(_) | SessionEffect::End);
+    let is_harmless = !statement.effects.intersects(Effects::WRITE_DATA | Effects::UNKNOWN | Effects::SESSION_UNSEEN);
+    is_harmless && !statement.session.is_empty() && statement.session.iter().all(lifts)
+}
+
+/// `SET GLOBAL`: a setting of the server, which must be reachable while the server is read-only because of it.
+fn sets_server(statement: &Statement) -> bool {
+    statement.verb == Verb::Set && (Effects::WRITE_DATA | Effects::CHANGE_SESSION).contains(statement.effects)
+}
+
+fn primary(statement: &Statement, snapshot: &Snapshot, because: Because, end_first: Option<ServerId>) -> Decision {
+    if let Some(server) = snapshot.primary_server() {
+        return Decision::Forward(Route { server: server.id, because, end_first });
+    }
+    let last = snapshot.last_primary.and_then(|id| snapshot.server(id)).filter(|server| server.is_up());
+    match last.filter(|_| sets_server(statement)) {
+        Some(server) => Decision::Forward(Route { server: server.id, because: Because::LastPrimary, end_first }),
         None => Decision::Refuse(Denial::NoPrimary),
     }
 }
 
 /// A plain read: a fresh replica, else the primary. Without a primary, the replicas that got furthest.
 fn read(
+    statement: &Statement,
     session: &SessionView<'_>,
     snapshot: &Snapshot,
     policy: &Policy,
@@ -175,7 +291,7 @@ fn read(
     end_first: Option<ServerId>,
 ) -> Decision {
     match session.steering.target() {
-        Some((Target::Primary, by)) => return primary(snapshot, Because::Steered(by), end_first),
+        Some((Target::Primary, by)) => return primary(statement, snapshot, Because::Steered(by), end_first),
         Some((Target::Server(name), by)) => return read_on(name, by, session, snapshot, policy, now, end_first),
         Some((Target::Replica, _)) | None => {}
     }
@@ -191,6 +307,7 @@ fn read(
     let chosen = balancer.choose(fresh);
     let forward = |server, because| Decision::Forward(Route { server, because, end_first });
     match (chosen, snapshot.primary_server()) {
+        (Some(server), Some(primary)) if primary.silent_since.is_some() => forward(server, Because::SilentPrimary),
         (Some(server), Some(_)) => forward(server, Because::FreshReplica),
         (Some(server), None) => forward(server, Because::NoPrimary),
         (None, _) if session.steering.target().is_some() => Decision::Refuse(Denial::NoReplica),
@@ -220,33 +337,41 @@ fn read_on(
 }
 
 /// Where the previous statement ran. Without one, there is nothing to ask about, and any server says so.
-fn previous(session: &SessionView<'_>, snapshot: &Snapshot, policy: &Policy, now: Instant, balancer: &mut Balancer) -> Decision {
-    match session.previous {
-        Some(server) => Decision::Forward(Route { server, because: Because::PreviousStatement, end_first: None }),
-        None => session_change(session, snapshot, policy, now, balancer),
-    }
-}
-
-/// A connection that the session has, the primary's if possible; else the primary; else any replica.
-fn session_change(
+fn previous(
+    statement: &Statement,
     session: &SessionView<'_>,
     snapshot: &Snapshot,
     policy: &Policy,
     now: Instant,
     balancer: &mut Balancer,
 ) -> Decision {
-    let is_usable = |id: &ServerId| snapshot.server(*id).is_some_and(Server::is_up) && !session.avoid.contains(id);
-    let held = || session.held.iter().copied().filter(is_usable);
-    let held_primary = held().find(|id| snapshot.primary == Some(*id));
-    match held_primary.or_else(|| held().next()).or(snapshot.primary) {
-        Some(server) => Decision::Forward(Route { server, because: Because::SessionChange, end_first: None }),
-        None => read(session, snapshot, policy, now, balancer, None),
+    match session.previous {
+        Previous::On(server) => Decision::Forward(Route { server, because: Because::PreviousStatement, end_first: None }),
+        Previous::Nothing | Previous::Lost => session_change(statement, session, snapshot, policy, now, balancer),
     }
 }
 
-/// Since when a replica must have everything: the present; without a primary, the moment that the best replica reached.
+/// A connection that the session has, the primary's if possible; else the primary; else any replica.
+fn session_change(
+    statement: &Statement,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    balancer: &mut Balancer,
+) -> Decision {
+    let is_usable = |id: &ServerId| snapshot.server(*id).is_some_and(Server::answers) && !session.avoid.contains(id);
+    let held = || session.held.iter().copied().filter(is_usable);
+    let held_primary = held().find(|id| snapshot.primary == Some(*id));
+    match held_primary.or_else(|| held().next()).or_else(|| snapshot.primary.filter(is_usable)) {
+        Some(server) => Decision::Forward(Route { server, because: Because::SessionChange, end_first: None }),
+        None => read(statement, session, snapshot, policy, now, balancer, None),
+    }
+}
+
+/// Since when a replica must have everything: the present; without a primary that answers, the moment that the best replica reached.
 fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
-    if snapshot.primary.is_some() {
+    if snapshot.primary_server().is_some_and(|primary| primary.silent_since.is_none()) {
         return Some(now);
     }
     snapshot
@@ -257,12 +382,23 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
         .max()
 }
 
+/// It is seen to have what the session has committed. A position of MariaDB with several domains tells nothing of their order.
+fn has_committed(server: &Server, session: &SessionView<'_>) -> bool {
+    let (Some(committed), Some(position)) = (session.committed, &server.position) else { return false };
+    let is_one_line = match position {
+        Position::MySql(_) => server.keeps_commit_order,
+        Position::MariaDb(position) => position.iter().count() <= 1,
+    };
+    is_one_line && position.contains(committed)
+}
+
 fn exclusion(
     server: &Server,
     session: &SessionView<'_>,
     max_lag: Duration,
     horizon: Option<Instant>,
     wrote_at: Option<Instant>,
+    takes_filtered: bool,
 ) -> Option<Exclusion> {
     if !server.is_up() {
         return Some(Exclusion::Down);
@@ -273,23 +409,33 @@ fn exclusion(
         Role::Stray => return Some(Exclusion::Stray),
         Role::Unknown => return Some(Exclusion::UnknownRole),
     }
+    if server.silent_since.is_some() {
+        return Some(Exclusion::Silent);
+    }
     if session.avoid.contains(&server.id) {
         return Some(Exclusion::JustFailed);
     }
-    // The last reason of all: a server without weight answers a read that asks for it by name.
-    let no_weight = (server.weight == 0).then_some(Exclusion::NoWeight);
+    if server.diverged.is_some() {
+        return Some(Exclusion::Diverged);
+    }
+    // The last reasons of all: a server without weight answers a read that asks for it by name, one with filters does not.
+    let last_reason = if server.filters.is_some() && !takes_filtered {
+        Some(Exclusion::Filtered)
+    } else {
+        (server.weight == 0).then_some(Exclusion::NoWeight)
+    };
     let (Some(fresh_as_of), Some(horizon)) = (server.fresh_as_of, horizon) else {
         // Started while no primary was up: nothing tells the replicas apart, and old data is better than none.
-        return if horizon.is_none() { no_weight } else { Some(Exclusion::UnknownStaleness) };
+        return if horizon.is_none() { last_reason } else { Some(Exclusion::UnknownStaleness) };
     };
     let staleness = horizon.saturating_duration_since(fresh_as_of);
     if staleness > max_lag {
         return Some(Exclusion::Stale { staleness, max_lag });
     }
-    if wrote_at.is_some_and(|moment| fresh_as_of < moment) {
+    if wrote_at.is_some_and(|moment| fresh_as_of < moment) && !has_committed(server, session) {
         return Some(Exclusion::LacksOwnWrite);
     }
-    no_weight
+    last_reason
 }
 
 #[cfg(test)]

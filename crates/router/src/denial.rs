@@ -9,6 +9,8 @@ use crate::Exclusion;
 pub enum Denial {
     /// The statement needs a primary and there is none.
     NoPrimary,
+    /// The primary is about to hand over to another server, and statements do not wait.
+    Handover,
     /// A read, and no server at all can answer.
     NoServer,
     /// The transaction's server is down or lost its role.
@@ -19,6 +21,12 @@ pub enum Denial {
     ReadOnlyTransaction,
     /// Inside a read-only transaction on a replica, a statement that can only run on the primary.
     PrimaryOnlyInReplicaTransaction,
+    /// It asks for `LAST_INSERT_ID()`, and the connection that knew it was lost.
+    InsertIdLost,
+    /// It asks about the previous statement, and the connection that knew is gone.
+    PreviousStatementLost,
+    /// It needs the primary and asks about the previous statement, which ran on a replica.
+    PreviousStatementElsewhere,
     /// A rule of the configuration refuses it: the place of the rule in the list.
     ByRule(usize),
     /// A hint asks for a replica, and this is no plain read.
@@ -36,9 +44,11 @@ impl Denial {
     pub fn code(self) -> u16 {
         match self {
             // ER_OPTION_PREVENTS_STATEMENT: what a read-only server answers; drivers and pools know it as "go elsewhere".
-            Self::NoPrimary => 1290,
+            Self::NoPrimary | Self::Handover => 1290,
+            // ER_LOCK_DEADLOCK: drivers and frameworks begin the transaction again.
+            Self::TransactionLost => 1213,
             // ER_SERVER_SHUTDOWN: drivers treat it as a lost connection and connect anew.
-            Self::NoServer | Self::TransactionLost | Self::PinLost => 1053,
+            Self::NoServer | Self::PinLost => 1053,
             // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
             Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => 1792,
             // ER_SPECIFIC_ACCESS_DENIED_ERROR
@@ -46,7 +56,11 @@ impl Denial {
             // ER_NOT_SUPPORTED_YET
             Self::WriteToReplica(_) => 1235,
             // ER_UNKNOWN_ERROR: the servers have nothing like it, and no driver takes it for a lost connection.
-            Self::NoReplica | Self::Unfit(_) => 1105,
+            Self::NoReplica
+            | Self::Unfit(_)
+            | Self::InsertIdLost
+            | Self::PreviousStatementLost
+            | Self::PreviousStatementElsewhere => 1105,
             // ER_WRONG_ARGUMENTS
             Self::NoSuchServer => 1210,
         }
@@ -55,9 +69,17 @@ impl Denial {
     /// The SQLSTATE that goes with it.
     pub fn sqlstate(self) -> &'static [u8; 5] {
         match self {
-            Self::NoPrimary | Self::NoReplica | Self::Unfit(_) | Self::NoSuchServer => b"HY000",
+            Self::NoPrimary
+            | Self::Handover
+            | Self::NoReplica
+            | Self::Unfit(_)
+            | Self::NoSuchServer
+            | Self::InsertIdLost
+            | Self::PreviousStatementLost
+            | Self::PreviousStatementElsewhere => b"HY000",
             Self::ByRule(_) | Self::WriteToReplica(_) => b"42000",
-            Self::NoServer | Self::TransactionLost | Self::PinLost => b"08S01",
+            Self::TransactionLost => b"40001",
+            Self::NoServer | Self::PinLost => b"08S01",
             Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => b"25006",
         }
     }
@@ -66,11 +88,15 @@ impl Denial {
     pub fn label(self) -> &'static str {
         match self {
             Self::NoPrimary => "no_primary",
+            Self::Handover => "handover",
             Self::NoServer => "no_server",
             Self::TransactionLost => "transaction_lost",
             Self::PinLost => "pin_lost",
             Self::ReadOnlyTransaction => "read_only_transaction",
             Self::PrimaryOnlyInReplicaTransaction => "primary_only_in_replica_transaction",
+            Self::InsertIdLost => "insert_id_lost",
+            Self::PreviousStatementLost => "previous_statement_lost",
+            Self::PreviousStatementElsewhere => "previous_statement_elsewhere",
             Self::ByRule(_) => "rule",
             Self::WriteToReplica(_) => "write_to_replica",
             Self::NoReplica => "no_replica",
@@ -84,14 +110,27 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoPrimary => "no primary is available, so this statement cannot run now; plain reads still can",
+            Self::Handover => "the primary is about to hand over to another server, and begins nothing new; try it again",
             Self::NoServer => "no server is available for this statement",
-            Self::TransactionLost => "the server of this transaction is gone or lost its role; the transaction was not committed",
+            Self::TransactionLost => "the primary was lost; the transaction was rolled back, try it again",
             Self::PinLost => {
-                "another server is the primary now, and what this session had on the old one (temporary tables, locks, variables) is lost"
+                "another server is the primary now, and what this session had on the old one (temporary tables, locks, variables) is lost; the \
+                 statement did not run, and the session goes on without these"
             }
             Self::ReadOnlyTransaction => "cannot execute this statement in a READ ONLY transaction",
             Self::PrimaryOnlyInReplicaTransaction => {
                 "this statement needs the primary, but the READ ONLY transaction runs on a replica; begin it without READ ONLY"
+            }
+            Self::InsertIdLost => {
+                "the server connection that knew the last insert id was lost, and another one would say 0; take it from the driver after the INSERT"
+            }
+            Self::PreviousStatementLost => {
+                "the server connection that knew about the previous statement is gone: it broke, or it was given back while the session was idle \
+                 (timeouts.session_idle); ask right after the statement"
+            }
+            Self::PreviousStatementElsewhere => {
+                "the previous statement, which this one asks about, ran on a replica, and this one needs the primary; ask by a SELECT of its own, or \
+                 put both in a transaction"
             }
             Self::ByRule(_) => "a rule of the configuration refuses this statement",
             Self::WriteToReplica(because) => {

@@ -1,20 +1,23 @@
 //! Where a statement runs, and why.
 //!
 //! Pure: [`decide`] gets the verdict on the statement, what the session is bound to, one [`Snapshot`](topology::Snapshot) of
-//! the servers, the policy and the time, and returns a [`Decision`]. It cannot name a socket, and it never waits.
+//! the servers, the policy and the time, and returns a [`Decision`]. It cannot name a socket, and it never waits itself:
+//! a statement that has to wait gets [`Decision::Wait`].
 
+mod awaited;
 mod balance;
 mod decide;
 mod denial;
 mod reason;
 mod rules;
-mod session;
 mod steering;
+mod view;
 
+pub use awaited::Awaited;
 pub use balance::Balancer;
 pub use decide::{Decision, Policy, Route, candidates, decide};
 pub use denial::Denial;
 pub use reason::{Because, Exclusion};
 pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};
-pub use session::{Bond, OpenTransaction, SessionView};
 pub use steering::{By, Hint, HintError, Steering, Target};
+pub use view::{Previous, SessionView};

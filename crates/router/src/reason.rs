@@ -3,15 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Bond, By};
+use classifier::PinKind;
+
+use crate::By;
 
 /// Why a statement runs where it runs. Its label is the metric and the log field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Because {
     /// Its transaction is open there.
     Transaction,
+    /// The session has `autocommit = 0`, so that every statement belongs to a transaction.
+    NoAutocommit,
     /// The session holds something on the primary.
-    Pinned(Bond),
+    Pinned(PinKind),
     /// The statement itself needs the primary.
     NeedsPrimary,
     /// It asks about the statement before it, which ran there.
@@ -26,6 +30,12 @@ pub enum Because {
     OwnWrite,
     /// There is no primary: of the replicas, one of those that got furthest.
     NoPrimary,
+    /// The primary does not answer: of the replicas, one of those that got furthest.
+    SilentPrimary,
+    /// It lifts what the session has on a server that is no longer the primary.
+    EndsState,
+    /// `SET GLOBAL`, without a primary: the server that was the primary last.
+    LastPrimary,
     /// A plain read, and a rule or a hint asks for this server.
     Steered(By),
 }
@@ -35,7 +45,8 @@ impl Because {
     pub fn label(self) -> &'static str {
         match self {
             Self::Transaction => "transaction",
-            Self::Pinned(bond) => bond.label(),
+            Self::NoAutocommit => "no_autocommit",
+            Self::Pinned(pin) => pin.label(),
             Self::NeedsPrimary => "needs_primary",
             Self::PreviousStatement => "previous_statement",
             Self::SessionChange => "session_change",
@@ -43,6 +54,9 @@ impl Because {
             Self::NoFreshReplica => "no_fresh_replica",
             Self::OwnWrite => "own_write",
             Self::NoPrimary => "no_primary",
+            Self::SilentPrimary => "silent_primary",
+            Self::EndsState => "ends_state",
+            Self::LastPrimary => "last_primary",
             Self::Steered(By::Hint) => "hint",
             Self::Steered(By::Rule(_)) => "rule",
         }
@@ -53,7 +67,8 @@ impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transaction => f.write_str("the session's transaction is open there"),
-            Self::Pinned(bond) => write!(f, "the session is pinned to the primary ({})", bond.label()),
+            Self::NoAutocommit => f.write_str("the session is pinned to the primary (no_autocommit)"),
+            Self::Pinned(pin) => write!(f, "the session is pinned to the primary ({})", pin.label()),
             Self::NeedsPrimary => f.write_str("the statement needs the primary"),
             Self::PreviousStatement => f.write_str("it asks about the previous statement, which ran there"),
             Self::SessionChange => f.write_str("a session change, repeated on the session's other connections"),
@@ -63,6 +78,11 @@ impl fmt::Display for Because {
             Self::Steered(By::Hint) => f.write_str("a plain read, and its hint asks for this server"),
             Self::Steered(By::Rule(_)) => f.write_str("a plain read, and a rule asks for this server"),
             Self::NoPrimary => f.write_str("a plain read without a primary: this replica is among the most recent"),
+            Self::SilentPrimary => {
+                f.write_str("a plain read while the primary does not answer: this replica is among the most recent")
+            }
+            Self::EndsState => f.write_str("it lifts what the session has there"),
+            Self::LastPrimary => f.write_str("it sets a server's variable, and this was the last primary"),
         }
     }
 }
@@ -72,12 +92,18 @@ impl fmt::Display for Because {
 pub enum Exclusion {
     /// It does not answer.
     Down,
+    /// It has not answered for a moment.
+    Silent,
     /// It is the primary, which answers reads only when no replica can.
     Primary,
     /// It is writable, but the replicas do not follow it.
     Stray,
     /// Its role is not known yet.
     UnknownRole,
+    /// It has transactions that the primary does not have.
+    Diverged,
+    /// Not everything that the primary writes gets there.
+    Filtered,
     /// Its staleness is not known: it was never seen to have what the primary had.
     UnknownStaleness,
     /// It lags.
@@ -99,9 +125,12 @@ impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down => f.write_str("it is down"),
+            Self::Silent => f.write_str("it has not answered for a moment"),
             Self::Primary => f.write_str("it is the primary"),
             Self::Stray => f.write_str("it is writable, but not the primary that the replicas follow"),
             Self::UnknownRole => f.write_str("its role is not known yet"),
+            Self::Diverged => f.write_str("it has transactions that the primary does not have, so its data differs"),
+            Self::Filtered => f.write_str("replication filters leave out some of what the primary writes"),
             Self::UnknownStaleness => f.write_str("it was never seen to have caught up"),
             Self::Stale { staleness, max_lag } => {
                 write!(f, "it lags by {} ms, {} ms are allowed", staleness.as_millis(), max_lag.as_millis())

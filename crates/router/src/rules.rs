@@ -1,9 +1,12 @@
 //! `[[rules]]`: what the configuration asks for, by what a statement is and who sends it.
+//!
+//! A statement that prepares another one (`PREPARE s FROM 'text'`, MariaDB's `EXECUTE IMMEDIATE 'text'`) fits conditions on tables and digests by
+//! that text as well as by its own. A text that is no literal cannot be seen, and no rule fits it.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use classifier::{Context, Digest, Statement, Track, mentions_table};
+use classifier::{Context, Digest, Inner, Statement, Track, Verb, digest, inner_text, mentions_table};
 use ipnet::IpNet;
 
 use crate::Target;
@@ -75,6 +78,15 @@ pub struct Facts<'a> {
     pub address: IpAddr,
 }
 
+impl Facts<'_> {
+    /// Whether the statement prepares a text that is known and of which this holds.
+    fn inner_is(&self, holds: impl FnOnce(&[u8]) -> bool) -> bool {
+        // A batch may begin with one.
+        let may_prepare = matches!(self.statement.verb, Verb::Prepare | Verb::Execute | Verb::Batch);
+        may_prepare && matches!(inner_text(self.sql, &self.context), Inner::Text(text) if holds(&text))
+    }
+}
+
 /// The first of the rules that holds, with its place in the list.
 pub fn matching_rule<'r>(rules: &'r [Rule], facts: &Facts<'_>) -> Option<(usize, &'r Rule)> {
     rules.iter().enumerate().find(|(_, rule)| rule.when.hold(facts))
@@ -88,11 +100,16 @@ impl Conditions {
             Class::Write => facts.statement.track() == Track::Primary,
         };
         self.class.is_none_or(is_class)
-            && fits(&self.digests, |digest| *digest == facts.statement.digest)
+            && fits(&self.digests, |wanted| {
+                *wanted == facts.statement.digest || facts.inner_is(|text| *wanted == digest(text, &facts.context))
+            })
             && fits(&self.users, |user| **user == *facts.user)
             && fits(&self.schemas, |schema| facts.context.schema.is_some_and(|own| own.eq_ignore_ascii_case(schema)))
             && fits(&self.networks, |network| network.contains(&facts.address.to_canonical()))
-            && fits(&self.tables, |table| mentions_table(facts.sql, &facts.context, table.schema.as_deref(), &table.name))
+            && fits(&self.tables, |table| {
+                let mentions = |sql: &[u8]| mentions_table(sql, &facts.context, table.schema.as_deref(), &table.name);
+                mentions(facts.sql) || facts.inner_is(mentions)
+            })
     }
 }
 
@@ -154,6 +171,23 @@ mod tests {
         let when = || Conditions { digests: vec![digest], ..Conditions::default() };
         assert!(holds(when(), "SELECT a FROM t WHERE id = 77", "app", "::1"));
         assert!(!holds(when(), "SELECT b FROM t WHERE id = 77", "app", "::1"));
+    }
+
+    #[test]
+    fn what_a_statement_prepares_fits_as_well() {
+        let table = || Conditions { tables: vec![Table { schema: None, name: "secrets".into() }], ..Conditions::default() };
+        let digest =
+            || Conditions { digests: vec![digest(b"DELETE FROM secrets WHERE id = 1", &CONTEXT)], ..Conditions::default() };
+        let hidden = r"PREPARE s FROM 'DELETE FROM secret\s WHERE id\n= 77'";
+        for when in [table(), digest()] {
+            assert!(holds(when.clone(), "DELETE FROM secrets WHERE id = 77", "app", "::1"));
+            assert!(holds(when.clone(), "PREPARE s FROM 'DELETE FROM secrets WHERE id = ?'", "app", "::1"));
+            assert!(holds(when.clone(), hidden, "app", "::1"));
+            assert!(!holds(when.clone(), "PREPARE s FROM 'DELETE FROM others WHERE id = 77'", "app", "::1"));
+            // Nobody can see it.
+            assert!(!holds(when.clone(), "PREPARE s FROM @secret", "app", "::1"));
+            assert!(!holds(when, "SELECT 'DELETE FROM secrets WHERE id = 77'", "app", "::1"));
+        }
     }
 
     #[test]

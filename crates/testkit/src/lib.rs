@@ -1,6 +1,6 @@
-//! Pieces that the tests of several crates share: a client that speaks raw packets, and a server that follows a script.
+//! Pieces that the tests of several crates share: a client that speaks raw packets, a server that follows a script, and a simulated cluster.
 //!
-//! Both are for tests only, so they panic with a message where a test cannot go on, and they wait with a deadline
+//! All are for tests only, so they panic with a message where a test cannot go on, and they wait with a deadline
 //! ([`PATIENCE`]) instead of for ever. Neither decides anything about Pointsman: what is right is the test's business.
 
 #![allow(
@@ -17,6 +17,8 @@ pub mod answer;
 pub mod raw;
 
 pub mod fake;
+
+pub mod simulator;
 
 use std::time::Duration;
 

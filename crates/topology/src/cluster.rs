@@ -1,11 +1,16 @@
 //! All servers over time: reports in, snapshots out.
 
+mod lineage;
 mod watched;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Before, Candidate, Observation, PositionHistory, Report, Roles, Server, ServerId, Snapshot, Warning, assign_roles};
+use crate::roles::{direct_source, filters_before};
+use crate::{
+    Before, Candidate, ClusterView, Epoch, Observation, PositionHistory, Report, Roles, Server, ServerId, Snapshot, Warning,
+    assign_roles,
+};
 use watched::Watched;
 
 /// A server of the configured list.
@@ -15,6 +20,8 @@ pub struct Member {
     pub name: Arc<str>,
     /// `host:port`
     pub address: Arc<str>,
+    /// `host:port` by which the other servers reach it, to replicate from it.
+    pub replication_address: Arc<str>,
     /// Its share of the reads, relative to those of the others.
     pub weight: u32,
 }
@@ -22,7 +29,7 @@ pub struct Member {
 /// When a server counts as down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterSettings {
-    /// So many looks in a row must fail, unless the server is plainly gone.
+    /// So many looks in a row must have no answer, unless the server is plainly gone.
     pub failures: u32,
     /// A server that is too full to let the monitor in stays as it was for so long. Not for ever, as its role cannot be checked
     /// meanwhile.
@@ -45,6 +52,12 @@ pub struct Cluster {
     history: PositionHistory,
     /// The last primary, although it may be down now.
     last_primary: Option<ServerId>,
+    /// The reign of that one.
+    epoch: Epoch,
+    is_closing: bool,
+    warnings: Vec<Warning>,
+    /// The primary that the others' transactions were last compared with.
+    compared_with: Option<ServerId>,
     snapshot: Snapshot,
 }
 
@@ -58,6 +71,10 @@ impl Cluster {
             servers,
             history: PositionHistory::default(),
             last_primary: None,
+            epoch: Epoch::default(),
+            is_closing: false,
+            warnings: Vec::new(),
+            compared_with: None,
             snapshot: Snapshot { servers: shown, ..Snapshot::default() },
         }
     }
@@ -78,13 +95,70 @@ impl Cluster {
     pub fn observe(&mut self, id: ServerId, report: Report, now: Instant) -> Option<Snapshot> {
         let settings = self.settings;
         let watched = self.servers.get_mut(id.index())?;
+        let is_full = matches!(report, Report::Observed(_));
         match report {
-            Report::Observed(observation) => watched.take_observation(observation),
-            Report::Sampled(sample) => watched.take_sample(sample),
+            Report::Observed(observation) => watched.take_observation(observation, now),
+            Report::Sampled(sample) => watched.take_sample(sample, now),
+            Report::Silent { since } => watched.take_silence(since),
             Report::Failed(failure) => watched.take_failure(&failure, settings, now),
         }
+        self.settle(is_full.then_some(id))
+    }
+
+    /// Takes writes away from a server, whatever it says about itself, until it is seen following another. Returns the new snapshot as
+    /// [`observe`](Self::observe) does.
+    pub fn fence(&mut self, id: ServerId) -> Option<Snapshot> {
+        let watched = self.servers.get_mut(id.index()).filter(|watched| !watched.is_fenced)?;
+        watched.is_fenced = true;
+        self.settle(None)
+    }
+
+    /// Takes that back: it was not replaced after all.
+    pub fn unfence(&mut self, id: ServerId) -> Option<Snapshot> {
+        let watched = self.servers.get_mut(id.index()).filter(|watched| watched.is_fenced || watched.is_deposed)?;
+        watched.is_fenced = false;
+        watched.is_deposed = false;
+        self.settle(None)
+    }
+
+    /// A server has been promoted: from now on it is the primary if it is writable and follows nobody, whatever the others still follow, and
+    /// although it may have started writable. Only another writable server with more followers takes that from it.
+    pub fn accept(&mut self, id: ServerId) -> Option<Snapshot> {
+        self.servers.get_mut(id.index())?.accept();
+        self.depose_last_primary(id);
+        self.settle(None)
+    }
+
+    /// Whether the primary is about to hand over: see [`Snapshot::is_closing`].
+    pub fn close(&mut self, is_closing: bool) -> Option<Snapshot> {
+        if self.is_closing == is_closing {
+            return None;
+        }
+        self.is_closing = is_closing;
+        self.settle(None)
+    }
+
+    /// All servers as failover sees them.
+    pub fn view(&self) -> ClusterView {
+        let candidates = self.candidates();
+        ClusterView {
+            epoch: self.epoch,
+            primary: self.snapshot.primary,
+            last_primary: self.last_primary,
+            servers: self.servers.iter().map(|watched| watched.view(direct_source(&candidates, watched.server.id))).collect(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn candidates(&self) -> Vec<Candidate<'_>> {
+        self.servers.iter().map(|watched| watched.candidate(self.settings)).collect()
+    }
+
+    fn settle(&mut self, looked_at: Option<ServerId>) -> Option<Snapshot> {
         let roles = self.settle_roles();
         self.record_position_of(roles.primary);
+        self.settle_lineage(roles.primary, looked_at);
+        self.settle_flaws();
         for watched in &mut self.servers {
             watched.settle_freshness(&self.history);
         }
@@ -92,10 +166,10 @@ impl Cluster {
     }
 
     fn settle_roles(&mut self) -> Roles {
-        let candidates: Vec<Candidate<'_>> = self.servers.iter().map(Watched::candidate).collect();
+        let candidates = self.candidates();
         let roles = assign_roles(&candidates, Before { primary: self.last_primary });
         for (watched, role) in self.servers.iter_mut().zip(&roles.roles) {
-            watched.server.role = *role;
+            watched.take_role(*role, roles.primary.is_some());
         }
         if let Some(primary) = roles.primary {
             self.depose_last_primary(primary);
@@ -103,12 +177,16 @@ impl Cluster {
         roles
     }
 
-    /// A primary that loses its role while nobody can see it may come back as it was, writable and followed by replicas that
-    /// have not heard either. That must not give it the role again.
+    /// A primary that loses its role while we cannot see it, down or not, may come back as it was, writable and followed by replicas
+    /// that have not heard either. That must not give it the role again.
     fn depose_last_primary(&mut self, new: ServerId) {
-        let Some(last) = self.last_primary.replace(new).filter(|last| *last != new) else { return };
+        let last = self.last_primary.replace(new);
+        if last != Some(new) {
+            self.epoch = self.epoch.next();
+        }
+        let Some(last) = last.filter(|last| *last != new) else { return };
         if let Some(watched) = self.servers.get_mut(last.index()) {
-            watched.is_deposed = !watched.server.is_up();
+            watched.is_deposed = !watched.is_in_sight();
         }
     }
 
@@ -120,23 +198,63 @@ impl Cluster {
         }
     }
 
+    /// After a full look at the primary all others are compared with it, after one at another that one. While there is no primary,
+    /// what was found last stays.
+    fn settle_lineage(&mut self, primary: Option<ServerId>, looked_at: Option<ServerId>) {
+        let Some(primary) = primary else { return };
+        let is_new = self.compared_with.replace(primary) != Some(primary);
+        if looked_at.is_none() && !is_new {
+            return;
+        }
+        let Some(seen) = self.observation(primary).cloned() else { return };
+        let everyone = is_new || looked_at == Some(primary);
+        for watched in self.servers.iter_mut().filter(|watched| watched.server.id != primary) {
+            if is_new {
+                watched.forget_lineage();
+            }
+            if everyone || looked_at == Some(watched.server.id) {
+                watched.judge(&seen);
+            }
+        }
+    }
+
+    fn settle_flaws(&mut self) {
+        let candidates = self.candidates();
+        let filters: Vec<Option<String>> =
+            self.servers.iter().map(|watched| filters_before(&candidates, watched.server.id)).collect();
+        for (watched, filters) in self.servers.iter_mut().zip(filters) {
+            watched.settle_flaws(filters);
+        }
+    }
+
     fn publish(&mut self, roles: &Roles) -> Option<Snapshot> {
         let servers: Vec<Server> = self.servers.iter().map(|watched| watched.server.clone()).collect();
-        let warnings = self.warnings(roles);
-        let last = &self.snapshot;
-        if last.servers == servers && last.primary == roles.primary && last.warnings == warnings {
+        self.warnings = self.warnings(roles);
+        let generation = self.snapshot.generation;
+        let snapshot = Snapshot {
+            generation,
+            servers,
+            primary: roles.primary,
+            last_primary: self.last_primary,
+            epoch: self.epoch,
+            is_closing: self.is_closing,
+            warnings: self.warnings.iter().map(|warning| warning.to_string().into()).collect(),
+        };
+        if snapshot == self.snapshot {
             return None;
         }
-        self.snapshot = Snapshot { generation: last.generation + 1, servers, primary: roles.primary, warnings };
+        self.snapshot = Snapshot { generation: generation + 1, ..snapshot };
         Some(self.snapshot.clone())
     }
 
-    fn warnings(&self, roles: &Roles) -> Vec<Arc<str>> {
+    fn warnings(&self, roles: &Roles) -> Vec<Warning> {
         let primary = roles.primary.and_then(|id| self.servers.get(id.index()));
-        let blind = primary
+        let unproven = primary
             .filter(|watched| watched.server.position.is_none())
             .map(|watched| Warning::PrimaryWithoutPositions { name: watched.server.name.to_string() });
-        roles.warnings.iter().chain(&blind).map(|warning| warning.to_string().into()).collect()
+        let flaws = self.servers.iter().flat_map(Watched::flaws);
+        let blind = self.servers.iter().filter_map(Watched::blindness);
+        roles.warnings.iter().cloned().chain(unproven).chain(flaws).chain(blind).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Within a domain the sequence number alone is the order. The server id tells who wrote the transaction and is carried along
 //! for display: `MASTER_GTID_WAIT('0-77-3')` is satisfied at `0-1-3` (replication.md, finding 6). So after a failover that lost
-//! transactions, a position of the lost past can look contained; whoever keeps positions across a failover must know the epoch.
+//! transactions, a position of the lost past can look contained; [`BinlogState`](crate::BinlogState) tells whether it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,14 +82,19 @@ impl FromStr for GtidPosition {
     fn from_str(text: &str) -> Result<GtidPosition, ParsePositionError> {
         let mut position = GtidPosition::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (domain, gtid) = parse_gtid(part).ok_or_else(|| ParsePositionError::Gtid(part.chars().take(64).collect()))?;
+            let (domain, gtid) = parse_gtid(part)?;
             position.advance(domain, gtid);
         }
         Ok(position)
     }
 }
 
-fn parse_gtid(text: &str) -> Option<(u32, Gtid)> {
+/// Reads `domain-server-sequence`.
+pub(crate) fn parse_gtid(text: &str) -> Result<(u32, Gtid), ParsePositionError> {
+    parse_parts(text).ok_or_else(|| ParsePositionError::Gtid(text.chars().take(64).collect()))
+}
+
+fn parse_parts(text: &str) -> Option<(u32, Gtid)> {
     let mut parts = text.split('-');
     let domain = parse_number(parts.next()?)?;
     let server_id = parse_number(parts.next()?)?;

@@ -97,6 +97,13 @@ impl GtidSet {
         GtidSet { origins: Arc::new(self.origins.iter().filter_map(left).collect()) }
     }
 
+    /// What others than this origin have numbered, whatever the tag.
+    #[must_use]
+    pub fn without_origin(&self, uuid: Uuid) -> GtidSet {
+        let others = self.origins.iter().filter(|((origin, _), _)| *origin != uuid);
+        GtidSet { origins: Arc::new(others.map(|(origin, intervals)| (origin.clone(), intervals.clone())).collect()) }
+    }
+
     /// Adds the transactions `first..=last` of an origin.
     pub fn add(&mut self, uuid: Uuid, tag: Option<Tag>, interval: Interval) {
         insert(Arc::make_mut(&mut self.origins).entry((uuid, tag)).or_default(), interval);

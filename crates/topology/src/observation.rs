@@ -1,9 +1,9 @@
 //! What one look at one server told.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::{Engine, Position, Replication, Uuid, Version};
+use crate::{BinlogState, Engine, Position, Replication, ReplicationSettings, SemiSync, SessionDefaults, Uuid, Version};
 
 /// What the monitor reports of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,11 @@ pub enum Report {
     Observed(Box<Observation>),
     /// A quick look between two full ones.
     Sampled(Sample),
+    /// A question has had no answer for longer than an answer takes: neither the look, nor a fresh connection's login.
+    Silent {
+        /// When the question was sent.
+        since: Instant,
+    },
     /// A look that failed.
     Failed(Failure),
 }
@@ -35,10 +40,22 @@ pub struct Observation {
     pub super_read_only: bool,
     /// `@@global.sql_mode`
     pub sql_mode: Arc<str>,
+    /// `@@gtid_binlog_state` of MariaDB.
+    pub binlog_state: Option<BinlogState>,
+    /// What a new session starts with.
+    pub defaults: Option<Arc<SessionDefaults>>,
+    /// What its binary log leaves out (`Binlog_Do_DB`, `Binlog_Ignore_DB`), in words.
+    pub binlog_filters: Option<Arc<str>>,
+    /// Status variable `Uptime`: how long it has run; zero where it does not say so.
+    pub uptime: Duration,
     /// Everything received from the source, applied or not: what a promotion would have.
     pub received: Option<Position>,
     /// All replication channels; none for a server that follows nobody.
     pub channels: Vec<Replication>,
+    /// Semi-synchronous replication; `None` where it is not installed.
+    pub semi_sync: Option<SemiSync>,
+    /// How it logs and replicates: what a promotion, and the promise of its durability, depend on.
+    pub settings: Arc<ReplicationSettings>,
 }
 
 /// What changes from moment to moment.
@@ -50,7 +67,8 @@ pub struct Sample {
     pub read_only: bool,
     /// `@@offline_mode` of MySQL: applications are cut off and refused with 3032.
     pub offline: bool,
-    /// All that the server would have to give to a replica: `@@gtid_executed`, `@@gtid_binlog_pos`. `None` if it keeps no GTIDs.
+    /// All that the server would have to give to a replica: `@@gtid_executed`, `@@gtid_binlog_pos`; the latter advanced to `@@gtid_slave_pos`,
+    /// as without `log_slave_updates` it lacks what came from others. `None` if it keeps no GTIDs.
     pub written: Option<Position>,
     /// All that the server has applied: `@@gtid_executed`, `@@gtid_slave_pos`. `None` if it keeps no GTIDs.
     pub applied: Option<Position>,
@@ -70,8 +88,15 @@ pub struct Failure {
 pub enum FailureKind {
     /// Connection refused or reset: nobody serves at that address. One is enough.
     Gone,
-    /// No answer in time, login refused, or an answer that makes no sense: may be a hiccup, so several in a row are needed.
-    Suspect,
+    /// The server itself says that it shuts down (1053).
+    ShuttingDown,
+    /// `offline_mode` is on (3032).
+    Offline,
+    /// No answer of any kind, neither to the look nor to a fresh connection: may be a hiccup, so several in a row are needed.
+    Silent,
     /// It answers, but has no room for us (1040, 1203, 1226): overloaded, not dead.
     Full,
+    /// It answers, but does not let us look, or not in a way that we understand: applications may be served as ever, so this says nothing
+    /// against it.
+    Blind,
 }

@@ -3,24 +3,28 @@
 //! Waiting for the next snapshot is not offered here, as that needs a runtime: `monitor` hands out a channel of generations.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::Snapshot;
+use crate::{ServerId, Snapshot};
 
 /// A borrowed snapshot. Cheap to take, but do not keep it across an await: it occupies one of a few fast slots of the thread.
 pub type SnapshotGuard = Guard<Arc<Snapshot>>;
 
 /// Makes a cell that holds `initial`, with its only writer and its first reader.
 pub fn publishing(initial: Snapshot) -> (Publisher, Published) {
-    let cell = Arc::new(ArcSwap::from_pointee(initial));
-    (Publisher { cell: Arc::clone(&cell) }, Published { cell })
+    let readable =
+        Published { cell: Arc::new(ArcSwap::from_pointee(initial)), writes: Writes::default(), suspects: Suspects::default() };
+    (Publisher { readable: readable.clone() }, readable)
 }
 
 /// The reading side. Clones read the same cell.
 #[derive(Clone, Debug)]
 pub struct Published {
     cell: Arc<ArcSwap<Snapshot>>,
+    writes: Writes,
+    suspects: Suspects,
 }
 
 impl Published {
@@ -34,6 +38,16 @@ impl Published {
         self.cell.load()
     }
 
+    /// What is under way on the primary.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    /// Servers that sessions have lost.
+    pub fn suspects(&self) -> &Suspects {
+        &self.suspects
+    }
+
     /// The latest snapshot to keep for longer than a decision takes.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.cell.load_full()
@@ -43,17 +57,84 @@ impl Published {
 /// The writing side. There is exactly one for a cell: it cannot be cloned.
 #[derive(Debug)]
 pub struct Publisher {
-    cell: Arc<ArcSwap<Snapshot>>,
+    readable: Published,
+}
+
+/// How many statements and transactions of this process's sessions are under way on the primary.
+///
+/// A server does not show a transaction that has begun and done nothing yet, nor what is on its way there: before a switchover, both sides have to
+/// be asked.
+#[derive(Clone, Debug, Default)]
+pub struct Writes(Arc<AtomicUsize>);
+
+impl Writes {
+    /// One more, until the answer is dropped. It has to begin before the snapshot is read that it is decided by: then whoever publishes another
+    /// one sees it.
+    pub fn begin(&self) -> WriteUnderWay {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        WriteUnderWay(self.clone())
+    }
+
+    /// Whether there is none.
+    pub fn are_none(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// One of [`Writes`].
+#[derive(Debug)]
+pub struct WriteUnderWay(Writes);
+
+impl Drop for WriteUnderWay {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Servers to which sessions have lost a connection, or could not connect, since they were last looked at because of that. What a session has met
+/// proves nothing yet, but it may have met it before the next look is due.
+#[derive(Clone, Debug, Default)]
+pub struct Suspects(Arc<AtomicU64>);
+
+impl Suspects {
+    /// Of more servers than there are bits, the rest is looked at when it is due.
+    pub fn add(&self, server: ServerId) {
+        if let Some(bit) = 1_u64.checked_shl(u32::from(server.0)) {
+            self.0.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// All of them, once.
+    pub fn take(&self) -> impl Iterator<Item = ServerId> + use<> {
+        let all = if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.0.swap(0, Ordering::Relaxed) };
+        (0..64).filter(move |bit| all & (1 << bit) != 0).map(ServerId)
+    }
 }
 
 impl Publisher {
     /// Replaces the snapshot for all readers at once.
     pub fn publish(&mut self, snapshot: Arc<Snapshot>) {
-        self.cell.store(snapshot);
+        self.readable.cell.store(snapshot);
     }
 
     /// One more reader.
     pub fn reader(&self) -> Published {
-        Published { cell: Arc::clone(&self.cell) }
+        self.readable.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suspects_are_taken_once() {
+        let (publisher, readable) = publishing(Snapshot::default());
+        for id in [0, 5, 63, 64, 65_535] {
+            readable.suspects().add(ServerId(id));
+        }
+        let take = || publisher.reader().suspects().take().map(|id| id.0).collect::<Vec<u16>>();
+        assert_eq!(take(), [0, 5, 63]);
+        assert_eq!(take(), []);
     }
 }

@@ -10,22 +10,31 @@ mod warning;
 use crate::{Observation, Role, ServerId};
 
 pub use following::Following;
-use following::{direct_source, votes};
+pub(crate) use following::{direct_source, filters_before};
+use following::{is_followed_less, votes};
 pub use warning::Warning;
 
 /// A server as far as its role is concerned. All of them lie in a slice whose indexes are their [`ServerId`]s.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Candidate<'a> {
     /// Its name in the config.
     pub name: &'a str,
     /// `host:port` in the config.
     pub address: &'a str,
+    /// `host:port` by which the other servers reach it.
+    pub replication_address: &'a str,
     /// It answers, and applications may log in.
     pub is_up: bool,
     /// Neither an answer nor enough failures yet: it may turn out to be anything.
     pub is_pending: bool,
     /// It lost the primary's role to another while it was down, and was not seen giving it up since.
     pub is_deposed: bool,
+    /// It was down before it was seen writable, so it may start that way, and nobody need have promoted it.
+    pub came_back_writable: bool,
+    /// It was seen to become writable while there was no primary, and there has been none since: somebody has promoted it, though another server was
+    /// writable at the time.
+    pub was_promoted: bool,
     /// Its role until now.
     pub role_before: Role,
     /// What was last seen of it, also if it is down now.
@@ -54,21 +63,21 @@ pub struct Roles {
 ///
 /// A writable server is the primary if
 /// - more replicas follow it, directly or through others, than any other server, be that one up or down; else
-/// - it was the primary before, and no other writable server has more followers; else
+/// - it was the primary before, and no other writable server has more followers; if it was away in between, no other server at all; else
 /// - it is the only one, and either nothing speaks against it or it was a replica until now: then somebody promoted it.
 ///
 /// At the start there is no primary before every server has answered or is known to be down: otherwise the first writable server to
 /// answer would get the role, and memory would keep it there.
 ///
 /// A replica that is down still counts as a follower of whom it followed: otherwise a primary would lose its role to a stray
-/// server merely because its own replicas fail.
+/// server merely because its own replicas fail. But it takes the role from nobody: it has not heard of what happened since.
 pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
     if before.primary.is_none() && servers.iter().any(|server| server.is_pending) {
         let roles = servers.iter().map(role_before_the_first_primary).collect();
         return Roles { roles, primary: None, warnings: Vec::new() };
     }
     let writable = eligible(servers, before);
-    let votes = votes(servers, &writable);
+    let votes = votes(servers, &writable, before);
     let primary = match choose_followed(&writable, &votes.by_server, votes.elsewhere) {
         Some(followed) => Some(followed),
         None => before.primary.filter(|last| writable.contains(last)).or_else(|| match writable.as_slice() {
@@ -84,7 +93,9 @@ pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
 /// Who may become or stay the primary: writable servers that follow nobody. If there is none, also one that follows somebody: the
 /// last primary, and the writable half of a ring of two.
 fn eligible(servers: &[Candidate<'_>], before: Before) -> Vec<ServerId> {
-    let writable = || ids(servers).filter(|(_, server)| server.is_up && !server.is_deposed && server.is_writable());
+    let is_replaced = |id: ServerId| before.primary == Some(id) && is_left(servers, id);
+    let writable =
+        || ids(servers).filter(|(id, server)| server.is_up && !server.is_deposed && server.is_writable() && !is_replaced(*id));
     let free: Vec<ServerId> = writable().filter(|(_, server)| !server.follows_somebody()).map(|(id, _)| id).collect();
     if !free.is_empty() {
         return free;
@@ -107,6 +118,11 @@ fn choose_followed(writable: &[ServerId], by_server: &[usize], elsewhere: usize)
     (count(&best) > rival.max(elsewhere)).then_some(best)
 }
 
+/// The last primary was away, and more replicas follow another since: so that one has replaced it, be it in sight or not.
+fn is_left(servers: &[Candidate<'_>], last: ServerId) -> bool {
+    servers.get(last.index()).is_some_and(|server| server.came_back_writable) && is_followed_less(servers, last)
+}
+
 /// Whether the only writable server, which most others do not follow and which was not the primary, is the one to write to.
 fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Votes, before: Before) -> bool {
     let role_before = servers.get(only.index()).map_or(Role::Unknown, |server| server.role_before);
@@ -115,11 +131,26 @@ fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Vot
     let last_gave_up = before.primary.and_then(|id| servers.get(id.index())).is_none_or(|last| last.is_up && !last.is_writable());
     match role_before {
         // We saw it become writable, and the one before is no longer there to be written to.
-        Role::Replica => true,
-        // It was writable beside a primary that then went down: what it has may be anything.
-        Role::Stray => last_gave_up && !others_are_followed,
-        Role::Primary | Role::Unknown => !others_are_followed,
+        Role::Replica if !servers.get(only.index()).is_some_and(|server| server.came_back_writable) => true,
+        Role::Stray if servers.get(only.index()).is_some_and(|server| server.was_promoted) => true,
+        // Another is being replaced, or was: whoever takes over is seen to become writable, or accepted.
+        _ if is_another_deposed(servers, only) => false,
+        // It was writable beside a primary that then went down, or starts writable, or was never seen: what it has may be anything.
+        Role::Replica | Role::Stray => last_gave_up && !others_are_followed,
+        Role::Unknown if before.primary.is_some() => last_gave_up && !others_are_followed,
+        Role::Primary | Role::Unknown => !others_are_followed && !was_another_writable(servers, only),
     }
+}
+
+fn is_another_deposed(servers: &[Candidate<'_>], only: ServerId) -> bool {
+    ids(servers).any(|(id, server)| id != only && server.is_deposed)
+}
+
+/// One that is down now was writable when it was last seen, and followed nobody: it may have been the primary.
+fn was_another_writable(servers: &[Candidate<'_>], only: ServerId) -> bool {
+    ids(servers).any(|(id, server)| {
+        id != only && !server.is_up && !server.is_deposed && server.is_writable() && !server.follows_somebody()
+    })
 }
 
 fn role_before_the_first_primary(server: &Candidate<'_>) -> Role {
@@ -152,6 +183,11 @@ impl Candidate<'_> {
     /// It was writable when last seen.
     pub(crate) fn is_writable(&self) -> bool {
         self.observation.is_some_and(|observation| !observation.sample.read_only)
+    }
+
+    /// It received from a source, or tried to, when last seen.
+    pub(crate) fn receives(&self) -> bool {
+        self.observation.is_some_and(|seen| seen.channels.iter().any(|channel| channel.io != crate::ThreadState::Stopped))
     }
 
     /// It had a replication source configured when last seen, whether or not its threads run.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Position, Uuid, Version};
+use crate::{Position, SessionDefaults, Uuid, Version};
 
 /// The place of a server in the configured list. It stays the same for as long as the list does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,13 +94,14 @@ pub enum Health {
 }
 
 /// Whether a replication thread works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum ThreadState {
     /// It runs; as the IO thread, it is connected to its source.
     Running,
     /// The IO thread is trying to reach its source.
     Connecting,
     /// Stopped, by an error or by a human.
+    #[default]
     Stopped,
 }
 
@@ -114,7 +115,7 @@ pub enum SourceId {
 }
 
 /// One replication channel of a replica, from `SHOW REPLICA STATUS` or `SHOW ALL SLAVES STATUS`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Replication {
     /// The thread that fetches events from the source.
     pub io: ThreadState,
@@ -127,7 +128,17 @@ pub struct Replication {
     /// `Seconds_Behind_Source`, for display only: it says 0 while a frozen primary looks connected, for up to 60 s
     /// (replication.md 1.5). [`Server::staleness`] is what routing asks.
     pub seconds_behind: Option<u64>,
-    /// The last error of either thread.
+    /// What of the source's changes it does not apply, or applies elsewhere (`Replicate_Do_DB` and the like), in words.
+    pub filters: Option<Arc<str>>,
+    /// `SQL_Delay`: it applies what it received only after this time, on purpose.
+    pub delay: Duration,
+    /// It finds its place by GTID (`Auto_Position`, `Using_Gtid`), so that it can follow another source.
+    pub uses_gtids: bool,
+    /// `Last_IO_Errno`: why the IO thread does not run, as a MySQL error number.
+    pub io_error: Option<u32>,
+    /// `Last_SQL_Errno`: why the applier does not run. One that stopped on an error would stop again.
+    pub applier_error: Option<u32>,
+    /// The last error of either thread, in words.
     pub last_error: Option<Arc<str>>,
 }
 
@@ -154,12 +165,29 @@ pub struct Server {
     pub version_text: Option<Arc<str>>,
     /// `@@global.sql_mode`: what a new session starts with.
     pub sql_mode: Option<Arc<str>>,
+    /// What a new session starts with.
+    pub defaults: Option<Arc<SessionDefaults>>,
     /// What it has: of a primary all that it committed, of another all that it applied. None when it keeps no GTIDs.
     pub position: Option<Position>,
     /// Its replication channel; of several, the one in the worst state.
     pub replication: Option<Replication>,
+    /// As a replica: what is left out on the way from the primary to it, by itself or by those before it, in words.
+    pub filters: Option<Arc<str>>,
+    /// As a replica: transactions that it has and the primary does not. Its data is not the primary's, so it is not proven fresh.
+    pub diverged: Option<Arc<str>>,
+    /// As a replica: it commits in the order of its source, so that whoever sees one transaction sees all before it.
+    pub keeps_commit_order: bool,
     /// It has everything that the primary had at this moment of our own clock.
     pub fresh_as_of: Option<Instant>,
+    /// It has answered nothing since a question that was sent at this moment of our own clock, for longer than an answer takes. It is
+    /// still up until that has lasted for several looks.
+    pub silent_since: Option<Instant>,
+    /// As the primary: what it acknowledges survives it. False while replicas should confirm each commit and there are too few to do so: an OK then
+    /// comes either from a server that shuts down (MySQL acknowledges what waits), or after a replica that has connected since. A look that begins
+    /// after the OK tells which.
+    pub acks_trusted: bool,
+    /// When the look began on which `acks_trusted` rests.
+    pub acks_seen_at: Option<Instant>,
 }
 
 impl Server {
@@ -176,9 +204,16 @@ impl Server {
             version: None,
             version_text: None,
             sql_mode: None,
+            defaults: None,
             position: None,
             replication: None,
+            filters: None,
+            diverged: None,
+            keeps_commit_order: false,
             fresh_as_of: None,
+            silent_since: None,
+            acks_trusted: true,
+            acks_seen_at: None,
         }
     }
 
@@ -191,6 +226,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         self.fresh_as_of.map(|moment| now.saturating_duration_since(moment))
+    }
+
+    /// It is up and has not fallen silent.
+    pub fn answers(&self) -> bool {
+        self.is_up() && self.silent_since.is_none()
     }
 
     /// It answers, and applications may log in.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Server, ServerId};
+use crate::{Epoch, Server, ServerId};
 
 /// All servers as last seen. A statement is routed by exactly one snapshot.
 ///
@@ -16,6 +16,13 @@ pub struct Snapshot {
     pub servers: Vec<Server>,
     /// The server to write to: up, writable, and the one that the others follow.
     pub primary: Option<ServerId>,
+    /// The last server that was the primary, also while it is down, read-only or silent. Equals `primary` when there is one.
+    pub last_primary: Option<ServerId>,
+    /// The reign of `last_primary`: an answer of a server counts as the primary's only if neither the primary nor the epoch has changed since
+    /// the question.
+    pub epoch: Epoch,
+    /// The primary is about to hand over to another server: transactions that are open may finish on it, and no new one begins.
+    pub is_closing: bool,
     /// What a human should look at, for example two writable servers.
     pub warnings: Vec<Arc<str>>,
 }

@@ -21,8 +21,16 @@ pub const COM_INIT_DB: u8 = 0x02;
 pub const COM_QUERY: u8 = 0x03;
 /// List a table's columns (deprecated).
 pub const COM_FIELD_LIST: u8 = 0x04;
+/// Flush or reset something, by a bit (deprecated; MySQL 8.4 and later do not know it).
+pub const COM_REFRESH: u8 = 0x07;
 /// A line of figures.
 pub const COM_STATISTICS: u8 = 0x09;
+/// List the server's threads (deprecated; MySQL 8.4 and later do not know it).
+pub const COM_PROCESS_INFO: u8 = 0x0a;
+/// End a connection (deprecated; MySQL 8.4 and later do not know it).
+pub const COM_PROCESS_KILL: u8 = 0x0c;
+/// Write the server's state to its log.
+pub const COM_DEBUG: u8 = 0x0d;
 /// Are you there?
 pub const COM_PING: u8 = 0x0e;
 /// Log in anew on the same connection.
@@ -48,6 +56,17 @@ pub const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
 /// Back to a fresh session, without a new login.
 pub const COM_RESET_CONNECTION: u8 = 0x1f;
 
+/// The option of [`COM_SET_OPTION`] that allows several statements in one `COM_QUERY`.
+pub const MULTI_STATEMENTS_ON: u16 = 0;
+/// The option of [`COM_SET_OPTION`] that allows only one.
+pub const MULTI_STATEMENTS_OFF: u16 = 1;
+
+/// The flag of [`COM_STMT_EXECUTE`] that opens a cursor. The protocol has two more, "for update" (2) and "scrollable" (4); no server
+/// opens a cursor for these alone.
+pub const CURSOR_TYPE_READ_ONLY: u8 = 0x01;
+/// All three.
+const CURSOR_FLAGS: u8 = 0x07;
+
 /// A command. It borrows from the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
@@ -66,6 +85,23 @@ pub enum Command<'a> {
     Ping,
     /// [`COM_STATISTICS`]
     Statistics,
+    /// [`COM_FIELD_LIST`]
+    FieldList {
+        /// The table, of the default schema.
+        table: &'a [u8],
+        /// Which of its columns, as a pattern of `LIKE`; all, if it is empty.
+        columns: &'a [u8],
+    },
+    /// [`COM_REFRESH`] with its bits.
+    Refresh(u8),
+    /// [`COM_PROCESS_INFO`]
+    ProcessInfo,
+    /// [`COM_PROCESS_KILL`] with the thread, of which the protocol has only the low 32 bits.
+    ProcessKill(u32),
+    /// [`COM_DEBUG`]
+    Debug,
+    /// [`COM_SET_OPTION`] with the option: [`MULTI_STATEMENTS_ON`], [`MULTI_STATEMENTS_OFF`], or one that no server knows.
+    SetOption(u16),
     /// [`COM_STMT_PREPARE`] with its text.
     Prepare(&'a [u8]),
     /// [`COM_STMT_EXECUTE`]
@@ -83,6 +119,13 @@ pub enum Command<'a> {
     CloseStatement(u32),
     /// [`COM_STMT_RESET`] with the statement.
     ResetStatement(u32),
+    /// [`COM_STMT_FETCH`]
+    Fetch {
+        /// The statement whose cursor it is.
+        statement_id: u32,
+        /// How many rows at most.
+        rows: u32,
+    },
     /// [`COM_RESET_CONNECTION`]
     ResetConnection,
     /// Any other command, by its byte.
@@ -105,6 +148,13 @@ impl<'a> Command<'a> {
             }
             COM_PING => Self::Ping,
             COM_STATISTICS => Self::Statistics,
+            COM_FIELD_LIST => field_list(reader.rest()),
+            // MariaDB takes one without its byte for one with 0.
+            COM_REFRESH => Self::Refresh(reader.u8().unwrap_or_default()),
+            COM_PROCESS_INFO => Self::ProcessInfo,
+            COM_PROCESS_KILL => Self::ProcessKill(reader.u32()?),
+            COM_DEBUG => Self::Debug,
+            COM_SET_OPTION => Self::SetOption(reader.u16()?),
             COM_STMT_PREPARE => Self::Prepare(reader.rest()),
             COM_STMT_EXECUTE => Self::Execute(Execute {
                 statement_id: reader.u32()?,
@@ -117,10 +167,17 @@ impl<'a> Command<'a> {
             }
             COM_STMT_CLOSE => Self::CloseStatement(reader.u32()?),
             COM_STMT_RESET => Self::ResetStatement(reader.u32()?),
+            COM_STMT_FETCH => Self::Fetch { statement_id: reader.u32()?, rows: reader.u32()? },
             COM_RESET_CONNECTION => Self::ResetConnection,
             other => Self::Other(other),
         })
     }
+}
+
+/// MySQL refuses a table without its NUL, MariaDB does not.
+fn field_list(names: &[u8]) -> Command<'_> {
+    let mut parts = names.splitn(2, |&byte| byte == 0);
+    Command::FieldList { table: parts.next().unwrap_or_default(), columns: parts.next().unwrap_or_default() }
 }
 
 /// A `COM_STMT_EXECUTE`. How its end is laid out depends on the statement: [`execute_parameters`].
@@ -128,7 +185,7 @@ impl<'a> Command<'a> {
 pub struct Execute<'a> {
     /// The statement. 0xFFFFFFFF means "the one prepared last" to MariaDB.
     pub statement_id: u32,
-    /// Which kind of cursor to open; 0 for none.
+    /// Which kind of cursor to open, and whether the number of parameters is there.
     pub flags: u8,
     /// Always 1.
     pub iterations: u32,
@@ -137,9 +194,14 @@ pub struct Execute<'a> {
 }
 
 impl Execute<'_> {
-    /// It asks for a cursor, of whatever kind.
+    /// It opens a cursor, if its statement is one that reads: its rows come by [`COM_STMT_FETCH`].
     pub const fn has_cursor(&self) -> bool {
-        self.flags & 0x07 != 0
+        self.flags & CURSOR_TYPE_READ_ONLY != 0
+    }
+
+    /// What it says of a cursor, for [`put_execute`].
+    pub const fn cursor_flags(&self) -> u8 {
+        self.flags & CURSOR_FLAGS
     }
 }
 
@@ -195,15 +257,16 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Appends the payload of a `COM_STMT_EXECUTE` without cursor.
+/// Appends the payload of a `COM_STMT_EXECUTE`. `cursor` is [`Execute::cursor_flags`], or 0 to have all rows at once.
 ///
 /// `parameters` is `None` for a statement without any. The types beside it are those to send: needed where this server's
 /// statement was never executed with them; `None` sends those that the client sent now, if it did.
-pub fn put_execute(out: &mut BytesMut, statement_id: u32, parameters: Option<(&Parameters<'_>, Option<&[u8]>)>) {
+pub fn put_execute(out: &mut BytesMut, statement_id: u32, cursor: u8, parameters: Option<(&Parameters<'_>, Option<&[u8]>)>) {
     let count = parameters.and_then(|(parameters, _)| parameters.count);
     out.put_u8(COM_STMT_EXECUTE);
     out.put_u32_le(statement_id);
-    out.put_u8(if count.is_some() { PARAMETER_COUNT_AVAILABLE } else { 0 });
+    let has_count = if count.is_some() { PARAMETER_COUNT_AVAILABLE } else { 0 };
+    out.put_u8(cursor & CURSOR_FLAGS | has_count);
     out.put_u32_le(1);
     let Some((parameters, types)) = parameters else {
         return;

@@ -10,6 +10,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::capabilities::{Capabilities, StatusFlags};
+use crate::command::COM_CHANGE_USER;
 use crate::primitives::{Malformed, Put, Reader};
 use crate::result::{EOF_HEADER, ERR_HEADER, ErrOwned, ErrPacket};
 
@@ -231,6 +232,43 @@ impl<'a> Login<'a> {
             }
         }
         capabilities
+    }
+}
+
+/// `COM_CHANGE_USER`: a login on a connection that has one already. The server forgets all that the connection has been told, asks for the
+/// proof again, and begins as after a new login.
+///
+/// Sources: MySQL `page_protocol_com_change_user`; MariaDB "`COM_CHANGE_USER`". It leaves two things as they were: `init_connect` is not run
+/// (both servers), and on MariaDB the role that was set, and what a login makes of `IGNORE_SPACE` and `INTERACTIVE`, which it does not repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeUser<'a> {
+    /// The account's name.
+    pub user: &'a [u8],
+    /// The proof that the plugin makes of the nonce that came last. Servers answer with a new nonce all the same.
+    pub auth_response: &'a [u8],
+    /// The session's collation.
+    pub collation: u16,
+    /// The plugin that made the proof.
+    pub auth_plugin: &'a [u8],
+    /// The connection attributes, as in [`Login::attributes`].
+    pub attributes: &'a [u8],
+}
+
+impl ChangeUser<'_> {
+    /// Appends the payload, without a default schema, for a connection with these capabilities, `PLUGIN_AUTH` and `SECURE_CONNECTION` among
+    /// them. A proof beyond 255 bytes is cut.
+    pub fn encode(&self, capabilities: Capabilities, out: &mut BytesMut) {
+        let length = u8::try_from(self.auth_response.len()).unwrap_or(u8::MAX);
+        out.put_u8(COM_CHANGE_USER);
+        out.put_nul_bytes(self.user);
+        out.put_u8(length);
+        out.put_slice(self.auth_response.get(..usize::from(length)).unwrap_or(self.auth_response));
+        out.put_nul_bytes(b"");
+        out.put_u16_le(self.collation);
+        out.put_nul_bytes(self.auth_plugin);
+        if capabilities.contains(Capabilities::CONNECT_ATTRS) {
+            out.put_lenenc_bytes(self.attributes);
+        }
     }
 }
 

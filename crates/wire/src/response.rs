@@ -9,8 +9,10 @@
 //! with a `string<lenenc>` or 0xFB. 0xFF never begins a row; 0xFE does where a value of 16 MiB or more follows, so in a packet
 //! that is split.
 //!
-//! Not here: cursors (ask for none), and capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA`,
-//! `MARIADB_CACHE_METADATA`, compression. A connection must not negotiate them.
+//! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result.
+//!
+//! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA`, `MARIADB_CACHE_METADATA`, compression. A
+//! connection must not negotiate them.
 
 use crate::capabilities::{Capabilities, StatusFlags};
 use crate::packet::{HEADER, Header, MAX_PAYLOAD};
@@ -24,11 +26,16 @@ pub const MAX_TERMINAL: usize = 1 << 20;
 /// What kind of response a command has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// Results: `COM_QUERY`, `COM_STMT_EXECUTE`.
+    /// Results: `COM_QUERY`, `COM_STMT_EXECUTE`, `COM_PROCESS_INFO`.
     Query,
     /// A prepared statement: `COM_STMT_PREPARE`.
     Prepare,
-    /// One OK (or EOF) or ERR: `COM_INIT_DB`, `COM_PING`, `COM_RESET_CONNECTION`, `COM_STMT_RESET`.
+    /// Rows without definitions: `COM_STMT_FETCH`. Their end has `CURSOR_EXISTS` while the cursor has more.
+    Fetch,
+    /// Definitions, each with its column's default value, without a count: `COM_FIELD_LIST`. They end as rows do.
+    FieldList,
+    /// One OK (or EOF) or ERR: `COM_INIT_DB`, `COM_PING`, `COM_RESET_CONNECTION`, `COM_STMT_RESET`, `COM_SET_OPTION`, `COM_DEBUG`,
+    /// `COM_REFRESH`, `COM_PROCESS_KILL`.
     Ok,
     /// One packet of text, or ERR: `COM_STATISTICS`.
     Text,
@@ -66,7 +73,8 @@ pub enum PacketKind {
     ColumnCount(u64),
     /// EOF after definitions (only without `DEPRECATE_EOF`).
     DefinitionsEof,
-    /// The end of the rows: EOF, or OK with header 0xFE where the connection has `DEPRECATE_EOF`.
+    /// The end of the rows: EOF, or OK with header 0xFE where the connection has `DEPRECATE_EOF`. Where a cursor was opened, or for
+    /// the columns of a table, it follows definitions at once: no [`Self::DefinitionsEof`] or [`Step::DefinitionsEnd`] comes first.
     RowsEnd,
     /// A statement was prepared; definitions of its parameters and columns follow.
     PrepareOk(PrepareOk),
@@ -83,7 +91,7 @@ enum Phase {
     First,
     /// This many definitions, then their end.
     Definitions { left: u64, then: Then },
-    /// Rows up to their end.
+    /// Rows up to their end; or definitions, where no count says how many there are.
     Rows,
     /// Nothing.
     Done,
@@ -136,7 +144,10 @@ impl ResponseTracker {
         Self {
             expect,
             deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF),
-            phase: Phase::First,
+            phase: match expect {
+                Expect::Fetch | Expect::FieldList => Phase::Rows,
+                Expect::Query | Expect::Prepare | Expect::Ok | Expect::Text => Phase::First,
+            },
             partial: 0,
             continues: false,
             sequence: 0,
@@ -172,8 +183,18 @@ impl ResponseTracker {
         match self.phase {
             Phase::Done => Ok(Step::Done),
             Phase::Definitions { left: 0, then } if self.deprecate_eof => {
-                self.phase = then.phase();
-                Ok(Step::DefinitionsEnd)
+                let opened = if then == Then::Rows { opens_cursor(buf)? } else { Ahead::Is(false) };
+                match opened {
+                    Ahead::NeedMore(length) => Ok(Step::NeedMore(length)),
+                    Ahead::Is(true) => {
+                        self.phase = Phase::Rows;
+                        self.packet(buf, sequence_shift)
+                    }
+                    Ahead::Is(false) => {
+                        self.phase = then.phase();
+                        Ok(Step::DefinitionsEnd)
+                    }
+                }
             }
             _ => self.packet(buf, sequence_shift),
         }
@@ -289,11 +310,18 @@ impl ResponseTracker {
                     self.phase = Phase::Done;
                     PacketKind::Text
                 }
+                // They begin with rows, and are done where these end.
+                Expect::Fetch | Expect::FieldList => return Err(Malformed::new("a further result of a command that has one")),
             },
             Phase::Definitions { then, .. } => {
-                EofPacket::decode(payload)?;
-                self.phase = then.phase();
-                PacketKind::DefinitionsEof
+                let status = EofPacket::decode(payload)?.status;
+                if then == Then::Rows && status.contains(StatusFlags::CURSOR_EXISTS) {
+                    self.end_result(status);
+                    PacketKind::RowsEnd
+                } else {
+                    self.phase = then.phase();
+                    PacketKind::DefinitionsEof
+                }
             }
             Phase::Rows => {
                 self.end_result(self.rows_end_status(payload)?);
@@ -315,7 +343,8 @@ impl ResponseTracker {
             _ => {
                 let mut reader = Reader::new(payload);
                 let count = reader.lenenc_int()?;
-                if count == 0 || count > u64::from(u16::MAX) || !reader.is_empty() {
+                // No upper limit: a table has 4096 columns at most, but what is selected from it may be any number of them.
+                if count == 0 || !reader.is_empty() {
                     return Err(Malformed::new("not the first packet of a result"));
                 }
                 self.phase = Phase::Definitions { left: count, then: Then::Rows };
@@ -359,7 +388,35 @@ impl ResponseTracker {
     }
 
     fn end_result(&mut self, status: StatusFlags) {
-        self.phase = if status.contains(StatusFlags::MORE_RESULTS) { Phase::First } else { Phase::Done };
+        let has_more = self.expect == Expect::Query && status.contains(StatusFlags::MORE_RESULTS);
+        self.phase = if has_more { Phase::First } else { Phase::Done };
+    }
+}
+
+/// What the packet ahead says, if it is there.
+enum Ahead {
+    Is(bool),
+    /// That many bytes are needed to tell.
+    NeedMore(usize),
+}
+
+/// Whether the packet at the front of `buf`, which follows definitions on a connection with `DEPRECATE_EOF`, says that a cursor was
+/// opened. It then ends the result, and a client without `DEPRECATE_EOF` must get one EOF in its place, not two. Looked at in
+/// advance, since [`Step::DefinitionsEnd`] would be that other one.
+fn opens_cursor(buf: &[u8]) -> Result<Ahead, Malformed> {
+    let Some(header) = Header::parse(buf) else { return Ok(Ahead::NeedMore(HEADER)) };
+    let length = header.length as usize;
+    if length == 0 || length > MAX_TERMINAL {
+        return Ok(Ahead::Is(false));
+    }
+    match buf.get(HEADER) {
+        None => return Ok(Ahead::NeedMore(HEADER + 1)),
+        Some(&EOF_HEADER) => {}
+        Some(_) => return Ok(Ahead::Is(false)),
+    }
+    match buf.get(HEADER..HEADER + length) {
+        None => Ok(Ahead::NeedMore(HEADER + length)),
+        Some(payload) => Ok(Ahead::Is(ok_status(payload)?.contains(StatusFlags::CURSOR_EXISTS))),
     }
 }
 

@@ -48,16 +48,44 @@ pub const fn state_changes(block: &[u8]) -> StateChanges<'_> {
     StateChanges { entries: Reader::new(block), variables: Reader::new(&[]) }
 }
 
-/// The block without its entries of type 2 ([`StateChange::StateChanged`]); the others stay as they are.
-pub fn without_state_changed(block: &[u8]) -> Result<Vec<u8>, Malformed> {
+/// The block without what a client has not asked for: entries of type 2 ([`StateChange::StateChanged`]), and, with `hides_gtids`, what tells of
+/// GTIDs. The rest stays as it is.
+pub fn without_own_trackers(block: &[u8], hides_gtids: bool) -> Result<Vec<u8>, Malformed> {
     let mut kept = Vec::with_capacity(block.len());
     let mut entries = Reader::new(block);
     while !entries.is_empty() {
         let kind = entries.u8()?;
         let data = entries.lenenc_bytes()?;
-        if kind != 2 {
-            kept.push(kind);
-            kept.put_lenenc_bytes(data);
+        let without;
+        let data = match kind {
+            2 => continue,
+            3 if hides_gtids => continue,
+            0 if hides_gtids => {
+                without = without_last_gtid(data)?;
+                if without.is_empty() {
+                    continue;
+                }
+                &without
+            }
+            _ => data,
+        };
+        kept.push(kind);
+        kept.put_lenenc_bytes(data);
+    }
+    Ok(kept)
+}
+
+/// MariaDB's name for what MySQL tells by type 3.
+pub const LAST_GTID: &[u8] = b"last_gtid";
+
+fn without_last_gtid(variables: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let mut kept = Vec::with_capacity(variables.len());
+    let mut reader = Reader::new(variables);
+    while !reader.is_empty() {
+        let (name, value) = (reader.lenenc_bytes()?, reader.lenenc_bytes()?);
+        if name != LAST_GTID {
+            kept.put_lenenc_bytes(name);
+            kept.put_lenenc_bytes(value);
         }
     }
     Ok(kept)

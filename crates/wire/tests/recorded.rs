@@ -40,6 +40,8 @@ fn parse(line: &str) -> Recorded {
             "query" | "execute" => Expect::Query,
             "prepare" => Expect::Prepare,
             "text" => Expect::Text,
+            "fetch" => Expect::Fetch,
+            "field_list" => Expect::FieldList,
             _ => Expect::Ok,
         },
         capabilities: match end {

@@ -183,8 +183,8 @@ fn a_statement_that_a_replica_refused_is_a_write_from_then_on() {
     let context = Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
     let refused = classifier.classify(b"SELECT f(17)", &context);
     assert_eq!(refused.track(), Track::Replica);
-    assert!(classifier.knowledge().learn_write(refused.digest));
-    assert!(!classifier.knowledge().learn_write(refused.digest));
+    assert!(classifier.knowledge().learn_write(&refused));
+    assert!(!classifier.knowledge().learn_write(&refused));
     assert_eq!(track(&classifier, "select  f(42)"), (Track::Primary, Because::LearnedWrite));
     assert_eq!(track(&classifier, "SELECT f(1) + 1").0, Track::Replica);
 }

@@ -1,12 +1,13 @@
-//! Verdicts on reads by digest, bounded.
+//! Verdicts on reads by their keys, bounded.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::UnitWeighter;
 
+use crate::digest::Fingerprint;
 use crate::schema::SchemaClass;
-use crate::{Because, Dialect, Digest, Effects, SqlMode, Statement, Verb};
+use crate::{Because, Dialect, Effects, SqlMode, Statement, StatementKey, Verb};
 
 /// How often verdicts were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +23,7 @@ pub struct CacheStats {
 /// Everything on which the verdict of a read depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    pub(super) digest: Digest,
+    pub(super) statement: StatementKey,
     pub(super) dialect: Dialect,
     pub(super) sql_mode: SqlMode,
     pub(super) schema: SchemaClass,
@@ -31,10 +32,10 @@ pub(super) struct Key {
 }
 
 impl Hash for Key {
-    /// The digest is a hash already; the rest only tells few texts apart.
+    /// The statement's key is a hash already; the rest only tells few texts apart.
     #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.digest.0 as u64 ^ u64::from(self.sql_mode.bits()));
+        state.write_u64(self.statement.0 as u64 ^ u64::from(self.sql_mode.bits()));
     }
 }
 
@@ -67,8 +68,16 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn into_statement(self, digest: Digest) -> Statement {
-        Statement { verb: self.verb, effects: self.effects, because: self.because, digest, session: Vec::new() }
+    pub(super) fn into_statement(self, found: &Fingerprint<'_>) -> Statement {
+        Statement {
+            verb: self.verb,
+            effects: self.effects,
+            because: self.because,
+            digest: found.digest,
+            key: found.key,
+            first_definition: 0,
+            session: Vec::new(),
+        }
     }
 }
 

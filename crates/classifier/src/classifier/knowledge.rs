@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::{Because, Catalogue, Digest, Effects, Statement};
+use crate::{Because, Catalogue, Effects, Statement, StatementKey};
 
 /// See the module. Shared by all threads; nothing here takes a lock on the way of a statement.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Knowledge {
     changes: AtomicU64,
     /// How many of them the catalogue knows.
     known_changes: AtomicU64,
-    learned: quick_cache::sync::Cache<Digest, ()>,
+    learned: quick_cache::sync::Cache<StatementKey, ()>,
     learned_count: AtomicU64,
 }
 
@@ -72,9 +72,9 @@ impl Knowledge {
     }
 
     /// A replica has refused the statement as a write. False if that was known.
-    pub fn learn_write(&self, digest: Digest) -> bool {
-        let is_new = !self.is_learned(digest);
-        self.learned.insert(digest, ());
+    pub fn learn_write(&self, statement: &Statement) -> bool {
+        let is_new = !self.is_learned(statement.key);
+        self.learned.insert(statement.key, ());
         self.learned_count.fetch_add(1, Ordering::AcqRel);
         is_new
     }
@@ -97,14 +97,14 @@ impl Knowledge {
         if statement.effects.contains(Effects::READ_DATA) && self.is_out_of_date() {
             return Some(Because::CatalogueUnknown);
         }
-        (self.writes_learned() > 0 && self.is_learned(statement.digest)).then_some(Because::LearnedWrite)
+        (self.writes_learned() > 0 && self.is_learned(statement.key)).then_some(Because::LearnedWrite)
     }
 
     pub(super) fn catalogue(&self) -> Guard<Arc<Known>> {
         self.known.load()
     }
 
-    fn is_learned(&self, digest: Digest) -> bool {
-        self.learned.get(&digest).is_some()
+    fn is_learned(&self, key: StatementKey) -> bool {
+        self.learned.get(&key).is_some()
     }
 }

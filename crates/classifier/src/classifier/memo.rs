@@ -10,12 +10,10 @@ use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
-
 use super::cache::{Bounded, bounded};
-use crate::Digest;
-use crate::digest::{Fingerprint, fingerprint};
+use crate::digest::{Fingerprint, Secret, fingerprint};
 use crate::lexer::{Kind, Rules, Token};
+use crate::{Digest, StatementKey};
 
 /// Sizes of the texts that are remembered. Longer ones are mostly literals, which do not come again.
 const SIZES: RangeInclusive<usize> = 256..=65_536;
@@ -40,6 +38,7 @@ impl Hash for Key {
 #[derive(Debug, Clone, Copy)]
 struct Known {
     digest: Digest,
+    key: StatementKey,
     kind: Kind,
     start: usize,
     end: usize,
@@ -51,25 +50,25 @@ struct Known {
 /// What [`fingerprint`] has said.
 #[derive(Debug)]
 pub(super) struct Memo {
-    key: [u8; 16],
+    secret: Secret,
     known: Bounded<Key, Known>,
 }
 
 impl Memo {
-    pub(super) fn new(entries: usize, key: u128) -> Self {
-        Self { key: key.to_le_bytes(), known: bounded(entries) }
+    pub(super) fn new(entries: usize, secret: Secret) -> Self {
+        Self { secret, known: bounded(entries) }
     }
 
     /// The fingerprint of `sql`, remembered or found.
     pub(super) fn fingerprint<'a>(&self, sql: &'a [u8], rules: Rules) -> Fingerprint<'a> {
         if !SIZES.contains(&sql.len()) {
-            return fingerprint(sql, rules);
+            return fingerprint(sql, rules, &self.secret);
         }
         let key = self.key(sql, rules);
         if let Some(known) = self.known.get(&key) {
             return known.of(sql);
         }
-        let found = fingerprint(sql, rules);
+        let found = fingerprint(sql, rules, &self.secret);
         // Up to its first word a text is its own outline; a literal there would be another one the next time.
         if found.first.kind != Kind::Literal {
             self.known.insert(key, Known::from(&found));
@@ -84,14 +83,8 @@ impl Memo {
         OUTLINE.with_borrow_mut(|outline| {
             let is_outline = outline::draw(sql, rules, outline);
             let text = if is_outline { outline } else { sql };
-            Key { text: self.hash(text), length: text.len(), is_outline, rules }
+            Key { text: self.secret.hash(text), length: text.len(), is_outline, rules }
         })
-    }
-
-    fn hash(&self, sql: &[u8]) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(sql);
-        hasher.finish128().as_u128()
     }
 }
 
@@ -100,6 +93,7 @@ impl From<&Fingerprint<'_>> for Known {
         let first = found.first;
         Self {
             digest: found.digest,
+            key: found.key,
             kind: first.kind,
             start: first.start,
             end: first.end(),
@@ -115,6 +109,7 @@ impl Known {
         let text = sql.get(self.start..self.end).unwrap_or_default();
         Fingerprint {
             digest: self.digest,
+            key: self.key,
             first: Token { kind: self.kind, text, start: self.start, gap: self.gap },
             is_batch: self.is_batch,
             is_odd: self.is_odd,

@@ -5,7 +5,7 @@ use crate::notes::Notes;
 use crate::schema::SchemaClass;
 use crate::set::{self, skip_statement};
 use crate::{
-    Because, Charset, Context, Dialect, Effects, Limits, Pin, SessionEffect, Verb, control, definition, read, show, write,
+    Because, Charset, Context, Dialect, Effects, Limits, Pin, SessionEffect, Verb, control, definition, read, scan, show, write,
 };
 
 /// What a statement is read with; the statements before it in the batch may change it.
@@ -116,7 +116,7 @@ fn unknown(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
     let mut notes = Notes::default();
     notes.anything(Because::NotKnown);
     if !first.is_end() {
-        skip_statement(lexer);
+        notes.effects |= scan::memory(lexer);
     }
     notes
 }
@@ -139,8 +139,11 @@ fn prepare(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: boo
         notes.effects |= Effects::SESSION_UNSEEN;
         notes.pin(Pin::Connection);
     }
+    if text.kind == Kind::UserVariable {
+        notes.effects |= Effects::USER_VARIABLES;
+    }
     if !text.is_end() {
-        skip_statement(lexer);
+        notes.effects |= scan::memory(lexer);
     }
     notes
 }
@@ -165,6 +168,7 @@ fn leaves_session(literal: &[u8], rules: Rules, surroundings: &Surroundings<'_>)
 
 /// MariaDB's `SET STATEMENT name = value, .. FOR statement`: the settings hold for that statement only.
 fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Notes) {
+    let settings_memory = scan::memory(&mut { *lexer });
     let mut depth = 0_usize;
     loop {
         let token = lexer.next();
@@ -184,6 +188,6 @@ fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nes
         return (Verb::Set, unknown(token, lexer));
     }
     let (verb, mut notes) = dispatch(lexer, surroundings, false);
-    notes.note(Effects::UNKNOWN, Because::NotKnown);
+    notes.note(Effects::UNKNOWN | settings_memory, Because::NotKnown);
     (verb, notes)
 }

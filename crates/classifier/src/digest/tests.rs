@@ -4,6 +4,15 @@ use crate::{Charset, Dialect, SqlMode};
 const CONTEXT: Context<'static> =
     Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
 
+const SECRET: Secret = Secret([7; 16]);
+
+#[test]
+fn keys_depend_on_the_secret_and_digests_do_not() {
+    let of = |secret| fingerprint(b"SELECT a FROM t", Rules::from(&CONTEXT), &Secret::new(secret));
+    assert_eq!(of(1).digest, of(2).digest);
+    assert_ne!(of(1).key, of(2).key);
+}
+
 fn text(sql: &str) -> String {
     String::from_utf8(digest_text(sql.as_bytes(), &CONTEXT, 4096)).unwrap()
 }
@@ -39,6 +48,8 @@ fn long_text_has_the_digest_of_its_text() {
     for columns in [1, 10, 500, 5000] {
         let sql = format!("select {} from t", vec!["some_column"; columns].join(", "));
         let direct = xxh3_128(&digest_text(sql.as_bytes(), &CONTEXT, usize::MAX));
-        assert_eq!(fingerprint(sql.as_bytes(), Rules::from(&CONTEXT)).digest, Digest(direct));
+        assert_eq!(fingerprint(sql.as_bytes(), Rules::from(&CONTEXT), &SECRET).digest, Digest(direct));
+        let text = digest_text(sql.as_bytes(), &CONTEXT, usize::MAX);
+        assert_eq!(fingerprint(sql.as_bytes(), Rules::from(&CONTEXT), &SECRET).key, StatementKey(SECRET.hash(&text)));
     }
 }

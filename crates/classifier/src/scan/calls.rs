@@ -74,6 +74,10 @@ impl<'a> Scanner<'a, '_> {
             Call::Computes => {}
             Call::Stored => self.notes.call(name.text, false),
             Call::Does(effects, because) => self.notes.note(effects, because),
+            Call::InsertId => {
+                let effects = functions::insert_id(self.lexer.peek());
+                self.notes.note(effects, Because::PrimarySessionFunction);
+            }
             Call::TakesLock => {
                 self.notes.note(Effects::LOCK, Because::LockFunction);
                 let lock = self.literal_argument().unwrap_or_default();

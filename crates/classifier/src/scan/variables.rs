@@ -10,10 +10,11 @@ impl<'a> Scanner<'a, '_> {
     pub(super) fn user_variable(&mut self, token: Token<'a>) {
         let name = user_variable_name(token.text);
         if self.lexer.peek().is_symbol(":=") {
-            self.notes.note(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::AssignsUserVariable);
+            let effects = Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION | Effects::USER_VARIABLES;
+            self.notes.note(effects, Because::AssignsUserVariable);
             self.notes.pin(Pin::UserVariable(name));
         } else {
-            self.notes.note(Effects::PRIMARY_SESSION, Because::ReadsUserVariable);
+            self.notes.note(Effects::PRIMARY_SESSION | Effects::USER_VARIABLES, Because::ReadsUserVariable);
             if self.variables.len() <= SESSION_EFFECTS_MAX {
                 self.variables.push(name);
             }
@@ -30,6 +31,7 @@ impl<'a> Scanner<'a, '_> {
         };
         match reading {
             Reading::SameEverywhere => {}
+            Reading::InsertId => self.notes.note(Effects::PRIMARY_SESSION | Effects::INSERT_ID, Because::ServerVariable),
             Reading::PrimarySession => self.notes.note(Effects::PRIMARY_SESSION, Because::ServerVariable),
             Reading::PreviousStatement => self.notes.note(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
             Reading::Unknown => self.notes.note(Effects::THIS_SERVER, Because::ServerVariable),

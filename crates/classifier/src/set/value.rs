@@ -3,6 +3,8 @@
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Token};
 use crate::notes::Notes;
+use crate::scan::{take_system_variable, unquoted};
+use crate::variables::{self, Reading};
 use crate::{Because, Effects, Pin};
 
 /// What stands behind `=`.
@@ -68,6 +70,7 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
             count += 1;
         }
         value.text = (count == 1 && !is_sign).then(|| inner(token));
+        memory(token, *lexer, notes);
         if token.kind == Kind::UserVariable && lexer.peek().is_symbol(":=") {
             notes.note(Effects::CHANGE_SESSION, Because::AssignsUserVariable);
             notes.pin(Pin::UserVariable(crate::scan::user_variable_name(token.text)));
@@ -78,6 +81,22 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
     value.text = value.text.filter(|text| value.is_literal && !text.iter().any(|b| matches!(b, b'\\' | b'\'' | b'"')));
     value.text = value.text.filter(|text| !text.eq_ignore_ascii_case(b"default"));
     value
+}
+
+/// What a variable in a value asks of the connection's memory; `behind` stands behind its token.
+fn memory(token: Token<'_>, mut behind: Lexer<'_>, notes: &mut Notes) {
+    if token.kind == Kind::UserVariable {
+        notes.effects |= Effects::USER_VARIABLES;
+    }
+    if token.kind != Kind::SystemVariable {
+        return;
+    }
+    let (scope, Some(name)) = take_system_variable(&mut behind) else { return };
+    match variables::reading(unquoted(name.text), scope) {
+        Reading::InsertId => notes.effects |= Effects::INSERT_ID,
+        Reading::PreviousStatement => notes.effects |= Effects::PREVIOUS_STATEMENT,
+        _ => {}
+    }
 }
 
 /// One number, name or string; strings behind each other are one.
@@ -101,9 +120,26 @@ fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, notes: &mut Notes) {
             notes.pin(Pin::NamedLock(crate::notes::name_of(&lock.to_ascii_lowercase())));
         }
         Call::Does(effects, because) => notes.note(effects, because),
+        Call::InsertId => notes.note(functions::insert_id(arguments.peek()), Because::PrimarySessionFunction),
         Call::Stored => notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction),
         Call::Computes | Call::ReleasesLock | Call::ReleasesAllLocks => {}
     }
+}
+
+/// Longer literals are not repeated.
+const PLAIN_MAX: usize = 256;
+
+/// A number, `NULL`, a truth value, or a string of printable ASCII without anything that `sql_mode` or a character set could give another meaning:
+/// wherever and whenever it is assigned, it is the same.
+pub(super) fn is_plain(literal: &[u8]) -> bool {
+    let is_word = [b"null".as_slice(), b"true", b"false"].iter().any(|word| literal.eq_ignore_ascii_case(word));
+    let number = literal.strip_prefix(b"-").or(literal.strip_prefix(b"+")).unwrap_or(literal);
+    let is_number = number.iter().any(u8::is_ascii_digit) && number.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let is_string = match literal {
+        [b'\'', inner @ .., b'\''] => inner.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\')),
+        _ => false,
+    };
+    literal.len() <= PLAIN_MAX && (is_word || is_number || is_string)
 }
 
 /// Without quotes.

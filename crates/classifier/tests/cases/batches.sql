@@ -37,7 +37,7 @@ SET autocommit = 0; SET time_zone = '+00:00'
 SET NAMES utf8mb4; SET autocommit = 1
 --> session session_statement | charset AsciiSafe:NAMES utf8mb4, set autocommit:autocommit = 1, autocommit on
 SET @a = 1; SELECT @a
---> primary assigns_user_variable | pin @a
+--> primary assigns_user_variable | pin @a, assign @a = 1
 USE db2; SELECT * FROM t
 --> primary session_statement | use db2
 USE mysql; SELECT * FROM user

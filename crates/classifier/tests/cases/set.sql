@@ -9,7 +9,7 @@ SET autocommit = DEFAULT
 SET @@autocommit := 1
 --> session session_statement | set autocommit:autocommit := 1, autocommit on
 SET @@session.wait_timeout = 100, @u = 3, GLOBAL max_connections = 5
---> primary session_statement | set wait_timeout:wait_timeout = 100, pin @u
+--> primary session_statement | set wait_timeout:wait_timeout = 100, pin @u, assign @u = 3
 SET GLOBAL max_connections = 5, wait_timeout = 7
 --> primary writes
 SET time_zone = '+00:00', @@SESSION.sql_auto_is_null = 0
@@ -45,7 +45,7 @@ SET PERSIST max_connections = 5
 SET @@persist_only.max_connections = 5
 --> primary writes
 SET @a = 1, @`B c` = (SELECT MAX(a) FROM t)
---> primary assigns_user_variable | pin @a, pin @b c
+--> primary assigns_user_variable | pin @a, assign @a = 1, pin @b c
 SET @x = GET_LOCK('L', 1)
 --> primary assigns_user_variable | pin @x, pin lock 'l'
 SET NAMES utf8mb4
@@ -192,9 +192,13 @@ SET default_master_connection = 'a'
 --> primary session_statement | pin @@default_master_connection
 --# User variables.
 SET @a := 5
---> primary assigns_user_variable | pin @a
+--> primary assigns_user_variable | pin @a, assign @a := 5
+SET @a = NULL, @b = -1.5, @c = 'it is plain', @d = true
+--> primary assigns_user_variable | pin @a, assign @a = NULL, pin @b, assign @b = -1.5, pin @c, assign @c = 'it is plain', pin @d, assign @d = true
+SET @a = 'it''s', @b = 'a\nb', @c = "d", @e = _latin1'f', @g = 1 + 1, @h = 'ä'
+--> primary assigns_user_variable | pin @a, pin @b, pin @c, pin @e, pin @g, pin @h
 SET @a = 1, autocommit = 0
---> primary assigns_user_variable | pin @a, set autocommit:autocommit = 0, autocommit off
+--> primary assigns_user_variable | pin @a, assign @a = 1, set autocommit:autocommit = 0, autocommit off
 SET @a = (SELECT id FROM t FOR UPDATE)
 --> primary assigns_user_variable | pin @a
 SET @a = @b := 5
@@ -202,7 +206,7 @@ SET @a = @b := 5
 SET @a = f(1)
 --> primary assigns_user_variable | pin @a
 SET @`a b` = 'x', @"c" = 2
---> primary assigns_user_variable | pin @a b, pin @c
+--> primary assigns_user_variable | pin @a b, assign @`a b` = 'x', pin @c, assign @"c" = 2
 --# Names of variables that are keywords elsewhere.
 SET password = 'x'
 --> primary writes | end

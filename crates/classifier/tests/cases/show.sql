@@ -32,8 +32,17 @@ SHOW CREATE FUNCTION f
 --> replica plain_read
 SHOW CREATE TRIGGER tr
 --> replica plain_read
+--# A replica has it disabled.
 SHOW CREATE EVENT e
---> replica plain_read
+--> primary about_this_server
+--# Not replicated by MySQL.
+SHOW CREATE SERVER s
+--> primary about_this_server
+--# Whatever comes with later versions, and what cannot be tried on both kinds of servers.
+SHOW CREATE THING s
+--> primary about_this_server
+SHOW CREATE LIBRARY l
+--> primary about_this_server
 SHOW CREATE DATABASE d
 --> replica plain_read
 SHOW CREATE SCHEMA IF NOT EXISTS d

@@ -1,36 +1,39 @@
-//! The time that a rule gives to a statement, and what happens when it is over.
+//! The time that a rule gives to a statement.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use backend::{ConnectOptions, LinkError, SessionState, WorkerPool};
 use router::Steering;
-use tokio::time::timeout;
-use topology::ServerId;
+use tokio::time::Instant;
 
-use super::attempt::Failure;
 use crate::reply::Refusal;
 
-/// A time that a rule gives to an answer. Whoever watches the clock kills the statement when it is over.
+/// A time that a rule gives to an answer, over all servers that are tried. Whoever watches the clock kills the statement when it is over.
 #[derive(Debug)]
 pub(crate) struct TimeLimit<'a> {
     time: Duration,
+    end: Instant,
     rule: &'a str,
     is_over: AtomicBool,
-    has_begun: AtomicBool,
 }
 
 impl<'a> TimeLimit<'a> {
-    /// What the rules say of this statement, if they say anything.
+    /// What the rules say of this statement, if they say anything. The time runs from now on.
     pub(super) fn of(steering: &Steering<'a>) -> Option<Self> {
         let (time, rule) = steering.timeout().zip(steering.rule())?;
-        Some(Self { time, rule: &rule.name, is_over: AtomicBool::new(false), has_begun: AtomicBool::new(false) })
+        // A time beyond what the clock can hold never ends.
+        let end = Instant::now().checked_add(time)?;
+        Some(Self { time, end, rule: &rule.name, is_over: AtomicBool::new(false) })
     }
 
-    /// The client has got the first bytes of the answer.
-    pub(crate) fn begin(&self) {
-        self.has_begun.store(true, Ordering::Relaxed);
+    /// When it is over.
+    pub(super) fn end(&self) -> Instant {
+        self.end
+    }
+
+    /// It is over now.
+    pub(super) fn note_over(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// Whether this error (`ER_QUERY_INTERRUPTED`) is what came of it.
@@ -43,45 +46,5 @@ impl<'a> TimeLimit<'a> {
         // ER_QUERY_TIMEOUT
         let why = format!("interrupted; the rule {:?} gives it {} ms", self.rule, self.time.as_millis());
         Refusal::new(3024, *b"HY000", why)
-    }
-}
-
-/// Once its time is over, a statement that was killed gets so much more to say so.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Waits for an answer. When its time is over, kills the statement, and then takes what it still says.
-pub(super) async fn keep<T>(
-    limit: &TimeLimit<'_>,
-    answer: impl Future<Output = T>,
-    kill: impl Future<Output = ()>,
-) -> Result<T, Failure> {
-    let mut answer = pin!(answer);
-    if let Ok(answered) = timeout(limit.time, &mut answer).await {
-        return Ok(answered);
-    }
-    limit.is_over.store(true, Ordering::Relaxed);
-    let late = |_| Failure::Lost {
-        error: LinkError::Lost(std::io::ErrorKind::TimedOut.into()),
-        begun: limit.has_begun.load(Ordering::Relaxed),
-    };
-    let (answered, ()) = tokio::join!(timeout(LAST_WORDS, answer), kill);
-    answered.map_err(late)
-}
-
-/// `KILL QUERY`, through another connection of the same account.
-pub(super) async fn kill(pool: &WorkerPool, server: ServerId, options: &ConnectOptions, state: &SessionState, thread_id: u32) {
-    let killed = async {
-        let mut lease =
-            pool.lease(server, options, &SessionState::new(state.collation(), None)).await.map_err(|error| error.to_string())?;
-        let outcome = lease.run_query(&format!("KILL QUERY {thread_id}"), LAST_WORDS).await;
-        lease.give_back();
-        match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(String::from_utf8_lossy(&error.message).into_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    };
-    if let Err(error) = killed.await {
-        tracing::warn!(server = server.0, error, "cannot kill a statement whose time is over");
     }
 }

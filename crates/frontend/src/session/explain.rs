@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use backend::Link;
-use classifier::{CacheStats, SessionEffect, Statement, Track, digest_text};
+use classifier::{CacheStats, PinKind, SessionEffect, Statement, Track, digest_text};
+use net::Link;
 use router::{Decision, Exclusion, Hint, SessionView, Steering};
 use topology::{Server, ServerId, Snapshot};
 
@@ -29,18 +29,19 @@ impl Core {
         };
         client.consume(length);
         let statement = self.classify(sql);
-        let context = self.reading().context(self.state.schema());
+        let context = self.reading().context(self.session.state.schema());
         let matched = self.matched(sql, context, &statement);
         let text = String::from_utf8_lossy(&digest_text(sql, &context, DIGEST_TEXT)).into_owned();
         let rows = self.explained(&statement, &text, hint.as_ref(), &matched);
-        let packets = reply::rows(COLUMNS, &rows, self.status(), self.capabilities);
+        let packets = reply::rows(self.answer_sequence, COLUMNS, &rows, self.status(), self.capabilities);
         client.send(&packets).await.map_err(|_| Ended)
     }
 
     fn explained(&self, statement: &Statement, text: &str, hint: Option<&Hint>, matched: &Matched) -> Vec<Row> {
         let steering = matched.steering(hint);
         let held = self.held_servers();
-        let view = self.view(&held, &[], steering);
+        let view = self.view(statement, &held, &[], steering);
+        let view = SessionView { committed: self.committed(view.wrote_at), ..view };
         let snapshot = self.worker.shared.servers.load();
         let decision = self.worker.foresee(statement, &view, &snapshot);
         let mut rows = vec![
@@ -75,6 +76,7 @@ impl Core {
     fn refusal_text(&self, decision: &Decision) -> String {
         match decision {
             Decision::Forward(route) => route.because.to_string(),
+            Decision::Wait { awaited, at_most } => format!("it waits for {awaited}; {at_most:?} at most (routing.hold_writes)"),
             Decision::Refuse(denial) => self.refusal(*denial).message,
         }
     }
@@ -82,15 +84,17 @@ impl Core {
     /// What binds the session.
     fn pin_row(&self, snapshot: &Snapshot) -> Row {
         let name = |server: ServerId| snapshot.server(server).map_or("a server that is gone", |server| &server.name).to_owned();
-        if let Some(transaction) = self.binding.transaction() {
+        if let Some(transaction) = self.session.binding.transaction() {
             let kind =
                 if transaction.read_only { "a read-only transaction is open there" } else { "a transaction is open there" };
             return row("pin", "transaction", &name(transaction.server), kind);
         }
-        match (self.binding.bond(), self.binding.home()) {
-            (Some(bond), home) => {
+        let binding = &self.session.binding;
+        let pin = if binding.autocommit() { binding.pin_of_reads().map(PinKind::label) } else { Some("no_autocommit") };
+        match (pin, binding.home()) {
+            (Some(pin), home) => {
                 let server = home.or(snapshot.primary).map_or("the primary".to_owned(), name);
-                row("pin", bond.label(), &server, "the session has something there that it can have nowhere else")
+                row("pin", pin, &server, "the session has something there that it can have nowhere else")
             }
             (None, Some(home)) => row("pin", "user variables", &name(home), "only statements that name them have to run there"),
             (None, None) => row("pin", "none", "any server", "the session has nothing that lives on one server only"),
@@ -102,7 +106,7 @@ impl Core {
         let policy = self.worker.shared.policy;
         let chosen = match decision {
             Decision::Forward(route) => Some(route.server),
-            Decision::Refuse(_) => None,
+            Decision::Wait { .. } | Decision::Refuse(_) => None,
         };
         let describe = |(server, exclusion): (&Server, Option<Exclusion>)| {
             let is_chosen = chosen == Some(server.id);
@@ -152,6 +156,7 @@ fn effect_text(effect: &SessionEffect) -> String {
         }
         SessionEffect::Autocommit(on) => format!("autocommit is {}", if *on { "on" } else { "off" }),
         SessionEffect::SqlMode(mode) => format!("the grammar follows sql_mode {mode:?}"),
+        SessionEffect::Assign { sql, .. } => format!("repeated if its connection is lost: SET {}", String::from_utf8_lossy(sql)),
         SessionEffect::Pin(pin) => format!("pinned by {pin}"),
         SessionEffect::Unpin(pin) => format!("no longer pinned by {pin}"),
     }
@@ -182,6 +187,7 @@ fn decision_row(because: &str, decision: &Decision, snapshot: &Snapshot) -> Row 
             let name = snapshot.server(route.server).map_or("?", |server| &server.name);
             row("decision", "forward", name, because)
         }
+        Decision::Wait { awaited, .. } => row("decision", "wait", awaited.label(), because),
         Decision::Refuse(denial) => row("decision", "refuse", denial.label(), because),
     }
 }

@@ -1,16 +1,32 @@
-//! One statement: decide, try, perhaps try elsewhere, and note what it did.
+//! One statement: decide, perhaps wait, try, perhaps try elsewhere, and note what it did.
 
-use backend::{ConnectError, Link};
-use classifier::{Effects, Pin, SessionEffect, Statement, Track, Verb};
-use router::{Decision, Denial, SessionView, Steering};
-use topology::ServerId;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use classifier::{Effects, Statement, Track, Verb};
+use net::Link;
+use router::{Awaited, Decision, Previous, Route, SessionView, Steering};
+use session::{Loss, Outcome, RequestKind};
+use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
 
-use super::attempt::{Failure, Request, Unread, What};
+use super::attempt::{Failure, Placement, Request, Unread};
 use super::deadline::TimeLimit;
+use super::definitions::{Course, End};
+use super::hold::{GivenUp, Hold};
+use super::loss::Unanswered;
+use super::supervision::{Progress, Supervision};
 use super::{Core, Ended};
-use crate::relay::Outcome;
-use crate::reply::{self, Refusal};
+use crate::worker::Reign;
+
+/// A read with a longer text stays with a server that falls silent, until it is sure that the server is lost: such a text may well be what keeps
+/// the server busy, and would keep the next one busy, too. In bytes.
+const LARGEST_MOVED: usize = 256 * 1024;
+
+/// A statement whose client has left gets so long to stop, and to undo what it has done.
+const ABANDONED: Duration = Duration::from_mins(1);
 
 /// Servers that one statement tries at most.
 const ATTEMPTS: usize = 3;
@@ -50,66 +66,197 @@ impl Core {
         unread: &mut Unread,
     ) -> Result<Option<PrepareOk>, Ended> {
         let mut failed: Vec<ServerId> = Vec::new();
+        let limit = TimeLimit::of(&steering);
+        let overfull = self.session.overfull(statement);
         let mut corrected;
-        let mut statement = statement;
+        let mut statement = overfull.as_ref().unwrap_or(statement);
+        let mut hold = None;
+        // Servers to which a dead connection was replaced.
+        let mut replaced: Vec<ServerId> = Vec::new();
         loop {
-            let route = match self.decide(statement, &failed, steering) {
-                Decision::Forward(route) => route,
-                Decision::Refuse(denial) => return self.refuse(client, denial).await,
+            let chosen = self.choose(client, statement, (&mut failed, steering), &mut hold, limit.as_ref()).await;
+            let (route, reign) = match chosen {
+                ControlFlow::Continue(chosen) => chosen,
+                ControlFlow::Break(answered) => return answered.map(|()| None),
             };
             tracing::debug!(
-                connection = self.connection_id,
+                connection = self.entry.id(),
                 server = route.server.0,
                 because = route.because.label(),
                 class = statement.because.label(),
                 verb = ?statement.verb,
                 "routed"
             );
-            let limit = TimeLimit::of(&steering);
-            let attempt = self.attempt(client, statement, request, route, limit.as_ref(), unread).await;
-            if statement.effects.contains(Effects::DEFINES) {
-                // Even one that was lost on the way may have been done.
-                self.worker.shared.classifier.knowledge().definitions_changed();
+            let progress = Progress::default();
+            let watch = (&progress, limit.as_ref());
+            let may_commit = self.session.may_commit(statement, request.kind);
+            let placement = Placement { route, reign, may_commit };
+            let belongs_to_transaction = !self.session.binding.autocommit() && placement.is_on_primary() && request.kind.runs();
+            let attempt = self.supervised(client, statement, request, &placement, (&failed, steering), watch, unread).await;
+            let course = Course::of(statement);
+            let end = match &attempt {
+                Ok(outcome) => Some(outcome.error.map_or(End::Well, End::Error)),
+                // Even one that was lost on the way may have been done. That of a client that has left is still under way.
+                Err(Failure::Lost { .. } | Failure::Silent { sent: true, .. } | Failure::Deposed { sent: true, .. }) => {
+                    Some(End::Unknown)
+                }
+                Err(_) => None,
+            };
+            if let Some(end) = end {
+                course.settle(progress.results(), end, &self.worker.shared.classifier);
             }
             let failure = match attempt {
+                // Refused because the server was closed to writes after the decision.
+                Ok(Outcome { withheld: Some(_), .. }) if may_commit => continue,
                 Ok(Outcome { withheld: Some(error), .. }) => {
-                    self.binding.answered(statement, route.server, None, Some(error.code));
                     corrected = self.learn_write(statement, route.server, &error);
                     statement = &corrected;
                     continue;
+                }
+                Ok(outcome) if outcome.is_unconfirmed => {
+                    self.settle_unconfirmed(route.server);
+                    return Ok(None);
                 }
                 Ok(outcome) => {
                     self.settle(statement, &request, route.server, &outcome);
                     return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
                 }
+                Err(Failure::Deposed { sent: false, .. }) => continue,
+                // What was lost on the way was no more than what goes out before the statement.
+                Err(Failure::Lost { begun: false, .. }) if !progress.is_sent() => Failure::LostBefore,
                 Err(failure) => failure,
             };
-            let is_lost_state = self.forget(route.server);
-            failed.push(route.server);
+            if let Failure::ClientGone = failure {
+                self.abandon(statement, route.server, progress.results());
+                return Err(Ended);
+            }
+            self.suspect(route.server, &failure);
+            let leaves_connection_as_it_was =
+                matches!(failure, Failure::Interrupted(_) | Failure::NeedsReprepare) && self.is_clean(route.server);
+            let loss = if leaves_connection_as_it_was { Loss::default() } else { self.forget(route.server) };
+            if matches!(failure, Failure::LostBefore) && !replaced.contains(&route.server) {
+                replaced.push(route.server);
+            } else {
+                failed.push(route.server);
+            }
+            let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
             let may_try_again = match &failure {
-                Failure::Connect(_) | Failure::Setup(_) | Failure::LostBefore => true,
-                Failure::Lost { begun, .. } => {
-                    !begun && statement.track() == Track::Replica && !matches!(request.what, What::Prepare(_))
-                }
-                Failure::ClientMisbehaved(_) | Failure::ClientGone => false,
+                Failure::Connect(_) | Failure::Setup(_) | Failure::LostBefore | Failure::Silent { sent: false, .. } => true,
+                Failure::Lost { begun, .. } | Failure::Silent { begun, .. } => !begun && is_read,
+                Failure::Deposed { .. }
+                | Failure::ClientMisbehaved(_)
+                | Failure::ClientGone
+                | Failure::Interrupted(_)
+                | Failure::NeedsReprepare => false,
             };
+            if let (Failure::LostBefore, false) = (&failure, loss.is_any())
+                && let (Decision::Refuse(denial), _) = self.decide(statement, &failed, steering)
+            {
+                // What the statement asks about was on that connection.
+                return self.refuse(client, denial).await.map(|()| None);
+            }
             if may_try_again
-                && !is_lost_state
+                && !loss.is_any()
                 && failed.len() < ATTEMPTS
-                && self.leads_elsewhere(statement, &failed, steering, &failure)
+                && self.leads_elsewhere(statement, &failed, steering, failure.may_pass() || is_read)
             {
                 self.log_failure(route.server, &failure);
                 continue;
             }
-            return self.give_up(client, statement, route.server, failure, is_lost_state).await;
+            let unanswered = Unanswered { statement, server: route.server, may_commit, belongs_to_transaction };
+            return Box::pin(self.give_up(client, unanswered, failure, loss)).await;
+        }
+    }
+
+    /// Where the statement goes, after waiting if need be; or the client was answered.
+    async fn choose(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        (failed, steering): (&mut Vec<ServerId>, Steering<'_>),
+        hold: &mut Option<Box<Hold>>,
+        limit: Option<&TimeLimit<'_>>,
+    ) -> ControlFlow<Result<(), Ended>, (Route, Reign)> {
+        loop {
+            if self.write.is_none() && (statement.track() == Track::Primary || !self.session.binding.autocommit()) {
+                self.write = Some(self.worker.shared.servers.writes().begin());
+            }
+            let (decision, reign) = self.decide(statement, failed, steering);
+            if !matches!(decision, Decision::Forward(route) if Some(route.server) == reign.primary) {
+                self.end_write();
+            }
+            match decision {
+                Decision::Forward(route) => return ControlFlow::Continue((route, reign)),
+                Decision::Wait { awaited, at_most } => {
+                    let hold = hold.get_or_insert_with(|| Box::new(Hold::new(at_most)));
+                    // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+                    let held = Box::pin(self.hold(client, statement, (failed, steering), hold, awaited, limit)).await;
+                    if let Err(given_up) = held {
+                        return ControlFlow::Break(self.tell_given_up(client, given_up).await);
+                    }
+                }
+                Decision::Refuse(denial) => match self.lose_what_is_refused(denial) {
+                    // All of it could be restored elsewhere.
+                    Some(loss) if !loss.is_any() => {}
+                    Some(loss) => return ControlFlow::Break(self.tell_loss(client, statement, loss).await),
+                    None => return ControlFlow::Break(self.refuse(client, denial).await),
+                },
+            }
+        }
+    }
+
+    /// One try, watched.
+    #[expect(clippy::too_many_arguments, reason = "each is used once, here")]
+    async fn supervised(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        request: Request,
+        placement: &Placement,
+        (failed, steering): (&[ServerId], Steering<'_>),
+        watch: (&Progress, Option<&TimeLimit<'_>>),
+        unread: &mut Unread,
+    ) -> Result<Outcome, Failure> {
+        let (worker, entry) = (Arc::clone(&self.worker), Arc::clone(&self.entry));
+        let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
+        let supervision = Supervision {
+            worker: &worker,
+            entry: &entry,
+            statement,
+            placement,
+            view: self.view(statement, &[], failed, steering),
+            may_move: is_read && request.length <= LARGEST_MOVED && !self.session.binding.loses_with(placement.route.server),
+            may_wait: !self.session.binding.loses_with(placement.route.server)
+                && !self.worker.shared.policy.hold_writes.is_zero(),
+            progress: watch.0,
+            limit: watch.1,
+        };
+        // Pinned here, so that it does not lie in the future twice.
+        let attempt = pin!(self.attempt(client, statement, request, placement, watch, unread));
+        supervision.see_through(attempt).await
+    }
+
+    /// The client is gone: its statement is stopped, and its connection kept until it has stopped.
+    fn abandon(&mut self, statement: &Statement, server: ServerId, results: u16) {
+        self.log_failure(server, &Failure::ClientGone);
+        if statement.track() == Track::Primary {
+            self.session.binding.may_have_written(Instant::now());
+            self.note_write();
+        }
+        if let Some(place) = self.held.iter().position(|held| held.lease.server() == server) {
+            let (course, classifier) = (Course::of(statement), Arc::clone(&self.worker.shared.classifier));
+            self.held.swap_remove(place).lease.abandon(ABANDONED, move |rest| {
+                let end = rest.map_or(End::Unknown, |rest| rest.error.map_or(End::Well, End::Error));
+                course.settle(results.saturating_add(rest.map_or(0, |rest| rest.results)), end, &classifier);
+            });
         }
     }
 
     /// A replica has refused as a write what was taken for a read, and nothing has happened yet: from now on it is a write.
     fn learn_write(&self, statement: &Statement, server: ServerId, error: &ErrOwned) -> Statement {
-        if self.worker.shared.classifier.knowledge().learn_write(statement.digest) {
+        if self.worker.shared.classifier.knowledge().learn_write(statement) {
             tracing::warn!(
-                connection = self.connection_id,
+                connection = self.entry.id(),
                 server = server.0,
                 digest = %statement.digest,
                 code = error.code,
@@ -121,25 +268,54 @@ impl Core {
         Statement { effects, because: classifier::Because::LearnedWrite, ..statement.clone() }
     }
 
-    fn decide(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>) -> Decision {
+    pub(super) fn decide(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>) -> (Decision, Reign) {
         let held = match statement.track() {
             Track::Session | Track::Previous => self.held_servers(),
             Track::Replica | Track::Primary => Vec::new(),
         };
-        self.worker.decide(statement, &self.view(&held, failed, steering))
+        let view = self.view(statement, &held, failed, steering);
+        self.worker.decide(statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
     }
 
-    /// What the router has to know of the session.
-    pub(super) fn view<'v>(&self, held: &'v [ServerId], failed: &'v [ServerId], steering: Steering<'v>) -> SessionView<'v> {
+    /// What the router has to know of the session. It outlives a change of the session, so what was committed has to be added: [`Self::committed`].
+    pub(super) fn view<'v>(
+        &self,
+        statement: &Statement,
+        held: &'v [ServerId],
+        failed: &'v [ServerId],
+        steering: Steering<'v>,
+    ) -> SessionView<'v> {
+        let wrote_at = self.session.binding.wrote_at().max(self.moment.as_ref().and_then(|moment| moment.last()));
         SessionView {
-            transaction: self.binding.transaction(),
-            bond: self.binding.bond(),
-            home: self.binding.home(),
-            previous: self.binding.previous().filter(|server| self.is_held(*server)),
+            transaction: self.session.binding.transaction(),
+            is_autocommit_off: !self.session.binding.autocommit(),
+            pin: self.session.binding.pin_of_reads(),
+            home: self.session.binding.home(),
+            may_leave_home: self.session.binding.may_leave_home(),
+            previous: self.previous(statement),
+            insert_id_is_lost: self.session.binding.insert_id_is_lost(),
             held,
-            wrote_at: self.binding.wrote_at(),
+            wrote_at,
+            committed: None,
             avoid: failed,
             steering,
+        }
+    }
+
+    /// What a replica has to have that is to show the session's own writes, if these are the last that it must see.
+    pub(super) fn committed(&self, wrote_at: Option<Instant>) -> Option<&Position> {
+        let (server, committed) = self.session.binding.committed().filter(|_| wrote_at == self.session.binding.wrote_at())?;
+        (self.worker.shared.servers.load().primary == Some(server)).then_some(committed)
+    }
+
+    /// The connection that knows about the previous statement.
+    fn previous(&self, statement: &Statement) -> Previous {
+        match self.session.binding.previous() {
+            None => Previous::Nothing,
+            Some(server) if self.is_held(server) => Previous::On(server),
+            // SHOW WARNINGS: there were none, and any connection says so.
+            Some(_) if statement.verb == Verb::Show && !self.session.binding.has_diagnostics() => Previous::Nothing,
+            Some(_) => Previous::Lost,
         }
     }
 
@@ -148,13 +324,12 @@ impl Core {
         self.held.iter().map(|held| held.lease.server()).collect()
     }
 
-    /// Whether another attempt would go to a server that has not failed, or to one whose dead connection was just replaced.
-    fn leads_elsewhere(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>, failure: &Failure) -> bool {
-        match self.decide(statement, failed, steering) {
-            Decision::Forward(route) => {
-                let times = failed.iter().filter(|server| **server == route.server).count();
-                times == 0 || (times == 1 && matches!(failure, Failure::LostBefore))
-            }
+    /// Whether another attempt would go to a server that has not failed, perhaps after waiting for one.
+    fn leads_elsewhere(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>, may_pass: bool) -> bool {
+        match self.decide(statement, failed, steering).0 {
+            Decision::Forward(route) => !failed.contains(&route.server),
+            // A primary that the monitor takes for well will say the same once more, unless it is about to be seen as lost.
+            Decision::Wait { awaited, .. } => may_pass || awaited != Awaited::UnreachablePrimary,
             Decision::Refuse(_) => false,
         }
     }
@@ -163,117 +338,30 @@ impl Core {
         self.held.iter().any(|held| held.lease.server() == server)
     }
 
-    /// Drops the connection to a server; true if the session loses something with it that it cannot do without.
-    pub(super) fn forget(&mut self, server: ServerId) -> bool {
-        let Some(index) = self.held.iter().position(|held| held.lease.server() == server) else { return false };
-        self.held.swap_remove(index);
-        self.binding.loses_with(server)
+    fn is_clean(&self, server: ServerId) -> bool {
+        self.held.iter().any(|held| held.lease.server() == server && held.lease.is_clean())
     }
 
-    /// A statement was answered: what did it change?
+    /// The client is told why its statement waits no longer.
+    async fn tell_given_up(&mut self, client: &mut Link, given_up: GivenUp) -> Result<(), Ended> {
+        match given_up {
+            GivenUp::Told(refusal) => self.reply(client, &refusal).await,
+            GivenUp::Dismissed(refusal) => Err(self.dismiss(client, &refusal, self.answer_sequence).await),
+            GivenUp::Left => Err(Ended),
+        }
+    }
+
+    /// A statement was answered.
     fn settle(&mut self, statement: &Statement, request: &Request, server: ServerId, outcome: &Outcome) {
-        if outcome.error.is_none() {
-            self.remember(statement);
-            self.binding.succeeded(statement, server);
-        } else if statement.verb == Verb::Batch && !statement.session.is_empty() {
-            // Some of its parts ran, and which is not known.
-            self.binding.pin(Pin::Connection, server);
+        let settled = self.session.settle(statement, request.kind, server, outcome, Instant::now());
+        if let Some(limit) = settled.idle_limit {
+            self.patience.limit_to(limit.min(self.worker.shared.limits.client_idle));
         }
-        self.binding.answered(statement, server, outcome.status, outcome.error);
-        if let Some(schema) = &outcome.schema {
-            self.state.use_schema(schema);
-        }
-        // Not for a plain read, which is proved to change nothing: servers also say so when they go to a prepared statement's own schema and
-        // come back.
-        let is_unforeseen = outcome.state_changed
-            && statement.track() == Track::Primary
-            && statement.session.is_empty()
-            && !statement.effects.contains(Effects::CHANGE_SESSION)
-            && matches!(request.what, What::Whole | What::Execute(_));
-        if is_unforeseen {
-            // A procedure that sets variables or makes temporary tables: what exactly, the server does not say.
-            self.binding.pin(Pin::Connection, server);
+        if settled.may_have_written {
+            self.note_write();
         }
         if let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) {
-            held.lease.applied.follow(&self.state);
-        }
-    }
-
-    /// Notes what is to be repeated on the session's other connections.
-    fn remember(&mut self, statement: &Statement) {
-        for effect in &statement.session {
-            let is_noted = match effect {
-                SessionEffect::Use(schema) => {
-                    self.state.use_schema(schema);
-                    true
-                }
-                SessionEffect::Set { name, sql } => self.state.set(name, sql),
-                SessionEffect::SetCharset { sql, .. } => self.state.set("names", sql),
-                _ => true,
-            };
-            if !is_noted {
-                self.binding.pin_anywhere(Pin::Connection);
-            }
-        }
-    }
-
-    async fn refuse(&mut self, client: &mut Link, denial: Denial) -> Result<Option<PrepareOk>, Ended> {
-        let refusal = self.refusal(denial);
-        match denial {
-            Denial::TransactionLost | Denial::PinLost => Err(self.dismiss(client, &refusal, 1).await),
-            _ => self.reply(client, &refusal).await.map(|()| None),
-        }
-    }
-
-    /// The last word to the client on a statement that no server has answered.
-    async fn give_up(
-        &mut self,
-        client: &mut Link,
-        statement: &Statement,
-        server: ServerId,
-        failure: Failure,
-        is_lost_state: bool,
-    ) -> Result<Option<PrepareOk>, Ended> {
-        self.log_failure(server, &failure);
-        let refusal = match failure {
-            // A client with half an answer must not take what follows for the other half.
-            Failure::ClientGone | Failure::Lost { begun: true, .. } => return Err(Ended),
-            Failure::Lost { error, begun: false } => {
-                let may_have_written = !(Effects::READ_DATA | Effects::CHANGE_SESSION).contains(statement.effects);
-                let refusal = Refusal::server_lost(may_have_written, &error.to_string());
-                return Err(self.dismiss(client, &refusal, 1).await);
-            }
-            Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
-            Failure::Setup(error) | Failure::Connect(ConnectError::Refused { error, .. }) => {
-                let packet = reply::server_error(&error, 1);
-                let sent = client.send(&packet).await.map_err(|_| Ended);
-                return if is_lost_state { Err(Ended) } else { sent.map(|()| None) };
-            }
-            Failure::Connect(error) => Refusal::from(&error),
-            Failure::ClientMisbehaved(malformed) => Refusal::malformed(&malformed),
-        };
-        if is_lost_state {
-            Err(self.dismiss(client, &refusal, 1).await)
-        } else {
-            self.reply(client, &refusal).await.map(|()| None)
-        }
-    }
-
-    fn log_failure(&self, server: ServerId, failure: &Failure) {
-        let connection = self.connection_id;
-        let server = server.0;
-        match failure {
-            Failure::Connect(error) => tracing::warn!(connection, server, %error, "no connection for a statement"),
-            Failure::Setup(error) => {
-                let message = String::from_utf8_lossy(&error.message);
-                tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
-            }
-            Failure::Lost { error, begun } => {
-                tracing::warn!(connection, server, %error, begun, "lost a server during a statement");
-            }
-            Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
-            Failure::ClientMisbehaved(error) => tracing::info!(connection, %error, "a client broke the protocol"),
-            Failure::ClientGone => tracing::debug!(connection, "a client left during its statement"),
+            held.lease.state.follow(&self.session.state);
         }
     }
 }

@@ -20,6 +20,14 @@ impl Patience {
         Self { limit, since: Instant::now(), timer: Box::pin(sleep(limit)) }
     }
 
+    /// Another limit, from the next silence on.
+    pub(super) fn limit_to(&mut self, limit: Duration) {
+        self.limit = limit;
+        if let Some(end) = Instant::now().checked_add(limit) {
+            self.timer.as_mut().reset(end);
+        }
+    }
+
     /// The silence begins now.
     pub(super) fn start(&mut self) {
         self.since = Instant::now();

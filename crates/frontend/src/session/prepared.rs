@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use classifier::{Classifier, Effects, Statement};
 use router::Hint;
+use session::Grammar;
 use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 
 use super::steering;
@@ -30,8 +31,8 @@ pub(super) struct Statements {
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) sql: Box<[u8]>,
-    /// The default schema when it was prepared: its names are that schema's, whatever the session uses later.
-    pub(super) schema: Option<Box<[u8]>>,
+    /// With what it was read, the default schema included: it means the same wherever and whenever it is executed.
+    pub(super) grammar: Grammar,
     reading: Reading,
     hint: Option<Hint>,
     verdict: Arc<Statement>,
@@ -84,7 +85,7 @@ impl Statements {
     fn remove(&mut self, id: u32) -> bool {
         self.forget_long_data(id);
         let removed = self.by_id.remove(&id);
-        self.text_bytes -= removed.as_ref().map_or(0, |prepared| prepared.sql.len());
+        self.text_bytes -= removed.as_ref().map_or(0, Prepared::kept_bytes);
         removed.is_some()
     }
 
@@ -115,6 +116,11 @@ impl Statements {
 }
 
 impl Prepared {
+    /// What of it counts against the limit of a session's statements, in bytes.
+    fn kept_bytes(&self) -> usize {
+        self.sql.len() + self.types.as_deref().map_or(0, <[u8]>::len)
+    }
+
     /// The hint in its text, with those that come along with this execution.
     pub(super) fn hint(&self, execute: &wire::Execute<'_>, capabilities: Capabilities) -> Result<Option<Hint>, Refusal> {
         let hint = self.hint.clone();
@@ -132,29 +138,31 @@ impl Prepared {
         let knowledge = classifier.knowledge().version();
         if self.knowledge != knowledge {
             self.knowledge = knowledge;
-            self.verdict = Arc::new(classifier.classify(&self.sql, &self.reading.context(self.schema.as_deref())));
+            self.verdict = Arc::new(classifier.classify(&self.sql, &self.reading.context(self.grammar.schema())));
         }
         Arc::clone(&self.verdict)
     }
+}
 
-    /// Notes the parameter types of a `COM_STMT_EXECUTE`, if it has some.
-    fn note_types(&mut self, types: Option<&[u8]>) {
-        if let Some(types) = types
-            && self.types.as_deref() != Some(types)
-        {
-            self.types = Some(Arc::from(types));
-        }
-    }
+/// How a statement is to be executed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Execution {
+    /// What the client has negotiated.
+    pub(super) capabilities: Capabilities,
+    /// Its rows are to stay on the server until they are fetched.
+    pub(super) opens_cursor: bool,
+    /// `limits.prepared_statement_bytes`
+    pub(super) limit: usize,
 }
 
 impl Core {
     /// `COM_STMT_PREPARE`: on the server where it would run now.
-    pub(super) async fn prepare(&mut self, client: &mut backend::Link, sql: Box<[u8]>, length: usize) -> Result<(), Ended> {
+    pub(super) async fn prepare(&mut self, client: &mut net::Link, sql: Box<[u8]>, length: usize) -> Result<(), Ended> {
         // Before the verdict: what becomes known in between makes it be given again.
         let knowledge = self.worker.shared.classifier.knowledge().version();
         let statement = self.classify(&sql);
         let reading = self.reading();
-        if explained_route(&statement, &sql, &reading.context(self.state.schema())).is_some() {
+        if explained_route(&statement, &sql, &reading.context(self.session.state.schema())).is_some() {
             return self.decline(client, length, &Refusal::explanation_prepared()).await;
         }
         let limits = &self.worker.shared.limits;
@@ -173,12 +181,12 @@ impl Core {
             return self.decline(client, length, &refusal).await;
         }
         let id = self.statements.next_id();
-        let schema = self.state.schema().map(Box::from);
+        let grammar = self.session.state.grammar();
         let hint = match steering::hint(&sql) {
             Ok(hint) => hint,
             Err(refusal) => return self.decline(client, length, &refusal).await,
         };
-        let matched = self.matched(&sql, reading.context(self.state.schema()), &statement);
+        let matched = self.matched(&sql, reading.context(self.session.state.schema()), &statement);
         let verdict = Arc::new(statement);
         // Preparing changes nothing but the session's own list: its effects come with the execution.
         let effects = verdict.effects - Effects::DEFINES;
@@ -187,7 +195,7 @@ impl Core {
         let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await?;
         if let Some(PrepareOk { params, .. }) = prepared {
             let long_data = Ok(Vec::new());
-            self.statements.add(id, Prepared { sql, schema, reading, hint, verdict, knowledge, params, types: None, long_data });
+            self.statements.add(id, Prepared { sql, grammar, reading, hint, verdict, knowledge, params, types: None, long_data });
         }
         Ok(())
     }
@@ -195,8 +203,9 @@ impl Core {
     /// `COM_STMT_EXECUTE`.
     pub(super) async fn execute(
         &mut self,
-        client: &mut backend::Link,
+        client: &mut net::Link,
         id: u32,
+        has_cursor: bool,
         hint: Option<Hint>,
         length: usize,
     ) -> Result<(), Ended> {
@@ -215,9 +224,19 @@ impl Core {
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
-        let context = prepared.reading.context(prepared.schema.as_deref());
+        let context = prepared.reading.context(prepared.grammar.schema());
         let matched = self.matched(&prepared.sql, context, &verdict);
-        let outcome = self.forward(client, &verdict, matched.steering(hint.as_ref()), Request::execute(length, id)).await;
+        // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
+        let opens_cursor = has_cursor && self.session.binding.transaction().is_none_or(|transaction| !transaction.read_only);
+        let with_cursor;
+        let statement = if opens_cursor {
+            with_cursor = Statement { effects: verdict.effects | Effects::PRIMARY_SESSION, ..(*verdict).clone() };
+            &with_cursor
+        } else {
+            &*verdict
+        };
+        let request = Request::execute(length, id, opens_cursor);
+        let outcome = self.forward(client, statement, matched.steering(hint.as_ref()), request).await;
         self.statements.forget_long_data(id);
         outcome
     }
@@ -225,6 +244,7 @@ impl Core {
     /// `COM_STMT_CLOSE` has no answer.
     pub(super) async fn close_statement(&mut self, id: u32) -> Result<(), Ended> {
         self.statements.remove(id);
+        self.session.binding.cursor_closed(id);
         let mut lost = Vec::new();
         for held in &mut self.held {
             let Some(on_server) = held.prepared.remove(&id) else { continue };
@@ -238,7 +258,7 @@ impl Core {
             }
         }
         // A broken connection is noticed, and reported, by the next statement that needs it; a replica's is just replaced.
-        self.held.retain(|held| !lost.contains(&held.lease.server()) || self.binding.loses_with(held.lease.server()));
+        self.held.retain(|held| !lost.contains(&held.lease.server()) || self.session.binding.loses_with(held.lease.server()));
         Ok(())
     }
 
@@ -248,7 +268,7 @@ impl Core {
         statements: &mut Statements,
         id: u32,
         on_server: &mut OnServer,
-        capabilities: Capabilities,
+        Execution { capabilities, opens_cursor, limit }: Execution,
         payload: &[u8],
         out: &mut BytesMut,
     ) -> Result<(), Malformed> {
@@ -266,12 +286,21 @@ impl Core {
                 });
             }
         }
+        let cursor = if opens_cursor { wire::CURSOR_TYPE_READ_ONLY } else { 0 };
         let parameters = wire::execute_parameters(&execute, prepared.params, capabilities)?;
         if parameters.null_bitmap.is_empty() {
-            put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, Some((&parameters, None))));
+            put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, cursor, Some((&parameters, None))));
             return Ok(());
         }
-        prepared.note_types(parameters.types);
+        // Clients send them only when they change; names may come with them.
+        if let Some(types) = parameters.types.filter(|types| prepared.types.as_deref() != Some(*types)) {
+            let kept = statements.text_bytes.saturating_sub(prepared.types.as_deref().map_or(0, <[u8]>::len));
+            if kept.saturating_add(types.len()) > limit {
+                return Err(Malformed::new("more types and names of parameters than limits.prepared_statement_bytes allows"));
+            }
+            statements.text_bytes = kept + types.len();
+            prepared.types = Some(Arc::from(types));
+        }
         let is_known_there = match (&prepared.types, &on_server.types) {
             (Some(here), Some(there)) => Arc::ptr_eq(here, there),
             (None, _) => true,
@@ -279,7 +308,7 @@ impl Core {
         };
         // The types go along when the client sent them and when this server has not seen them yet.
         let types = if is_known_there { parameters.types } else { prepared.types.as_deref() };
-        put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, Some((&parameters, types))));
+        put_packet_with(out, 0, |payload| wire::put_execute(payload, on_server.id, cursor, Some((&parameters, types))));
         on_server.types.clone_from(&prepared.types);
         Ok(())
     }

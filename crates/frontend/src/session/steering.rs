@@ -55,7 +55,7 @@ impl Core {
     /// The rule for a statement of this session.
     pub(super) fn matched(&self, sql: &[u8], context: Context<'_>, statement: &Statement) -> Matched {
         let Some(rules) = &self.worker.shared.rules else { return Matched::default() };
-        let facts = Facts { sql, context, statement, user: &self.options.account.user, address: self.peer.ip() };
+        let facts = Facts { sql, context, statement, user: &self.entry.options().account.user, address: self.peer.ip() };
         let place = matching_rule(rules, &facts).map(|(place, _)| place);
         place.map_or_else(Matched::default, |place| Matched { rules: Some(Arc::clone(rules)), place })
     }

@@ -1,20 +1,46 @@
 //! A frontend between raw clients and scripted servers. The servers' roles are given, since no monitor looks at them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use backend::{Account, PoolSettings, Target};
 use classifier::Classifier;
-use frontend::{Accounts, Frontend, Limits, Running, Runtime};
+use frontend::{Accounts, CausalScope, Frontend, Limits, Running, Runtime};
 use router::{Policy, Rule};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer, LoginAs, RawClient};
-use topology::{Engine, Health, Published, Role, Server, ServerId, Snapshot};
+use tokio::sync::watch;
+use topology::{Engine, Epoch, Health, Publisher, Role, Server, ServerId, Snapshot, publishing};
+use wire::StatusFlags;
 
 /// The first server is the primary, the others are replicas without lag.
 pub struct Setup {
     pub servers: Vec<FakeServer>,
     pub running: Running,
+    cluster: Mutex<Cluster>,
+}
+
+/// What the monitor would publish.
+struct Cluster {
+    snapshot: Snapshot,
+    publisher: Publisher,
+    generations: watch::Sender<u64>,
+}
+
+/// What can be configured.
+#[allow(dead_code, reason = "each test file uses its part")]
+pub struct Settings {
+    pub limits: Limits,
+    pub server_connections: usize,
+    pub rules: Vec<Rule>,
+    pub hold_writes: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // Longer than a test's patience: nothing ends by itself.
+        Self { limits: Limits::default(), server_connections: 10, rules: Vec::new(), hold_writes: Duration::from_hours(1) }
+    }
 }
 
 /// A server that answers reads with its own name and everything else with OK.
@@ -29,6 +55,16 @@ pub fn usual(name: &str, call: Call<'_>) -> Vec<Action> {
     vec![Action::Answer(if is_read { Answer::rows(&["server"], &[&[name]]) } else { Answer::ok() })]
 }
 
+/// The status flags of an OK.
+#[allow(dead_code, reason = "each test file uses its part")]
+#[track_caller]
+pub fn status(answer: Answer) -> StatusFlags {
+    match answer {
+        Answer::Ok { status, .. } => status,
+        other => unreachable!("not an OK: {other:?}"),
+    }
+}
+
 pub async fn scripted(script: impl Fn(Call<'_>) -> Vec<Action> + Send + Sync + 'static) -> FakeServer {
     FakeServer::start(Character::default(), script).await
 }
@@ -40,15 +76,18 @@ impl Setup {
     }
 
     pub fn with_limits(servers: Vec<FakeServer>, limits: Limits, server_connections: usize) -> Self {
-        Self::configured(servers, limits, server_connections, Vec::new())
+        Self::configured(servers, Settings { limits, server_connections, ..Settings::default() })
     }
 
     pub fn with_rules(servers: Vec<FakeServer>, rules: Vec<Rule>) -> Self {
-        Self::configured(servers, Limits::default(), 10, rules)
+        Self::configured(servers, Settings { rules, ..Settings::default() })
     }
 
-    fn configured(servers: Vec<FakeServer>, limits: Limits, server_connections: usize, rules: Vec<Rule>) -> Self {
+    pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
+        let Settings { limits, server_connections, rules, hold_writes } = settings;
         let snapshot = snapshot(servers.len());
+        let (publisher, published) = publishing(snapshot.clone());
+        let (generations, announced) = watch::channel(snapshot.generation);
         let targets =
             servers.iter().map(|server| Target { host: server.address().ip().to_string(), port: server.address().port() });
         let frontend = Frontend {
@@ -61,15 +100,66 @@ impl Setup {
                 connect_timeout: Duration::from_secs(5),
                 lease_timeout: Duration::from_millis(100),
                 idle_timeout: Duration::from_mins(1),
+                public_key_retrieval: true,
             },
-            policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true },
-            accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }]),
+            policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true, filtered_replicas: false, hold_writes },
+            accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),
             rules,
             classifier: Arc::new(Classifier::new(classifier::Limits::default())),
-            servers: Published::fixed(snapshot),
+            servers: published,
+            generations: announced,
             force_full_authentication: false,
         };
-        Self { servers, running: frontend.start().expect("a port") }
+        let cluster = Mutex::new(Cluster { snapshot, publisher, generations });
+        Self { servers, running: frontend.start().expect("a port"), cluster }
+    }
+
+    /// Waits until so many statements wait for a primary.
+    pub async fn wait_for_held(&self, count: usize) {
+        let held = async {
+            while self.running.held_statements() != count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        testkit::within_patience("statements that wait", held).await;
+    }
+
+    /// The monitor has seen something.
+    pub fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut cluster = self.cluster.lock().expect("no panic");
+        change(&mut cluster.snapshot);
+        cluster.snapshot.generation += 1;
+        let snapshot = cluster.snapshot.clone();
+        let generation = snapshot.generation;
+        cluster.publisher.publish(Arc::new(snapshot));
+        cluster.generations.send_replace(generation);
+    }
+
+    /// What sessions have asked the monitor to look at, once.
+    pub fn suspects(&self) -> Vec<topology::ServerId> {
+        self.cluster.lock().expect("no panic").publisher.reader().suspects().take().collect()
+    }
+
+    /// The primary is fenced or gone, and there is no other yet.
+    pub fn lose_primary(&self) {
+        self.publish(|snapshot| {
+            let server = snapshot.primary.take().expect("a primary");
+            snapshot.is_closing = false;
+            snapshot.servers[server.index()].health = Health::Down { why: Arc::from("test") };
+        });
+    }
+
+    /// This server is the primary from now on.
+    pub fn promote(&self, index: u16) {
+        self.publish(|snapshot| {
+            for server in &mut snapshot.servers {
+                server.role = if server.id == ServerId(index) { Role::Primary } else { Role::Replica };
+            }
+            snapshot.servers[usize::from(index)].health = Health::Up;
+            snapshot.primary = Some(ServerId(index));
+            snapshot.epoch = Epoch(snapshot.epoch.0 + 1);
+            snapshot.is_closing = false;
+        });
     }
 
     pub async fn client(&self) -> RawClient {
@@ -100,5 +190,5 @@ fn snapshot(count: usize) -> Snapshot {
         fresh_as_of: Some(fresh),
         ..Server::new(ServerId(u16::try_from(index).expect("few")), format!("db{index}"), "fake", 1)
     };
-    Snapshot { generation: 1, servers: (0..count).map(server).collect(), primary: Some(ServerId(0)), warnings: Vec::new() }
+    Snapshot { generation: 1, servers: (0..count).map(server).collect(), primary: Some(ServerId(0)), ..Snapshot::default() }
 }

@@ -49,6 +49,8 @@ fn mariadb() -> Fields {
         ("log_bin", "1"),
         ("gtid_binlog_pos", "0-1-12"),
         ("gtid_slave_pos", "0-1-10"),
+        ("gtid_binlog_state", "0-1-12,0-2-9"),
+        ("log_slave_updates", "1"),
         ("server_id", "2"),
         ("sql_mode", ""),
         ("version", "10.11.19-MariaDB-log"),
@@ -95,7 +97,7 @@ fn a_mysql_replica_is_read() {
             source: Some("primary:3307".into()),
             source_id: Some(SourceId::Uuid(UUID.parse().unwrap())),
             seconds_behind: Some(0),
-            last_error: None,
+            ..Replication::default()
         }]
     );
 }
@@ -114,8 +116,8 @@ fn a_mariadb_replica_is_read() {
             applier: ThreadState::Stopped,
             source: Some("primary:3306".into()),
             source_id: Some(SourceId::ServerId(1)),
-            seconds_behind: None,
             last_error: Some("cannot connect; duplicate key".into()),
+            ..Replication::default()
         }]
     );
 }
@@ -175,4 +177,29 @@ fn the_same_text_is_read_once() {
     assert_eq!(first.applied, again.applied);
     let moved = reader.sample(Instant::now(), &with(&mysql(), "gtid_executed", &format!("{UUID}:1-11"))).unwrap();
     assert_eq!(shown(moved.applied.as_ref()), Some(format!("{UUID}:1-11")));
+}
+
+#[test]
+fn a_primary_that_did_not_log_what_it_applied_has_it_all_the_same() {
+    for (logs_applied, binlog_pos, slave_pos, expect) in [
+        ("1", "0-2-12", "0-1-10", "0-2-12"),
+        ("0", "0-2-5", "0-1-10", "0-1-10"),
+        ("0", "0-2-12", "0-1-10", "0-2-12"),
+        ("0", "", "0-1-10,7-7-7", "0-1-10,7-7-7"),
+        // After RESET MASTER numbers begin anew, below what came before.
+        ("1", "0-2-1", "0-1-10", "0-1-10"),
+        // Of another source.
+        ("1", "0-2-12", "0-1-10,7-7-7", "0-2-12"),
+    ] {
+        let fields = with(&with(&mariadb(), "gtid_binlog_pos", binlog_pos), "gtid_slave_pos", slave_pos);
+        let seen = look(Engine::MariaDb, &with(&fields, "log_slave_updates", logs_applied), &[]);
+        assert_eq!(shown(seen.sample.written.as_ref()).as_deref(), Some(expect), "{binlog_pos} {slave_pos}");
+        assert_eq!(seen.binlog_state.map(|state| state.to_string()).as_deref(), Some("0-1-12,0-2-9"));
+    }
+}
+
+#[test]
+fn a_channel_names_its_filters() {
+    let channel = with(&with(&mysql_channel(), "Replicate_Do_DB", "shop"), "Replicate_Ignore_Table", "");
+    assert_eq!(look(Engine::MySql, &mysql(), &[channel]).channels[0].filters.as_deref(), Some("Replicate_Do_DB = shop"));
 }

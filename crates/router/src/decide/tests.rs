@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use classifier::{Because as Class, Digest, Effects, SessionEffect, Statement, Verb};
-use topology::{Health, Role, Server, ServerId, Snapshot};
+use classifier::{Because as Class, Digest, Effects, Pin, PinKind, SessionEffect, Statement, Verb};
+use session::OpenTransaction;
+use topology::{Engine, Health, Role, Server, ServerId, Snapshot};
 
 use super::*;
-use crate::{Bond, OpenTransaction, Rule, Steering};
+use crate::{Rule, Steering};
 
 const MAX_LAG: Duration = Duration::from_millis(500);
-const POLICY: Policy = Policy { max_lag: MAX_LAG, reads_own_writes: true };
+const HOLD: Duration = Duration::from_secs(10);
+/// Without waiting: what cannot run is refused at once.
+const POLICY: Policy = Policy { max_lag: MAX_LAG, reads_own_writes: true, filtered_replicas: false, hold_writes: Duration::ZERO };
 const PRIMARY: ServerId = ServerId(0);
 const REPLICA: ServerId = ServerId(1);
 const OTHER: ServerId = ServerId(2);
@@ -23,7 +26,8 @@ fn cluster(now: Instant, lags: [u64; 2]) -> Snapshot {
         generation: 1,
         servers: vec![server(0, Role::Primary), replica(1, lags[0]), replica(2, lags[1])],
         primary: Some(PRIMARY),
-        warnings: Vec::new(),
+        last_primary: Some(PRIMARY),
+        ..Snapshot::default()
     }
 }
 
@@ -35,7 +39,15 @@ fn down(snapshot: &mut Snapshot, id: ServerId) {
 }
 
 fn statement(effects: Effects, session: Vec<SessionEffect>) -> Statement {
-    Statement { verb: Verb::Other, effects, because: Class::PlainRead, digest: Digest(0), session }
+    Statement {
+        verb: Verb::Other,
+        effects,
+        because: Class::PlainRead,
+        digest: Digest(0),
+        key: classifier::StatementKey::default(),
+        first_definition: 0,
+        session,
+    }
 }
 
 fn a_read() -> Statement {
@@ -52,15 +64,26 @@ fn begin(read_only: bool) -> Statement {
 
 /// The decision in short: `0 needs_primary`, or the denial's label.
 fn check(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant, expected: &str) {
-    let decision = decide(statement, &session, snapshot, &POLICY, now, &mut Balancer::default());
-    let text = match decision {
+    assert_eq!(decided(statement, session, snapshot, POLICY, now), expected);
+}
+
+/// The same where statements wait.
+fn check_held(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant, expected: &str) {
+    assert_eq!(decided(statement, session, snapshot, Policy { hold_writes: HOLD, ..POLICY }, now), expected);
+}
+
+fn decided(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, policy: Policy, now: Instant) -> String {
+    match decide(statement, &session, snapshot, &policy, now, &mut Balancer::default()) {
         Decision::Forward(Route { server, because, end_first: None }) => format!("{server} {}", because.label()),
         Decision::Forward(Route { server, because, end_first: Some(first) }) => {
             format!("{server} {} after ending {first}", because.label())
         }
+        Decision::Wait { awaited, at_most } => {
+            assert_eq!(at_most, policy.hold_writes);
+            format!("wait {}", awaited.label())
+        }
         Decision::Refuse(denial) => denial.label().to_owned(),
-    };
-    assert_eq!(text, expected);
+    }
 }
 
 #[test]
@@ -137,6 +160,11 @@ fn without_a_primary_writes_are_refused_and_reads_go_on() {
     let mut snapshot = cluster(now, [60_000, 59_800]);
     down(&mut snapshot, PRIMARY);
     check(&a_read(), SessionView::default(), &snapshot, now, "1 no_primary");
+    // One that is gone got further, and counts no more.
+    let mut snapshot = cluster(now, [60_000, 50_000]);
+    down(&mut snapshot, PRIMARY);
+    down(&mut snapshot, ServerId(2));
+    check(&a_read(), SessionView::default(), &snapshot, now, "1 no_primary");
 }
 
 #[test]
@@ -185,6 +213,8 @@ fn a_read_only_transaction_may_run_on_a_replica_as_a_whole() {
     check(&statement(Effects::TRANSACTION, vec![SessionEffect::End]), session, &snapshot, now, "1 transaction");
     check(&a_write(), session, &snapshot, now, "read_only_transaction");
     check(&statement(Effects::LOCK, vec![]), session, &snapshot, now, "primary_only_in_replica_transaction");
+    let variable = statement(Effects::READ_DATA | Effects::USER_VARIABLES, vec![]);
+    check(&variable, session, &snapshot, now, "primary_only_in_replica_transaction");
     check(&begin(false), session, &snapshot, now, "0 needs_primary after ending 1");
     check(&begin(true), session, &snapshot, now, "1 fresh_replica after ending 1");
 }
@@ -199,7 +229,7 @@ fn a_lagging_replica_keeps_the_transaction_that_it_has() {
 #[test]
 fn what_lives_on_the_primary_keeps_reads_there() {
     let now = Instant::now();
-    let session = SessionView { bond: Some(Bond::TemporaryTable), home: Some(PRIMARY), ..SessionView::default() };
+    let session = SessionView { pin: Some(PinKind::TemporaryTable), home: Some(PRIMARY), ..SessionView::default() };
     check(&a_read(), session, &cluster(now, [0, 0]), now, "0 temporary_table");
     check(&begin(true), session, &cluster(now, [0, 0]), now, "0 temporary_table");
 }
@@ -207,7 +237,7 @@ fn what_lives_on_the_primary_keeps_reads_there() {
 #[test]
 fn without_autocommit_reads_belong_to_a_transaction_on_the_primary() {
     let now = Instant::now();
-    let session = SessionView { bond: Some(Bond::NoAutocommit), ..SessionView::default() };
+    let session = SessionView { is_autocommit_off: true, ..SessionView::default() };
     check(&a_read(), session, &cluster(now, [0, 0]), now, "0 no_autocommit");
     check(&begin(true), session, &cluster(now, [0, 0]), now, "1 fresh_replica");
 }
@@ -217,7 +247,7 @@ fn what_was_on_a_former_primary_is_reported_lost() {
     let now = Instant::now();
     let mut snapshot = cluster(now, [0, 0]);
     snapshot.primary = Some(REPLICA);
-    let session = SessionView { bond: Some(Bond::NamedLock), home: Some(PRIMARY), ..SessionView::default() };
+    let session = SessionView { pin: Some(PinKind::NamedLock), home: Some(PRIMARY), ..SessionView::default() };
     check(&a_read(), session, &snapshot, now, "pin_lost");
     check(&a_write(), session, &snapshot, now, "pin_lost");
     // Without any primary it is not lost yet.
@@ -231,7 +261,7 @@ fn a_question_about_the_previous_statement_goes_where_that_ran() {
     let about = statement(Effects::PREVIOUS_STATEMENT, vec![]);
     check(
         &about,
-        SessionView { previous: Some(OTHER), ..SessionView::default() },
+        SessionView { previous: Previous::On(OTHER), ..SessionView::default() },
         &cluster(now, [0, 0]),
         now,
         "2 previous_statement",
@@ -278,12 +308,47 @@ fn a_session_reads_where_its_own_write_has_arrived() {
         |milliseconds| SessionView { wrote_at: now.checked_sub(Duration::from_millis(milliseconds)), ..SessionView::default() };
     let snapshot = cluster(now, [100, 20]);
     check(&a_read(), wrote(50), &snapshot, now, "2 fresh_replica");
+    check(&a_read(), wrote(20), &snapshot, now, "2 fresh_replica");
     check(&a_read(), wrote(10), &snapshot, now, "0 own_write");
     check(&a_read(), wrote(200), &snapshot, now, "1 fresh_replica");
     check(&begin(true), wrote(10), &snapshot, now, "0 own_write");
     let mut snapshot = snapshot;
     down(&mut snapshot, PRIMARY);
     check(&a_read(), wrote(10), &snapshot, now, "1 no_primary");
+}
+
+fn at(engine: Engine, text: &str) -> Position {
+    Position::parse(engine, text).unwrap()
+}
+
+/// However old the last proof of their freshness is.
+#[test]
+fn a_session_reads_where_what_it_committed_is_seen() {
+    let now = Instant::now();
+    let check = |engine, committed: &str, has: [&str; 2], keeps_order: bool, expected: &str| {
+        let mut snapshot = cluster(now, [100, 100]);
+        for (server, has) in snapshot.servers[1..].iter_mut().zip(has) {
+            (server.position, server.keeps_commit_order) = (Some(at(engine, has)), keeps_order);
+        }
+        let committed = at(engine, committed);
+        let session = SessionView { wrote_at: Some(now), committed: Some(&committed), ..SessionView::default() };
+        check(&a_read(), session, &snapshot, now, expected);
+    };
+    let mysql = Engine::MySql;
+    let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+    let set = |last: u32| format!("{uuid}:1-{last}");
+    check(mysql, &format!("{uuid}:7"), [&set(6), &set(7)], true, "2 fresh_replica");
+    check(mysql, &format!("{uuid}:7"), [&set(6), &set(6)], true, "0 own_write");
+    // One that was committed earlier may come later.
+    check(mysql, &format!("{uuid}:7"), [&set(7), &set(7)], false, "0 own_write");
+    check(Engine::MariaDb, "0-1-7", ["0-1-6", "0-1-8"], false, "2 fresh_replica");
+    check(Engine::MariaDb, "0-1-7", ["0-1-7,5-1-9", "0-1-6"], false, "0 own_write");
+    // One that is too stale answers nothing, whatever it has.
+    let mut stale = cluster(now, [700, 700]);
+    stale.servers[1].position = Some(at(Engine::MariaDb, "0-1-7"));
+    let committed = at(Engine::MariaDb, "0-1-7");
+    let session = SessionView { wrote_at: Some(now), committed: Some(&committed), ..SessionView::default() };
+    self::check(&a_read(), session, &stale, now, "0 no_fresh_replica");
 }
 
 #[test]
@@ -334,8 +399,13 @@ fn a_hint_never_sends_a_write_to_a_replica() {
     let now = Instant::now();
     let snapshot = cluster(now, [0, 0]);
     for effects in Effects::all().iter() {
-        let is_harmless =
-            (Effects::READ_DATA | Effects::CHANGE_SESSION | Effects::TRANSACTION | Effects::PREVIOUS_STATEMENT).contains(effects);
+        // Naming a user variable comes with what is done with it.
+        let is_harmless = (Effects::READ_DATA
+            | Effects::CHANGE_SESSION
+            | Effects::TRANSACTION
+            | Effects::PREVIOUS_STATEMENT
+            | Effects::USER_VARIABLES)
+            .contains(effects);
         if !is_harmless {
             let statement = statement(effects, vec![]);
             check_hint("replica", &statement, &snapshot, now, "write_to_replica");
@@ -373,4 +443,383 @@ fn a_rule_steers_reads_leaves_writes_and_can_refuse() {
     let refusing = Rule { refuse: Some("closed".into()), ..rule.clone() };
     check(&a_read(), steered(Some(&hint), &refusing), &snapshot, now, "rule");
     check(&a_write(), steered(None, &refusing), &snapshot, now, "rule");
+}
+
+#[test]
+fn a_replica_whose_data_is_not_the_primarys_gets_no_reads() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.servers[1].diverged = Some("0-1-150".into());
+    snapshot.servers[2].filters = Some("Replicate_Do_DB = shop".into());
+    check(&a_read(), SessionView::default(), &snapshot, now, "0 no_fresh_replica");
+    let reasons: Vec<_> = candidates(&SessionView::default(), &snapshot, &POLICY, now).map(|(_, reason)| reason).collect();
+    assert_eq!(reasons, [Some(Exclusion::Primary), Some(Exclusion::Diverged), Some(Exclusion::Filtered)]);
+    // Wrong data is no better for the lack of a primary.
+    down(&mut snapshot, PRIMARY);
+    check(&a_read(), SessionView::default(), &snapshot, now, "no_server");
+}
+
+// --- Servers that fell silent ---
+
+fn silent(snapshot: &mut Snapshot, id: ServerId, now: Instant) {
+    snapshot.servers[id.index()].silent_since = now.checked_sub(Duration::from_millis(600));
+}
+
+#[test]
+fn a_silent_replica_gets_no_reads() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    silent(&mut snapshot, REPLICA, now);
+    check(&a_read(), SessionView::default(), &snapshot, now, "2 fresh_replica");
+    silent(&mut snapshot, OTHER, now);
+    check(&a_read(), SessionView::default(), &snapshot, now, "0 no_fresh_replica");
+}
+
+#[test]
+fn while_the_primary_is_silent_the_replicas_that_got_furthest_read() {
+    let now = Instant::now();
+    // Both are staler than is allowed, since nobody knows what the primary has.
+    let mut snapshot = cluster(now, [5000, 5100]);
+    silent(&mut snapshot, PRIMARY, now);
+    check(&a_read(), SessionView::default(), &snapshot, now, "1 silent_primary");
+    check(&a_write(), SessionView::default(), &snapshot, now, "0 needs_primary");
+}
+
+#[test]
+fn a_read_of_ones_own_write_has_nowhere_to_go_but_the_primary() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [100, 100]);
+    silent(&mut snapshot, PRIMARY, now);
+    let wrote_at = now.checked_sub(Duration::from_millis(50));
+    check(&a_read(), SessionView { wrote_at, ..SessionView::default() }, &snapshot, now, "0 own_write");
+    check_held(&a_read(), SessionView { wrote_at, ..SessionView::default() }, &snapshot, now, "wait silent_primary");
+    let snapshot = cluster(now, [100, 100]);
+    check_held(&a_read(), SessionView { wrote_at, ..SessionView::default() }, &snapshot, now, "0 own_write");
+    let failed = SessionView { wrote_at, avoid: &[PRIMARY], ..SessionView::default() };
+    check_held(&a_read(), failed, &snapshot, now, "wait unreachable_primary");
+    check(&a_read(), failed, &snapshot, now, "0 own_write");
+}
+
+#[test]
+fn a_session_change_does_not_wait_for_a_silent_server() {
+    let now = Instant::now();
+    let change = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Autocommit(true)]);
+    let mut snapshot = cluster(now, [0, 0]);
+    silent(&mut snapshot, REPLICA, now);
+    let held = SessionView { held: &[REPLICA, OTHER], ..SessionView::default() };
+    check(&change, held, &snapshot, now, "2 session_change");
+}
+
+// --- What a connection remembers ---
+
+#[test]
+fn what_a_lost_connection_remembered_is_not_asked_of_another() {
+    let now = Instant::now();
+    let snapshot = cluster(now, [0, 0]);
+    let about = statement(Effects::PREVIOUS_STATEMENT, vec![]);
+    let lost = SessionView { previous: Previous::Lost, ..SessionView::default() };
+    check(&about, lost, &snapshot, now, "previous_statement_lost");
+    check(&a_read(), lost, &snapshot, now, "1 fresh_replica");
+
+    let by_id = statement(Effects::WRITE_DATA | Effects::INSERT_ID, vec![]);
+    check(&by_id, SessionView { insert_id_is_lost: true, ..SessionView::default() }, &snapshot, now, "insert_id_lost");
+    check(&by_id, SessionView::default(), &snapshot, now, "0 needs_primary");
+    check(&a_write(), SessionView { insert_id_is_lost: true, ..SessionView::default() }, &snapshot, now, "0 needs_primary");
+}
+
+#[test]
+fn a_write_that_asks_about_the_previous_statement_runs_where_that_ran_or_not_at_all() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    let write = statement(Effects::WRITE_DATA | Effects::PREVIOUS_STATEMENT, vec![]);
+    let after = |server| SessionView { previous: Previous::On(server), ..SessionView::default() };
+    check(&write, after(PRIMARY), &snapshot, now, "0 needs_primary");
+    check(&write, after(REPLICA), &snapshot, now, "previous_statement_elsewhere");
+    check(&write, SessionView::default(), &snapshot, now, "0 needs_primary");
+    down(&mut snapshot, PRIMARY);
+    check(&write, after(REPLICA), &snapshot, now, "no_primary");
+}
+
+// --- Ways back ---
+
+#[test]
+fn a_batch_of_settings_runs_on_the_primary() {
+    let now = Instant::now();
+    let batch = Statement {
+        verb: Verb::Batch,
+        ..statement(Effects::CHANGE_SESSION, vec![SessionEffect::Autocommit(true), SessionEffect::Autocommit(false)])
+    };
+    let held = SessionView { held: &[REPLICA], ..SessionView::default() };
+    check(&batch, held, &cluster(now, [0, 0]), now, "0 session_change");
+}
+
+#[test]
+fn what_ends_a_state_reaches_the_server_that_has_it() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.primary = None;
+    snapshot.servers[0].role = Role::Replica;
+    let locked = SessionView { home: Some(PRIMARY), pin: Some(PinKind::TableLocks), ..SessionView::default() };
+    let unpin = |effects| statement(effects, vec![SessionEffect::Unpin(Pin::TableLocks)]);
+    check(&unpin(Effects::LOCK), locked, &snapshot, now, "0 ends_state");
+    // It does more than that.
+    check(&unpin(Effects::LOCK | Effects::WRITE_DATA), locked, &snapshot, now, "no_primary");
+    check(&a_write(), locked, &snapshot, now, "no_primary");
+    // Also when another server is the primary now.
+    snapshot.primary = Some(OTHER);
+    snapshot.servers[2].role = Role::Primary;
+    check(&unpin(Effects::LOCK), locked, &snapshot, now, "0 ends_state");
+    check(&a_write(), locked, &snapshot, now, "pin_lost");
+    down(&mut snapshot, PRIMARY);
+    check(&unpin(Effects::LOCK), locked, &snapshot, now, "pin_lost");
+}
+
+#[test]
+fn a_rollback_reaches_its_transaction_although_the_server_has_lost_its_role() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.primary = None;
+    snapshot.servers[0].role = Role::Replica;
+    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let session = SessionView { transaction, ..SessionView::default() };
+    let end = |verb| Statement { verb, ..statement(Effects::TRANSACTION, vec![SessionEffect::End]) };
+    check(&end(Verb::Rollback), session, &snapshot, now, "0 transaction");
+    check(&end(Verb::Commit), session, &snapshot, now, "transaction_lost");
+}
+
+#[test]
+fn without_a_primary_a_servers_variable_is_set_on_the_last_one() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.primary = None;
+    snapshot.servers[0].role = Role::Replica;
+    let set = |effects| Statement { verb: Verb::Set, ..statement(effects, vec![]) };
+    check(&set(Effects::WRITE_DATA), SessionView::default(), &snapshot, now, "0 last_primary");
+    check(&set(Effects::WRITE_DATA | Effects::READ_DATA), SessionView::default(), &snapshot, now, "no_primary");
+    check(&a_write(), SessionView::default(), &snapshot, now, "no_primary");
+    down(&mut snapshot, PRIMARY);
+    check(&set(Effects::WRITE_DATA), SessionView::default(), &snapshot, now, "no_primary");
+    snapshot.last_primary = None;
+    check(&set(Effects::WRITE_DATA), SessionView::default(), &snapshot, now, "no_primary");
+}
+
+#[test]
+fn filtered_replicas_read_where_the_configuration_says_so() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 900]);
+    snapshot.servers[1].filters = Some("Replicate_Do_DB = shop".into());
+    let allowed = Policy { filtered_replicas: true, ..POLICY };
+    let reasons = |policy: &Policy| {
+        candidates(&SessionView::default(), &snapshot, policy, now).map(|(_, reason)| reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(&POLICY)[1], Some(Exclusion::Filtered));
+    assert_eq!(reasons(&allowed)[1], None);
+    // The other reasons stay.
+    snapshot.servers[2].filters = Some("Replicate_Do_DB = shop".into());
+    assert!(matches!(
+        candidates(&SessionView::default(), &snapshot, &allowed, now).last(),
+        Some((_, Some(Exclusion::Stale { .. })))
+    ));
+}
+
+#[test]
+fn what_may_do_more_than_end_a_state_does_not_reach_the_old_server() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.primary = None;
+    snapshot.servers[0].role = Role::Replica;
+    let locked = SessionView { home: Some(PRIMARY), pin: Some(PinKind::TableLocks), ..SessionView::default() };
+    for more in [Effects::UNKNOWN, Effects::SESSION_UNSEEN] {
+        let unpin = statement(Effects::LOCK | more, vec![SessionEffect::Unpin(Pin::TableLocks)]);
+        check(&unpin, locked, &snapshot, now, "no_primary");
+    }
+}
+
+#[test]
+fn user_variables_change_nothing_about_what_a_transaction_may_do() {
+    let now = Instant::now();
+    let transaction = Some(OpenTransaction { server: REPLICA, read_only: true });
+    let session = SessionView { transaction, ..SessionView::default() };
+    let end = statement(Effects::TRANSACTION | Effects::USER_VARIABLES, vec![SessionEffect::End]);
+    check(&end, session, &cluster(now, [0, 0]), now, "1 transaction");
+    let begin = Statement {
+        effects: Effects::TRANSACTION | Effects::USER_VARIABLES,
+        ..statement(Effects::empty(), vec![SessionEffect::Begin { read_only: true }])
+    };
+    check(&begin, SessionView::default(), &cluster(now, [0, 0]), now, "1 fresh_replica");
+}
+
+#[test]
+fn a_filtered_replica_without_weight_is_filtered_first() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [0, 0]);
+    snapshot.servers[1].weight = 0;
+    snapshot.servers[1].filters = Some("Replicate_Do_DB = shop".into());
+    let reason = |policy: &Policy| candidates(&SessionView::default(), &snapshot, policy, now).nth(1).map(|(_, reason)| reason);
+    assert_eq!(reason(&POLICY), Some(Some(Exclusion::Filtered)));
+    assert_eq!(reason(&Policy { filtered_replicas: true, ..POLICY }), Some(Some(Exclusion::NoWeight)));
+}
+
+// --- Waiting ---
+
+fn without_primary(now: Instant) -> Snapshot {
+    let mut snapshot = cluster(now, [0, 0]);
+    down(&mut snapshot, PRIMARY);
+    snapshot
+}
+
+fn closing(now: Instant) -> Snapshot {
+    Snapshot { is_closing: true, ..cluster(now, [0, 0]) }
+}
+
+fn commit() -> Statement {
+    Statement { verb: Verb::Commit, ..statement(Effects::TRANSACTION, vec![SessionEffect::End]) }
+}
+
+/// Everything by itself, in the four states in which something may have to wait: no primary, a silent one, one to which no connection could be had,
+/// and one that is about to hand over.
+#[test]
+fn only_what_the_primary_has_to_run_waits() {
+    let now = Instant::now();
+    let mut silent_primary = cluster(now, [0, 0]);
+    silent(&mut silent_primary, PRIMARY, now);
+    let use_schema = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Use(Box::from(b"test".as_slice()))]);
+    let assign =
+        statement(Effects::CHANGE_SESSION | Effects::USER_VARIABLES, vec![SessionEffect::Pin(Pin::UserVariable("x".into()))]);
+    let insert_id = statement(Effects::PRIMARY_SESSION | Effects::INSERT_ID, vec![]);
+    let (closed, quiet, unreached) = ("wait primary", "wait silent_primary", "wait unreachable_primary");
+    for (what, in_turn) in [
+        (a_read(), ["1 no_primary", "1 silent_primary", "1 fresh_replica", "1 fresh_replica"]),
+        (a_write(), [closed, quiet, unreached, "wait handover"]),
+        (begin(false), [closed, quiet, unreached, "wait handover"]),
+        (begin(true), ["1 no_primary", "1 silent_primary", "1 fresh_replica", "1 fresh_replica"]),
+        (commit(), [closed, quiet, unreached, "0 needs_primary"]),
+        (assign, [closed, quiet, unreached, "wait handover"]),
+        (insert_id, [closed, quiet, unreached, "0 needs_primary"]),
+        (statement(Effects::READ_DATA | Effects::LOCK, vec![]), [closed, quiet, unreached, "wait handover"]),
+        (use_schema, ["1 no_primary", "1 silent_primary", "1 fresh_replica", "0 session_change"]),
+    ] {
+        let states = [without_primary(now), silent_primary.clone(), cluster(now, [0, 0]), closing(now)];
+        for (state, (snapshot, expected)) in states.iter().zip(in_turn).enumerate() {
+            let avoid: &[ServerId] = if state == 2 { &[PRIMARY] } else { &[] };
+            check_held(&what, SessionView { avoid, ..SessionView::default() }, snapshot, now, expected);
+        }
+    }
+}
+
+#[test]
+fn a_read_that_only_the_primary_can_answer_waits_for_one() {
+    let now = Instant::now();
+    let mut snapshot = without_primary(now);
+    down(&mut snapshot, REPLICA);
+    down(&mut snapshot, OTHER);
+    check_held(&a_read(), SessionView::default(), &snapshot, now, "wait primary");
+    // During a handover it may still be asked.
+    let stale = Snapshot { is_closing: true, ..cluster(now, [900, 900]) };
+    check_held(&a_read(), SessionView::default(), &stale, now, "0 no_fresh_replica");
+    // Unless the read begins a transaction on it.
+    check_held(&begin(true), SessionView::default(), &stale, now, "wait handover");
+    let no_autocommit = SessionView { is_autocommit_off: true, ..SessionView::default() };
+    check_held(&a_read(), no_autocommit, &stale, now, "wait handover");
+    check_held(&commit(), no_autocommit, &stale, now, "0 no_autocommit");
+}
+
+#[test]
+fn a_handover_lets_open_transactions_and_pinned_sessions_go_on() {
+    let now = Instant::now();
+    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let in_transaction = SessionView { transaction, ..SessionView::default() };
+    let pinned = SessionView { home: Some(PRIMARY), pin: Some(PinKind::TemporaryTable), ..SessionView::default() };
+    for what in [a_read(), a_write(), begin(false), commit()] {
+        check_held(&what, in_transaction, &closing(now), now, "0 transaction");
+        check_held(&what, pinned, &closing(now), now, "0 temporary_table");
+    }
+    // Unless it can take what it has along.
+    let movable = SessionView { home: Some(PRIMARY), may_leave_home: true, ..SessionView::default() };
+    check_held(&a_write(), movable, &closing(now), now, "wait handover");
+    check_held(&a_write(), SessionView { may_leave_home: false, ..movable }, &closing(now), now, "0 needs_primary");
+    // A read-only transaction on a replica is no business of the primary's, until it is left for one.
+    let reading =
+        SessionView { transaction: Some(OpenTransaction { server: REPLICA, read_only: true }), ..SessionView::default() };
+    check_held(&a_read(), reading, &closing(now), now, "1 transaction");
+    check_held(&begin(false), reading, &closing(now), now, "wait handover");
+}
+
+#[test]
+fn a_transaction_does_not_wait_for_a_silent_primary_and_is_lost_without_one() {
+    let now = Instant::now();
+    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let session = SessionView { transaction, ..SessionView::default() };
+    let mut snapshot = cluster(now, [0, 0]);
+    silent(&mut snapshot, PRIMARY, now);
+    check_held(&a_write(), session, &snapshot, now, "0 transaction");
+    check_held(&a_write(), session, &without_primary(now), now, "transaction_lost");
+    // The old primary is up and takes itself for the primary, but was deposed.
+    let deposed = Snapshot { primary: None, ..cluster(now, [0, 0]) };
+    check_held(&commit(), session, &deposed, now, "transaction_lost");
+}
+
+#[test]
+fn a_pinned_session_waits_for_its_own_primary_and_loses_the_pin_to_another() {
+    let now = Instant::now();
+    let pinned = SessionView { home: Some(PRIMARY), pin: Some(PinKind::TemporaryTable), ..SessionView::default() };
+    check_held(&a_write(), pinned, &without_primary(now), now, "wait primary");
+    let mut promoted = without_primary(now);
+    promoted.primary = Some(OTHER);
+    promoted.servers[2].role = Role::Primary;
+    check_held(&a_write(), pinned, &promoted, now, "pin_lost");
+    // User variables are needed by those who name them, and by what may use them unseen, not by plain reads.
+    let with_variables = SessionView { home: Some(PRIMARY), ..SessionView::default() };
+    check_held(&a_read(), with_variables, &promoted, now, "1 fresh_replica");
+    check_held(&a_write(), with_variables, &promoted, now, "pin_lost");
+}
+
+#[test]
+fn without_waiting_the_errors_are_told_at_once() {
+    let now = Instant::now();
+    check(&a_write(), SessionView::default(), &without_primary(now), now, "no_primary");
+    check(&a_write(), SessionView::default(), &closing(now), now, "handover");
+    check(&a_write(), SessionView { avoid: &[PRIMARY], ..SessionView::default() }, &cluster(now, [0, 0]), now, "0 needs_primary");
+}
+
+/// What no new primary would change is refused at once.
+#[test]
+fn refusals_do_not_wait() {
+    let now = Instant::now();
+    let snapshot = without_primary(now);
+    let refusing = Rule { refuse: Some("closed".into()), ..Rule::default() };
+    let refused = SessionView { steering: Steering::new(None, Some((0, &refusing))), ..SessionView::default() };
+    check_held(&a_write(), refused, &snapshot, now, "rule");
+    let hint = crate::Hint::parse("replica").expect("a good hint");
+    let steered = SessionView { steering: Steering::new(Some(&hint), None), avoid: &[REPLICA, OTHER], ..SessionView::default() };
+    check_held(&a_read(), steered, &snapshot, now, "no_replica");
+    let lost = SessionView { insert_id_is_lost: true, ..SessionView::default() };
+    check_held(&statement(Effects::WRITE_DATA | Effects::INSERT_ID, vec![]), lost, &snapshot, now, "insert_id_lost");
+}
+
+/// Drivers go by the numbers, people by the words.
+#[test]
+fn denials_and_reasons_are_what_drivers_and_people_know() {
+    for (denial, code, sqlstate, says) in [
+        (Denial::NoPrimary, 1290, b"HY000", "plain reads still can"),
+        (Denial::NoServer, 1053, b"08S01", "no server"),
+        (Denial::Handover, 1290, b"HY000", "try it again"),
+        (Denial::TransactionLost, 1213, b"40001", "rolled back, try it again"),
+        (Denial::PinLost, 1053, b"08S01", "another server is the primary now"),
+        (Denial::ReadOnlyTransaction, 1792, b"25006", "READ ONLY"),
+        (Denial::PrimaryOnlyInReplicaTransaction, 1792, b"25006", "without READ ONLY"),
+        (Denial::InsertIdLost, 1105, b"HY000", "last insert id"),
+        (Denial::PreviousStatementLost, 1105, b"HY000", "timeouts.session_idle"),
+        (Denial::PreviousStatementElsewhere, 1105, b"HY000", "ran on a replica"),
+        (Denial::ByRule(0), 1227, b"42000", "rule"),
+        (Denial::WriteToReplica(Class::Writes), 1235, b"42000", "hint"),
+        (Denial::NoReplica, 1105, b"HY000", "EXPLAIN ROUTE"),
+        (Denial::Unfit(Exclusion::Silent), 1105, b"HY000", "has not answered"),
+        (Denial::NoSuchServer, 1210, b"HY000", "name"),
+    ] {
+        assert_eq!((denial.code(), denial.sqlstate()), (code, sqlstate), "{denial:?}");
+        assert!(denial.to_string().contains(says), "{denial}");
+    }
+    assert!(Because::SilentPrimary.to_string().contains("primary does not answer"));
+    assert!(Exclusion::Filtered.to_string().contains("filters"));
 }

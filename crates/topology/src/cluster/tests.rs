@@ -1,7 +1,10 @@
 use super::*;
+use crate::SemiSync;
 use crate::{
     Engine, Failure, FailureKind, Gtid, GtidPosition, Health, Position, Replication, Role, Sample, SourceId, ThreadState, Version,
 };
+
+mod lineage;
 
 /// Three servers and a clock of their own: `a` is the primary with server id 1, `b` and `c` follow it.
 struct World {
@@ -16,7 +19,12 @@ const C: ServerId = ServerId(2);
 
 impl World {
     fn new() -> World {
-        let member = |name: &str| Member { name: name.into(), address: format!("{name}:3306").into(), weight: 1 };
+        let member = |name: &str| Member {
+            name: name.into(),
+            address: format!("{name}:3306").into(),
+            replication_address: format!("{name}.inside:3306").into(),
+            weight: 1,
+        };
         let start = Instant::now();
         World { cluster: Cluster::new(["a", "b", "c"].map(member).to_vec(), ClusterSettings::default()), start, now: start }
     }
@@ -48,8 +56,14 @@ impl World {
             server_id: u32::from(id.0) + 1,
             super_read_only: false,
             sql_mode: "STRICT_TRANS_TABLES".into(),
+            binlog_state: Some(format!("0-1-{sequence}").parse().unwrap()),
+            defaults: None,
+            binlog_filters: None,
+            uptime: Duration::ZERO,
             received: None,
             channels: source.map(follows).into_iter().collect(),
+            semi_sync: None,
+            settings: Arc::default(),
         };
         self.report(id, Report::Observed(Box::new(observation)))
     }
@@ -87,7 +101,7 @@ fn follows(server_id: u32) -> Replication {
         source: Some("inside:3306".into()),
         source_id: Some(SourceId::ServerId(server_id)),
         seconds_behind: Some(0),
-        last_error: None,
+        ..Replication::default()
     }
 }
 
@@ -121,7 +135,7 @@ fn roles_are_discovered_whatever_the_order_of_the_probes() {
 
 #[test]
 fn a_stray_that_answers_first_is_not_the_primary_for_a_moment() {
-    for last in [FailureKind::Gone, FailureKind::Suspect] {
+    for last in [FailureKind::Gone, FailureKind::Silent, FailureKind::Blind] {
         let mut world = World::new();
         world.sees(B, None, false, 10);
         world.sees(A, None, false, 10);
@@ -147,7 +161,7 @@ fn a_report_that_changes_nothing_publishes_nothing() {
     let mut world = World::settled();
     let generation = world.cluster.snapshot().generation;
     assert_eq!(world.sees(B, Some(1), true, 10), None);
-    assert_eq!(world.fails(B, FailureKind::Suspect), None);
+    assert_eq!(world.fails(B, FailureKind::Silent), None);
     assert_eq!(world.report(ServerId(7), Report::Failed(Failure { kind: FailureKind::Gone, why: "".into() })), None);
     assert_eq!(world.cluster.snapshot().generation, generation);
     world.later(50);
@@ -235,14 +249,14 @@ fn a_primary_that_turns_read_only_is_noticed_by_a_sample() {
 fn a_server_is_down_after_so_many_failures_in_a_row() {
     let mut world = World::settled();
     for _ in 0..2 {
-        world.fails(A, FailureKind::Suspect);
-        world.fails(A, FailureKind::Suspect);
+        world.fails(A, FailureKind::Silent);
+        world.fails(A, FailureKind::Silent);
         assert!(world.server(A).is_up());
         world.samples(A, 10);
     }
-    world.fails(A, FailureKind::Suspect);
-    world.fails(A, FailureKind::Suspect);
-    let snapshot = world.fails(A, FailureKind::Suspect).unwrap();
+    world.fails(A, FailureKind::Silent);
+    world.fails(A, FailureKind::Silent);
+    let snapshot = world.fails(A, FailureKind::Silent).unwrap();
     assert_eq!(snapshot.primary, None);
     assert_eq!(snapshot.servers[0].health, Health::Down { why: "for a test".into() });
     assert_eq!(snapshot.servers[0].role, Role::Primary, "nobody has taken over");
@@ -353,4 +367,251 @@ fn the_worst_channel_is_shown() {
     world.report(B, Report::Observed(Box::new(observation)));
     assert_eq!(world.server(B).replication, Some(broken));
     assert_eq!(world.server(B).role, Role::Replica);
+}
+
+/// Whatever keeps us from looking, for however long.
+#[test]
+fn a_server_that_is_out_of_sight_stays_as_it_was_last_seen() {
+    let mut world = World::settled();
+    for id in [A, B] {
+        let before = world.server(id).clone();
+        let snapshot = world.fails(id, FailureKind::Blind).unwrap();
+        assert_eq!(snapshot.servers[id.index()], before);
+        assert_eq!((snapshot.primary, snapshot.last_primary), (Some(A), Some(A)));
+        let warning = snapshot.warnings.last().unwrap();
+        assert!(warning.contains("cannot be looked at") && warning.contains("for a test"), "{warning}");
+        for _ in 0..100 {
+            world.later(1000);
+            assert_eq!(world.fails(id, FailureKind::Blind), None, "the same again is no news");
+        }
+        assert_eq!(world.server(id), &before);
+    }
+    // A sample may get through while the rest stays hidden.
+    let sample = world.sample(false, 10);
+    assert_eq!(world.report(A, Report::Sampled(sample)).unwrap().warnings.len(), 2);
+    world.sees(A, None, false, 10);
+    world.sees(B, Some(1), true, 10);
+    assert_eq!(world.cluster.snapshot().warnings.len(), 0);
+}
+
+#[test]
+fn staleness_of_a_replica_out_of_sight_grows_with_the_writes_that_it_may_lack() {
+    let mut world = World::settled();
+    world.fails(C, FailureKind::Blind);
+    for n in 1..=20 {
+        world.later(50);
+        world.samples(A, 10 + n);
+        assert_eq!(world.staleness_ms(C), Some(u128::from(n) * 50));
+    }
+    assert!(world.server(C).is_up());
+}
+
+#[test]
+fn a_primary_out_of_sight_loses_its_role_once_another_is_followed() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Blind);
+    world.sees(B, None, false, 11);
+    assert_eq!(world.primary(), Some(A), "b is writable, but nobody follows it: it may be a mistake");
+    world.sees(C, Some(2), true, 11);
+    assert_eq!((world.primary(), world.server(A).role), (Some(B), Role::Stray));
+
+    // It comes back into sight as it was, and c is repointed to it by an old script: the role is not given back.
+    world.sees(A, None, false, 12);
+    world.sees(C, Some(1), true, 12);
+    assert_eq!(world.primary(), Some(B));
+    assert!(world.cluster.snapshot().warnings.iter().any(|warning| warning.contains("came back writable")));
+    world.sees(A, Some(2), true, 12);
+    assert_eq!(world.server(A).role, Role::Replica);
+}
+
+#[test]
+fn a_server_that_was_down_when_it_went_out_of_sight_stays_down() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Gone);
+    let warnings = world.cluster.snapshot().warnings.len();
+    world.fails(A, FailureKind::Blind);
+    assert!(!world.server(A).is_up(), "what came back may be anything");
+    assert_eq!(world.cluster.snapshot().warnings.len(), warnings);
+    // The other way round it is no longer merely out of sight.
+    world.fails(B, FailureKind::Blind);
+    world.fails(B, FailureKind::Gone);
+    assert!(!world.server(B).is_up());
+    assert!(!world.cluster.snapshot().warnings.iter().any(|warning| warning.contains("looked at")));
+}
+
+#[test]
+fn a_server_that_was_never_in_sight_stays_unknown_with_a_warning() {
+    let mut world = World::new();
+    for _ in 0..10 {
+        world.fails(B, FailureKind::Blind);
+    }
+    assert_eq!((&world.server(B).health, world.server(B).role), (&Health::Unknown, Role::Unknown));
+    assert!(world.cluster.snapshot().warnings[0].starts_with("b answers, but cannot be looked at"));
+    world.sees(B, Some(1), true, 10);
+    assert!(world.server(B).is_up());
+}
+
+/// Every sequence of four reports: what each kind of failure does depends on what it proves, not on what came before it.
+#[test]
+fn only_what_speaks_against_a_server_takes_it_down() {
+    use FailureKind::{Blind, Full, Gone, Silent};
+    let kinds = [None, Some(Gone), Some(Silent), Some(Full), Some(Blind)];
+    for number in 0..kinds.len().pow(4) {
+        let sequence: Vec<Option<FailureKind>> =
+            (0..4).map(|digit| kinds[number / kinds.len().pow(digit) % kinds.len()]).collect();
+        let mut world = World::settled();
+        let (mut is_up, mut silences) = (true, 0);
+        for kind in &sequence {
+            match kind {
+                None => drop(world.sees(A, None, false, 10)),
+                Some(kind) => drop(world.fails(A, *kind)),
+            }
+            silences = if *kind == Some(Silent) { silences + 1 } else { 0 };
+            is_up = kind.is_none() || (is_up && *kind != Some(Gone) && silences < 3);
+            assert_eq!(world.server(A).is_up(), is_up, "{sequence:?}");
+            assert_eq!(world.primary(), is_up.then_some(A), "{sequence:?}");
+            assert_eq!(world.cluster.snapshot().last_primary, Some(A), "{sequence:?}");
+        }
+    }
+}
+
+#[test]
+fn silence_is_published_once_and_ends_with_any_answer() {
+    let ends: [fn(&mut World); 5] = [
+        |world| drop(world.sees(A, None, false, 10)),
+        |world| drop(world.samples(A, 10)),
+        |world| drop(world.fails(A, FailureKind::Blind)),
+        |world| drop(world.fails(A, FailureKind::Full)),
+        |world| drop(world.fails(A, FailureKind::Gone)),
+    ];
+    for end in ends {
+        let mut world = World::settled();
+        let since = world.now;
+        world.later(500);
+        let snapshot = world.report(A, Report::Silent { since }).unwrap();
+        assert_eq!((snapshot.servers[0].silent_since, snapshot.primary), (Some(since), Some(A)));
+        for _ in 0..2 {
+            world.later(1000);
+            assert_eq!(world.report(A, Report::Silent { since: world.now }), None, "the first unanswered question counts");
+            assert_eq!(world.fails(A, FailureKind::Silent), None);
+        }
+        assert!(world.server(A).is_up());
+        end(&mut world);
+        assert_eq!(world.server(A).silent_since, None);
+    }
+
+    let mut world = World::settled();
+    let since = world.now;
+    world.report(A, Report::Silent { since });
+    for _ in 0..3 {
+        world.fails(A, FailureKind::Silent);
+    }
+    assert_eq!((world.server(A).is_up(), world.server(A).silent_since), (false, Some(since)));
+}
+
+#[test]
+fn a_look_that_is_older_than_the_last_is_no_news_and_a_quick_one_hides_no_full_one() {
+    let mut world = World::settled();
+    let before = world.now;
+    world.later(10);
+    world.samples(B, 12);
+    let quick = world.now;
+    // A full look that was asked for before the quick one, and arrives after it.
+    world.now = before + Duration::from_millis(5);
+    world.sees(B, None, true, 11);
+    world.now = quick;
+    let view = world.cluster.view();
+    let seen = view.server(B).and_then(|server| server.seen.clone()).unwrap();
+    assert!(seen.channels.is_empty(), "what only a full look shows is taken");
+    assert_eq!(seen.sample.applied, Some(at(12)), "what the quick one has seen since stays");
+    assert_eq!(view.server(B).and_then(|server| server.seen_at), Some(before + Duration::from_millis(5)));
+    // One that was asked for before that.
+    world.now = before;
+    world.sees(B, Some(9), true, 11);
+    world.now = quick;
+    assert!(
+        world.cluster.view().server(B).is_some_and(|server| server.seen.as_ref().is_some_and(|seen| seen.channels.is_empty()))
+    );
+}
+
+#[test]
+fn what_a_lossless_primary_reports_without_its_replicas_is_not_trusted() {
+    let lossless = SemiSync {
+        source_enabled: true,
+        source_active: true,
+        clients: 1,
+        waiting: 0,
+        acks: 1,
+        timeout: Duration::from_hours(24),
+        after_sync: true,
+        waits_alone: true,
+        replica_enabled: false,
+        replica_active: false,
+    };
+    for (semi_sync, is_trusted) in [
+        (lossless, true),
+        (SemiSync { clients: 0, ..lossless }, false),
+        (SemiSync { clients: 1, acks: 2, ..lossless }, false),
+        (SemiSync { source_active: false, ..lossless }, false),
+        // Not meant to be lossless.
+        (SemiSync { source_enabled: false, clients: 0, ..lossless }, true),
+        (SemiSync { timeout: Duration::from_secs(10), clients: 0, ..lossless }, true),
+        (SemiSync { waits_alone: false, clients: 0, ..lossless }, true),
+    ] {
+        let mut world = World::settled();
+        let mut look = |semi_sync| {
+            world.later(600);
+            let mut observation = (*world.cluster.view().server(A).and_then(|server| server.seen.clone()).unwrap()).clone();
+            observation.sample.sent_at = world.now;
+            observation.semi_sync = Some(semi_sync);
+            world.report(A, Report::Observed(Box::new(observation)));
+            assert_eq!(world.server(A).acks_seen_at, Some(world.now));
+            world.server(A).acks_trusted
+        };
+        assert_eq!(look(semi_sync), is_trusted, "{semi_sync:?}");
+        assert!(look(lossless), "they came back");
+    }
+}
+
+/// A person opens one server and closes another only after it: the one that was opened last is meant.
+#[test]
+fn who_is_opened_beside_a_stray_without_a_primary_is_promoted() {
+    let mut world = World::settled();
+    world.fails(A, FailureKind::Gone);
+    world.cluster.fence(A);
+    world.fails(C, FailureKind::Gone);
+    world.sees(C, None, false, 10);
+    assert_eq!(world.server(C).role, Role::Stray, "it came back writable");
+    world.sees(B, None, false, 10);
+    assert_eq!((world.server(B).role, world.cluster.snapshot().primary), (Role::Stray, None));
+    let mut other = World { cluster: world.cluster.clone(), ..world };
+    other.sees(B, None, true, 10);
+    assert_eq!(other.cluster.snapshot().primary, None, "nobody has promoted what came back writable");
+    world.sees(C, None, true, 10);
+    assert_eq!(world.cluster.snapshot().primary, Some(B));
+}
+
+#[test]
+fn who_was_opened_beside_the_primary_is_not_promoted_by_its_loss() {
+    let mut world = World::settled();
+    world.sees(B, None, false, 11);
+    assert_eq!(world.server(B).role, Role::Stray);
+    world.fails(A, FailureKind::Gone);
+    world.cluster.fence(A);
+    assert_eq!(world.cluster.snapshot().primary, None);
+}
+
+#[test]
+fn who_is_accepted_is_the_primary_though_it_came_back_writable() {
+    let mut world = World::settled();
+    let epoch = world.cluster.snapshot().epoch;
+    world.fails(A, FailureKind::Gone);
+    world.cluster.fence(A);
+    world.fails(B, FailureKind::Gone);
+    world.sees(B, None, false, 10);
+    assert_eq!(world.cluster.snapshot().primary, None);
+    let snapshot = world.cluster.accept(B).expect("another primary");
+    assert_eq!((snapshot.primary, snapshot.epoch), (Some(B), epoch.next()));
+    assert_eq!(world.cluster.view().last_primary, Some(B));
+    assert!(world.cluster.view().server(A).expect("a server").is_deposed, "it may come back as it was");
 }

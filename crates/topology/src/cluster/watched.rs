@@ -3,89 +3,279 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::lineage::Transactions;
 use super::{ClusterSettings, Member};
 use crate::{
-    Candidate, Failure, FailureKind, Health, Observation, Position, PositionHistory, Replication, Role, Sample, Server, ServerId,
-    ThreadState,
+    Candidate, Condition, DownCause, Engine, Failure, FailureKind, Following, Health, Observation, Position, PositionHistory,
+    Replication, Role, Sample, Server, ServerId, ServerView, ThreadState, Warning,
 };
 
 /// What the cluster remembers of a server.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Watched {
     /// What readers see.
     pub(super) server: Server,
+    /// `host:port` for the other servers.
+    replication_address: Arc<str>,
     /// The last full look, its sample replaced by the latest.
-    pub(super) observation: Option<Box<Observation>>,
+    pub(super) observation: Option<Arc<Observation>>,
     /// It lost the primary's role to another while it was down.
     pub(super) is_deposed: bool,
-    /// Looks that failed since the last good one.
-    failures: u32,
+    /// It is being replaced. Unlike `is_deposed`, that does not end when it is read-only for a while: it may start writable.
+    pub(super) is_fenced: bool,
+    /// Why it is down, and since when.
+    down: Option<(DownCause, Instant)>,
+    /// Looks without any answer since the last answer.
+    silences: u32,
+    /// Looks that were answered by a refusal, since the last good one.
+    refusals: u32,
     full_since: Option<Instant>,
+    /// Why we cannot see it although it answers. Only a full look ends that: what hides the rest of it may let samples through.
+    blind: Option<Arc<str>>,
+    /// Whether what it has is on the primary's history.
+    lineage: Lineage,
+    /// It has been gone or silent since it was last seen writable.
+    has_been_down: bool,
+    /// It was down before, and writable in the first look since.
+    came_back_writable: bool,
+    /// It became writable beside another writable server, while there was no primary.
+    was_promoted: bool,
+    /// When the last full look was taken in.
+    observed_at: Option<Instant>,
+    /// When its question was sent.
+    asked_at: Option<Instant>,
     /// Where it was when it was last proven to be fresh, and as of when.
     proof: Option<(Position, Instant)>,
+}
+
+/// Where a server's transactions stand to the primary's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Lineage {
+    /// Not compared with this primary yet.
+    Unjudged,
+    /// None is foreign.
+    Shared,
+    /// These seemed foreign at this moment, in a look at the primary that had begun before it. What it was until then goes on.
+    Suspect { foreign: Transactions, seen_at: Instant, is_shared: bool },
+    /// These are.
+    Diverged(Transactions),
 }
 
 impl Watched {
     pub(super) fn new(id: ServerId, member: Member) -> Watched {
         Watched {
             server: Server::new(id, member.name, member.address, member.weight),
+            replication_address: member.replication_address,
             observation: None,
             is_deposed: false,
-            failures: 0,
+            is_fenced: false,
+            down: None,
+            silences: 0,
+            refusals: 0,
             full_since: None,
+            blind: None,
+            lineage: Lineage::Unjudged,
+            has_been_down: false,
+            came_back_writable: false,
+            was_promoted: false,
+            observed_at: None,
+            asked_at: None,
             proof: None,
         }
     }
 
-    pub(super) fn candidate(&self) -> Candidate<'_> {
+    /// `settings.failures` refusals in a row are as definite as an answer: we shall not see what it is.
+    pub(super) fn candidate(&self, settings: ClusterSettings) -> Candidate<'_> {
         Candidate {
             name: &self.server.name,
             address: &self.server.address,
+            replication_address: &self.replication_address,
             is_up: self.server.is_up(),
-            is_pending: self.server.health == Health::Unknown,
-            is_deposed: self.is_deposed,
+            is_pending: self.server.health == Health::Unknown && self.refusals < settings.failures,
+            is_deposed: self.is_deposed || self.is_fenced,
+            came_back_writable: self.came_back_writable,
+            was_promoted: self.was_promoted,
             role_before: self.server.role,
             observation: self.observation.as_deref(),
         }
     }
 
-    pub(super) fn take_observation(&mut self, observation: Box<Observation>) {
+    /// One that is older than the last is no news: whoever executes a plan looks, too. What a quick look has seen since stays.
+    pub(super) fn take_observation(&mut self, mut observation: Box<Observation>, now: Instant) {
+        if self.asked_at.is_some_and(|last| observation.sample.sent_at < last) {
+            return;
+        }
+        let asked_at = observation.sample.sent_at;
+        if let Some(last) = self.observation.as_ref().filter(|last| last.sample.sent_at > asked_at) {
+            observation.sample = last.sample.clone();
+        }
+        self.observed_at = Some(now);
+        self.asked_at = Some(asked_at);
+        self.server.acks_trusted = !observation.semi_sync.is_some_and(|semi_sync| semi_sync.may_answer_unasked());
+        self.server.acks_seen_at = Some(asked_at);
         let server = &mut self.server;
         server.engine = Some(observation.engine);
+        server.keeps_commit_order = observation.settings.keeps_commit_order;
         server.version = observation.version;
         keep_or_replace(&mut server.version_text, &observation.version_text);
         keep_or_replace(&mut server.sql_mode, &observation.sql_mode);
+        if server.defaults != observation.defaults {
+            server.defaults.clone_from(&observation.defaults);
+        }
         server.replication = worst(&observation.channels).cloned();
         self.is_deposed &= !observation.sample.read_only && observation.channels.is_empty();
+        self.is_fenced &= observation.channels.is_empty();
         let sample = observation.sample.clone();
-        self.observation = Some(observation);
-        self.take_sample(sample);
+        self.observation = Some(observation.into());
+        self.blind = None;
+        self.refusals = 0;
+        self.take_sample(sample, now);
+    }
+
+    fn is_outdated(&self, sample: &Sample) -> bool {
+        self.observation.as_ref().is_some_and(|last| sample.sent_at < last.sample.sent_at)
     }
 
     /// Without a full look before it, a sample says too little and is ignored.
-    pub(super) fn take_sample(&mut self, sample: Sample) {
-        let Some(observation) = &mut self.observation else { return };
-        self.failures = 0;
+    pub(super) fn take_sample(&mut self, sample: Sample, now: Instant) {
+        if self.observation.is_none() || self.is_outdated(&sample) {
+            return;
+        }
+        self.take_answer();
         self.full_since = None;
         self.is_deposed &= !sample.read_only;
-        self.server.health = if sample.offline { Health::Down { why: OFFLINE.into() } } else { Health::Up };
-        observation.sample = sample;
+        let was_lost = matches!(self.down, Some((DownCause::Gone | DownCause::Silent, _)));
+        self.came_back_writable = !sample.read_only && (self.came_back_writable || was_lost);
+        self.has_been_down &= sample.read_only;
+        if sample.offline {
+            self.goes_down(DownCause::Offline, OFFLINE.into(), now);
+        } else {
+            self.server.health = Health::Up;
+            self.down = None;
+        }
+        if let Some(observation) = &mut self.observation {
+            Arc::make_mut(observation).sample = sample;
+        }
+    }
+
+    /// Somebody has promoted it: it counts as a replica that was seen to become writable.
+    pub(super) fn accept(&mut self) {
+        self.server.role = Role::Replica;
+        self.came_back_writable = false;
+        self.is_fenced = false;
+        self.is_deposed = false;
+    }
+
+    pub(super) fn take_role(&mut self, role: Role, has_primary: bool) {
+        let is_promoted = self.server.role == Role::Replica && !self.came_back_writable;
+        self.was_promoted = role == Role::Stray && !has_primary && (self.was_promoted || is_promoted);
+        self.server.role = role;
+    }
+
+    /// Of several unanswered questions the first counts: repeating one changes nothing.
+    pub(super) fn take_silence(&mut self, since: Instant) {
+        self.server.silent_since.get_or_insert(since);
     }
 
     pub(super) fn take_failure(&mut self, failure: &Failure, settings: ClusterSettings, now: Instant) {
-        self.failures = self.failures.saturating_add(1);
+        if failure.kind != FailureKind::Silent {
+            self.take_answer();
+        }
         let is_down = match failure.kind {
-            FailureKind::Gone => true,
-            FailureKind::Suspect => self.failures >= settings.failures,
+            FailureKind::Gone | FailureKind::ShuttingDown | FailureKind::Offline => true,
+            FailureKind::Silent => {
+                self.silences = self.silences.saturating_add(1);
+                self.silences >= settings.failures
+            }
             FailureKind::Full => {
                 let since = *self.full_since.get_or_insert(now);
                 now.saturating_duration_since(since) >= settings.full_grace
             }
+            FailureKind::Blind => {
+                self.refusals = self.refusals.saturating_add(1);
+                false
+            }
         };
-        // What is down already gets the latest reason.
         if is_down || matches!(self.server.health, Health::Down { .. }) {
-            self.server.health = Health::Down { why: Arc::clone(&failure.why) };
+            // What is down already gets the latest reason, and is as good as unseen: no warning besides.
+            let cause = match failure.kind {
+                // Its last words say more than the silence after them.
+                FailureKind::Gone if matches!(self.down, Some((DownCause::ShuttingDown, _))) => DownCause::ShuttingDown,
+                FailureKind::Gone => DownCause::Gone,
+                FailureKind::ShuttingDown => DownCause::ShuttingDown,
+                FailureKind::Offline => DownCause::Offline,
+                FailureKind::Silent => DownCause::Silent,
+                FailureKind::Full => DownCause::Full,
+                // It was down before, and answers now what says nothing about that.
+                FailureKind::Blind => self.down.map_or(DownCause::Silent, |(cause, _)| cause),
+            };
+            self.goes_down(cause, Arc::clone(&failure.why), now);
+            self.blind = None;
+        } else if failure.kind == FailureKind::Blind {
+            keep_or_replace(&mut self.blind, &failure.why);
         }
+    }
+
+    fn goes_down(&mut self, cause: DownCause, why: Arc<str>, now: Instant) {
+        // It is as long since the first question that it did not answer.
+        let noticed = self.server.silent_since.unwrap_or(now);
+        let since = self.down.map_or(noticed, |(_, since)| since);
+        self.has_been_down |= matches!(cause, DownCause::Gone | DownCause::ShuttingDown | DownCause::Silent);
+        self.down = Some((cause, since));
+        self.server.health = Health::Down { why };
+    }
+
+    /// What failover sees of it.
+    pub(super) fn view(&self, follows: Following) -> ServerView {
+        ServerView {
+            id: self.server.id,
+            name: Arc::clone(&self.server.name),
+            role: self.server.role,
+            condition: self.condition(),
+            is_deposed: self.is_deposed || self.is_fenced,
+            seen: self.observation.clone(),
+            seen_at: self.asked_at,
+            follows,
+            diverged: match &self.lineage {
+                Lineage::Diverged(foreign) => Some(foreign.to_string().into()),
+                Lineage::Unjudged | Lineage::Shared | Lineage::Suspect { .. } => None,
+            },
+            shares_history: self.lineage == Lineage::Shared,
+            has_been_down: self.has_been_down,
+            filters: self.server.filters.clone(),
+        }
+    }
+
+    fn condition(&self) -> Condition {
+        match (&self.server.health, self.down) {
+            (Health::Unknown, _) if self.blind.is_some() => Condition::Blind { why: self.blind.clone().unwrap_or_default() },
+            // A server that is down has a cause for it.
+            (Health::Unknown, _) | (Health::Down { .. }, None) => Condition::Unknown,
+            (Health::Down { why }, Some((cause, since))) => Condition::Down { cause, since, why: Arc::clone(why) },
+            (Health::Up, _) => match (self.server.silent_since, self.full_since, &self.blind) {
+                (Some(since), _, _) => Condition::Silent { since },
+                (None, Some(since), _) => Condition::Full { since },
+                (None, None, Some(why)) => Condition::Blind { why: Arc::clone(why) },
+                (None, None, None) => Condition::Up,
+            },
+        }
+    }
+
+    /// An answer of any kind ends the silence.
+    fn take_answer(&mut self) {
+        self.silences = 0;
+        self.server.silent_since = None;
+    }
+
+    /// What we know of it is what it is now.
+    pub(super) fn is_in_sight(&self) -> bool {
+        self.server.is_up() && self.blind.is_none()
+    }
+
+    pub(super) fn blindness(&self) -> Option<Warning> {
+        let why = self.blind.as_deref()?.to_owned();
+        Some(Warning::Blind { name: self.server.name.to_string(), seen: self.server.role, why })
     }
 
     /// Sets the position that fits the role, and as of when that makes the server fresh.
@@ -95,7 +285,8 @@ impl Watched {
             Role::Primary => sample.and_then(|sample| sample.written.as_ref()),
             Role::Replica | Role::Stray | Role::Unknown => sample.and_then(|sample| sample.applied.as_ref()),
         };
-        self.proof = position.and_then(|position| self.prove(position, history));
+        let is_comparable = self.server.role == Role::Primary || self.lineage.is_shared();
+        self.proof = position.filter(|_| is_comparable).and_then(|position| self.prove(position, history));
         self.server.fresh_as_of = self.proof.as_ref().map(|(_, moment)| *moment);
         self.server.position = position.cloned();
     }
@@ -105,6 +296,85 @@ impl Watched {
     fn prove(&self, position: &Position, history: &PositionHistory) -> Option<(Position, Instant)> {
         let kept = self.proof.as_ref().filter(|(at, _)| position.contains(at)).map(|(_, moment)| *moment);
         kept.max(history.fresh_as_of(position)).map(|moment| (position.clone(), moment))
+    }
+}
+
+impl Watched {
+    /// A new primary: what was compared with another counts no more.
+    pub(super) fn forget_lineage(&mut self) {
+        self.lineage = Lineage::Unjudged;
+    }
+
+    /// Compares with the last full look at the primary.
+    pub(super) fn judge(&mut self, primary: &Observation) {
+        let (Some(observation), Some(observed_at)) = (&self.observation, self.observed_at) else { return };
+        let asked_after = |moment: Instant| primary.sample.sent_at >= moment;
+        // What was suspected first is decided first: the next look here may always fall between a question to the primary and its answer.
+        if let Lineage::Suspect { foreign, seen_at, .. } = &self.lineage
+            && asked_after(*seen_at)
+            && let Some(foreign) = foreign.foreign_to(primary)
+        {
+            self.lineage = Lineage::Diverged(foreign);
+        }
+        let foreign = Transactions::of(observation).and_then(|all| all.foreign_to(primary));
+        self.lineage = match (foreign, std::mem::replace(&mut self.lineage, Lineage::Unjudged)) {
+            (None, _) => Lineage::Shared,
+            (Some(foreign), Lineage::Diverged(_)) => Lineage::Diverged(foreign),
+            (Some(foreign), _) if asked_after(observed_at) => Lineage::Diverged(foreign),
+            (Some(_), Lineage::Suspect { foreign, seen_at, is_shared }) if !asked_after(seen_at) => {
+                Lineage::Suspect { foreign, seen_at, is_shared }
+            }
+            (Some(foreign), before) => Lineage::Suspect { foreign, seen_at: observed_at, is_shared: before.is_shared() },
+        };
+    }
+
+    /// Shows what keeps a replica from reads, whatever its staleness.
+    pub(super) fn settle_flaws(&mut self, filters: Option<String>) {
+        let is_replica = self.server.role == Role::Replica;
+        show(&mut self.server.filters, filters.filter(|_| is_replica));
+        let diverged = match &self.lineage {
+            Lineage::Diverged(foreign) if is_replica => Some(shortened(foreign.to_string())),
+            _ => None,
+        };
+        show(&mut self.server.diverged, diverged);
+    }
+
+    /// What a human should know of them.
+    pub(super) fn flaws(&self) -> impl Iterator<Item = Warning> {
+        let server = &self.server;
+        let name = || server.name.to_string();
+        let diverged = server.diverged.as_ref().map(|transactions| Warning::Diverged {
+            name: name(),
+            transactions: transactions.to_string(),
+            remedy: match server.engine {
+                Some(Engine::MariaDb) => "rebuild it from the primary",
+                _ => "rebuild it from the primary, or commit empty transactions with these GTIDs there if the difference does not matter",
+            },
+        });
+        let filtered = server.filters.as_ref().map(|filters| Warning::Filtered { name: name(), filters: filters.to_string() });
+        diverged.into_iter().chain(filtered).filter(|_| server.is_up())
+    }
+}
+
+impl Lineage {
+    fn is_shared(&self) -> bool {
+        matches!(self, Lineage::Shared | Lineage::Suspect { is_shared: true, .. })
+    }
+}
+
+/// A set with many gaps may be of any length, and this is for people.
+const SHOWN_MAX: usize = 256;
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn show(kept: &mut Option<Arc<str>>, new: Option<String>) {
+    if kept.as_deref() != new.as_deref() {
+        *kept = new.map(Into::into);
     }
 }
 

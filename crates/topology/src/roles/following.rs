@@ -1,6 +1,6 @@
 //! Whom the replicas follow.
 
-use super::{Candidate, ids};
+use super::{Before, Candidate, ids};
 use crate::{Replication, ServerId, SourceId, ThreadState};
 
 /// Whom a replica follows, seen from the configured list.
@@ -23,7 +23,13 @@ pub(super) struct Votes {
     pub(super) elsewhere: usize,
 }
 
-pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId]) -> Votes {
+pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Before) -> Votes {
+    let incumbent = before.primary.filter(|last| eligible.contains(last));
+    let is_outdated = |server: &Candidate<'_>, root: ServerId| !server.is_up && incumbent.is_some_and(|last| last != root);
+    // One that receives nothing from a server that takes no writes was left behind when that was replaced.
+    let is_over = |server: &Candidate<'_>, root: ServerId| {
+        server.is_up && !server.receives() && servers.get(root.index()).is_some_and(|root| root.is_up && !root.is_writable())
+    };
     let mut votes = Votes { by_server: vec![0; servers.len()], elsewhere: 0 };
     for (id, server) in ids(servers) {
         if !server.follows_somebody() {
@@ -31,7 +37,7 @@ pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId]) -> Votes {
         }
         match root(servers, eligible, id) {
             // An eligible member of a ring is its own root, which is no evidence.
-            Following::Server(root) if root != id => {
+            Following::Server(root) if root != id && !is_outdated(server, root) && !is_over(server, root) => {
                 if let Some(count) = votes.by_server.get_mut(root.index()) {
                     *count += 1;
                 }
@@ -46,13 +52,18 @@ pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId]) -> Votes {
 /// The first server up the chain that may be the primary or follows nobody. An intermediate replica that somebody forgot to make
 /// read-only is not the end.
 fn root(servers: &[Candidate<'_>], eligible: &[ServerId], from: ServerId) -> Following {
+    end_of_chain(servers, from, |source| eligible.contains(&source))
+}
+
+/// The first server up the chain that follows nobody, or that is an end for another reason.
+fn end_of_chain(servers: &[Candidate<'_>], from: ServerId, is_end: impl Fn(ServerId) -> bool) -> Following {
     let mut at = from;
     // A chain that is longer than the list is a ring.
     for _ in servers {
         let Following::Server(source) = direct_source(servers, at) else {
             return direct_source(servers, at);
         };
-        if eligible.contains(&source) || servers.get(source.index()).is_none_or(|server| !server.follows_somebody()) {
+        if is_end(source) || servers.get(source.index()).is_none_or(|server| !server.follows_somebody()) {
             return Following::Server(source);
         }
         at = source;
@@ -60,8 +71,38 @@ fn root(servers: &[Candidate<'_>], eligible: &[ServerId], from: ServerId) -> Fol
     Following::Unknown
 }
 
+/// Of the replicas that answer, fewer follow this server than another one that may be the primary by now: one that follows nobody, or that is out of
+/// sight, so that nobody knows what it does.
+pub(super) fn is_followed_less(servers: &[Candidate<'_>], last: ServerId) -> bool {
+    let (mut stay, mut left) = (0_usize, 0_usize);
+    for (id, _) in ids(servers).filter(|(id, server)| *id != last && server.is_up && server.follows_somebody()) {
+        // The chain as far as it answers.
+        match end_of_chain(servers, id, |source| servers.get(source.index()).is_some_and(|server| !server.is_up)) {
+            Following::Server(end) if end == last => stay += 1,
+            Following::Server(end) if servers.get(end.index()).is_some_and(|end| !end.is_deposed) => left += 1,
+            _ => {}
+        }
+    }
+    left > stay
+}
+
+/// What is left out on the way to a replica: by its own filters, by the binary log of its source, and so on up the chain.
+pub(crate) fn filters_before(servers: &[Candidate<'_>], replica: ServerId) -> Option<String> {
+    let observation = |id: ServerId| servers.get(id.index()).and_then(|server| server.observation);
+    let mut found: Vec<&str> = Vec::new();
+    let mut at = replica;
+    for _ in servers {
+        let Some(seen) = observation(at).filter(|seen| !seen.channels.is_empty()) else { break };
+        found.extend(seen.channels.iter().filter_map(|channel| channel.filters.as_deref()));
+        let Following::Server(source) = direct_source(servers, at) else { break };
+        found.extend(observation(source).and_then(|seen| seen.binlog_filters.as_deref()));
+        at = source;
+    }
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
 /// The source of a server. Of several channels, one to a server of the list counts.
-pub(super) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Following {
+pub(crate) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Following {
     let channels =
         servers.get(of.index()).and_then(|server| server.observation).map(|observation| observation.channels.as_slice());
     let mut found = Following::Unknown;
@@ -80,7 +121,8 @@ pub(super) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Followin
 fn resolve(servers: &[Candidate<'_>], of: ServerId, channel: &Replication) -> Following {
     let others = || ids(servers).filter(|(id, _)| *id != of);
     let by_identity = || channel.source_id.map(|wanted| others().find(|(_, server)| has_identity(server, wanted)));
-    let by_address = || others().find(|(_, server)| channel.source.as_deref() == Some(server.address));
+    let is_at = |address: &str| channel.source.as_deref() == Some(address);
+    let by_address = || others().find(|(_, server)| is_at(server.replication_address) || is_at(server.address));
 
     let found = match (channel.io, by_identity()) {
         (ThreadState::Running, Some(found)) => Some(found),

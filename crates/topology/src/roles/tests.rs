@@ -1,20 +1,23 @@
 //! Clusters as data. A server is one word: `name=state`, with `>other` for whom it follows.
 //!
 //! States: `w` writable, `r` read-only, `-` down and never seen, `?` not heard of yet; then `!` if it is down, `x` if it was deposed; then its role before in
-//! capitals: `P`rimary, `R`eplica, `S`tray, or nothing for unknown. Sources: `>a` by identity, `>@a` by our own address,
+//! capitals: `P`rimary, `R`eplica, `S`tray, or nothing for unknown. `b` came back writable, `p` was seen to be promoted. Sources: `>a` by identity, `>.a` without receiving, `>@a` by our own address,
 //! `>%` a server that is not in the list, `>_` one that does not say. `before` names the last primary.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::{Engine, Position, Replication, Sample, SourceId, ThreadState, Uuid};
 
+#[allow(clippy::struct_excessive_bools, reason = "one for each letter")]
 struct Parsed {
     name: String,
     is_up: bool,
     is_pending: bool,
     is_deposed: bool,
+    came_back_writable: bool,
+    was_promoted: bool,
     role_before: Role,
     observation: Option<Observation>,
 }
@@ -34,6 +37,8 @@ fn parse(word: &str, names: &[&str]) -> Parsed {
         is_up: observation.is_some() && !state.contains('!'),
         is_pending: state.starts_with('?'),
         is_deposed: state.contains('x'),
+        came_back_writable: state.contains('b'),
+        was_promoted: state.contains('p'),
         role_before,
         observation,
     }
@@ -59,12 +64,22 @@ fn observation(name: &str, read_only: bool, source: Option<&str>, names: &[&str]
         server_id: 1,
         super_read_only: false,
         sql_mode: "".into(),
+        binlog_state: None,
+        defaults: None,
+        binlog_filters: None,
+        uptime: Duration::ZERO,
         received: None,
         channels: source.into_iter().map(|source| channel(source, names)).collect(),
+        semi_sync: None,
+        settings: Arc::default(),
     }
 }
 
 fn channel(source: &str, names: &[&str]) -> Replication {
+    let (source, io) = match source.strip_prefix('.') {
+        Some(source) => (source, ThreadState::Stopped),
+        None => (source, ThreadState::Connecting),
+    };
     let (address, source_id) = match source {
         "_" => ("10.9.9.9:3306".to_owned(), None),
         "%" => ("10.9.9.9:3306".to_owned(), Some(SourceId::Uuid(Uuid(1000)))),
@@ -73,14 +88,7 @@ fn channel(source: &str, names: &[&str]) -> Replication {
             None => ("inside:3306".to_owned(), Some(SourceId::Uuid(Uuid(number_of(other, names))))),
         },
     };
-    Replication {
-        io: ThreadState::Connecting,
-        applier: ThreadState::Running,
-        source: Some(address.into()),
-        source_id,
-        seconds_behind: None,
-        last_error: None,
-    }
+    Replication { io, applier: ThreadState::Running, source: Some(address.into()), source_id, ..Replication::default() }
 }
 
 fn assign(cluster: &str, before: &str) -> (Vec<String>, Roles) {
@@ -93,9 +101,12 @@ fn assign(cluster: &str, before: &str) -> (Vec<String>, Roles) {
         .map(|(server, address)| Candidate {
             name: &server.name,
             address,
+            replication_address: address,
             is_up: server.is_up,
             is_pending: server.is_pending,
             is_deposed: server.is_deposed,
+            came_back_writable: server.came_back_writable,
+            was_promoted: server.was_promoted,
             role_before: server.role_before,
             observation: server.observation.as_ref(),
         })
@@ -220,6 +231,49 @@ fn a_deposed_primary_that_comes_back_writable_gets_nothing() {
 }
 
 #[test]
+fn a_server_that_starts_writable_was_not_promoted() {
+    check_primary("a=w!P b=wbR c=rR>a", "a", None);
+    check_primary("a=w!P b=wbR", "a", None);
+    check("a=rP b=wbR", "a", "RP");
+    // Whoever receives nothing from a server that takes no writes says nothing for it.
+    check("a=r b=r>.a c=r>d d=w", "", "RRRP");
+    check("a=r b=r>a c=r>d d=w", "", "RRRS");
+    check("a=w b=r>.a c=r>d d=w", "", "SRRS");
+    // Its replicas were made to follow b, which is out of sight.
+    check("a=wP b=r!R c=rR>b", "a", "PRR");
+    check("a=wbP b=r!R c=rR>b", "a", "SRR");
+    check("a=wbP b=r!R>a c=rR>b", "a", "SRR");
+    check("a=wbP b=rR>a c=rR>b", "a", "PRR");
+    check("a=wbP b=r!R>a c=rR>b d=rR>a", "a", "PRRR");
+    check("a=wbP b=r!R>a c=r!R>b", "a", "PRR");
+    check("a=wbP b=rR>c c=rR>b", "a", "PRR");
+    check("a=wbP b=r!R c=rR>a", "a", "PRR");
+    check("a=wbP b=w!xR c=rR>b", "a", "PSR");
+    // A person has opened b, and closed another one only after it.
+    check("a=rS b=rxR c=wS", "", "RRS");
+    check("a=rS b=rxR c=wpS", "", "RRP");
+    check("a=wS b=rxR c=wpS", "", "SRS");
+    check_primary("a=w!P b=wR", "a", Some("b"));
+    // It is seen for the first time while the primary is down.
+    check_primary("a=w!P b=w", "a", None);
+    check_primary("a=w! b=w", "", None);
+    check_primary("a=- b=w", "", Some("b"));
+    // b hands over to c, which follows nobody for a moment.
+    check_primary("a=wS b=rx c=rR", "b", None);
+    check_primary("a=wS b=rx c=wR", "b", None);
+    check_primary("a=wS b=r c=rR", "b", Some("a"));
+    check_primary("a=r b=rx c=wR", "b", Some("c"));
+}
+
+#[test]
+fn a_replica_that_is_down_takes_the_role_from_nobody() {
+    // c went down before it could be told that b had replaced a, and a has restarted writable.
+    check("a=wbR b=wP c=r!R>a", "b", "SPR");
+    check("a=wbR b=wP c=rR>a", "b", "PSR");
+    check("a=wS b=w!P c=r!R>a", "b", "PSR");
+}
+
+#[test]
 fn a_primary_that_is_down_keeps_its_role_but_is_not_the_one_to_write_to() {
     check("a=w!P b=rR>a c=rR>a", "a", "PRR");
     check_primary("a=w!P b=rR>a c=rR>a", "a", None);
@@ -267,9 +321,12 @@ fn a_stopped_or_stale_identity_yields_to_an_address_of_ours() {
             .map(|(server, address)| Candidate {
                 name: &server.name,
                 address,
+                replication_address: address,
                 is_up: true,
                 is_pending: false,
                 is_deposed: false,
+                came_back_writable: false,
+                was_promoted: false,
                 role_before: Role::Unknown,
                 observation: server.observation.as_ref(),
             })

@@ -50,6 +50,37 @@ pub enum Warning {
         /// The last primary.
         name: String,
     },
+    /// A replica whose data is not the primary's.
+    #[error(
+        "{name} has transactions that the primary does not have ({transactions}), so its data differs and it gets no reads: \
+         {remedy}"
+    )]
+    Diverged {
+        /// The replica.
+        name: String,
+        /// What it has too much.
+        transactions: String,
+        /// How to repair it.
+        remedy: &'static str,
+    },
+    /// A replica that does not have everything by design.
+    #[error("{name} does not get everything that the primary writes ({filters}), so it gets no reads")]
+    Filtered {
+        /// The replica.
+        name: String,
+        /// What is left out.
+        filters: String,
+    },
+    /// A server that answers, but that we cannot see.
+    #[error("{name} answers, but cannot be looked at, so it stays what it was last known to be ({seen}): {why}")]
+    Blind {
+        /// The server.
+        name: String,
+        /// Its role when it was last seen.
+        seen: Role,
+        /// What keeps us from looking, and what to do.
+        why: String,
+    },
     /// No replica can be proven fresh.
     #[error(
         "{name} is the primary, but keeps no GTIDs: no replica can be proven fresh, so none gets reads; \

@@ -26,10 +26,10 @@ fuzz_target!(|data: &[u8]| {
     };
     let _ = parameters.attributes(params, parameters.types).each(|_| false, |_, _| {});
     let mut out = BytesMut::new();
-    put_execute(&mut out, execute.statement_id, Some((&parameters, None)));
+    put_execute(&mut out, execute.statement_id, execute.cursor_flags(), Some((&parameters, None)));
     let Ok(Command::Execute(again)) = Command::parse(&out, capabilities) else { panic!("{out:?}") };
     assert_eq!((again.statement_id, again.iterations), (execute.statement_id, 1));
-    assert!(!again.has_cursor());
+    assert_eq!(again.cursor_flags(), execute.cursor_flags());
     assert_eq!(execute_parameters(&again, params, capabilities), Ok(parameters));
 
     if parameters.count.is_some() {
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let types = vec![3; usize::from(params) * 2];
     let mut out = BytesMut::new();
-    put_execute(&mut out, 1, Some((&parameters, Some(&types))));
+    put_execute(&mut out, 1, 0, Some((&parameters, Some(&types))));
     let Ok(Command::Execute(again)) = Command::parse(&out, capabilities) else { panic!("{out:?}") };
     let typed = execute_parameters(&again, params, capabilities).unwrap();
     assert_eq!(typed.values, parameters.values);

@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
     let Some((&[flags, shift, piece], bytes)) = data.split_first_chunk() else {
         return;
     };
-    let expect = [Expect::Query, Expect::Prepare, Expect::Ok, Expect::Text][usize::from(flags >> 1 & 3)];
+    const ALL: [Expect; 6] = [Expect::Query, Expect::Prepare, Expect::Ok, Expect::Text, Expect::Fetch, Expect::FieldList];
+    let expect = ALL[usize::from(flags >> 1) % ALL.len()];
     let capabilities = if flags & 1 == 0 { Capabilities::empty() } else { Capabilities::DEPRECATE_EOF };
     let tracker = ResponseTracker::new(expect, capabilities);
     let (events, walked) = walk(tracker, bytes, bytes.len().max(1), shift);

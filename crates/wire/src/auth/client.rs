@@ -89,14 +89,25 @@ impl ClientLogin {
     /// `secure_transport` says that nobody can listen in (TLS). A plugin that is not spoken here is answered by the native
     /// one; the server asks for a switch if the account has yet another.
     pub fn start(password: &[u8], greeting: &Greeting, secure_transport: bool) -> Self {
+        let plugin = Plugin::from_name(&greeting.auth_plugin).unwrap_or(Plugin::Native);
+        Self::again(password, plugin, greeting.nonce, secure_transport)
+    }
+
+    /// Logs in once more on the same connection (`COM_CHANGE_USER`): the proof is made for the nonce that came last.
+    pub fn again(password: &[u8], plugin: Plugin, nonce: [u8; NONCE], secure_transport: bool) -> Self {
         Self {
             password: Zeroizing::new(password.to_vec()),
-            nonce: greeting.nonce,
-            plugin: Plugin::from_name(&greeting.auth_plugin).unwrap_or(Plugin::Native),
+            nonce,
+            plugin,
             has_switched: false,
             secure_transport,
             state: State::ExpectAnswer,
         }
+    }
+
+    /// The nonce that came last.
+    pub const fn nonce(&self) -> [u8; NONCE] {
+        self.nonce
     }
 
     /// The plugin in use.

@@ -25,11 +25,23 @@ fn commands_borrow_what_follows_their_byte() {
     check(&[0x1a, 0, 0, 0, 1], Command::ResetStatement(1 << 24));
     check(&[0x1f], Command::ResetConnection);
     check(&[0x18, 1, 0, 0, 0, 2, 0, 7, 8], Command::SendLongData { statement_id: 1, parameter: 2, data: &[7, 8] });
+    check(&[0x1c, 1, 0, 0, 0, 0, 1, 0, 0], Command::Fetch { statement_id: 1, rows: 256 });
+    check(&[0x1b, 0, 0], Command::SetOption(MULTI_STATEMENTS_ON));
+    check(&[0x1b, 1, 0], Command::SetOption(MULTI_STATEMENTS_OFF));
+    check(&[0x1b, 0, 1], Command::SetOption(256));
+    check(b"\x04t\0a%", Command::FieldList { table: b"t", columns: b"a%" });
+    check(b"\x04t\0", Command::FieldList { table: b"t", columns: b"" });
+    check(b"\x04t", Command::FieldList { table: b"t", columns: b"" });
+    check(&[0x0c, 1, 2, 0, 0], Command::ProcessKill(513));
+    check(&[0x0a], Command::ProcessInfo);
+    check(&[0x0d], Command::Debug);
+    check(&[0x07, 4], Command::Refresh(4));
+    check(&[0x07], Command::Refresh(0));
 }
 
 #[test]
 fn every_other_byte_is_another_command() {
-    let known = [0x01, 0x02, 0x03, 0x09, 0x0e, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1f];
+    let known = [1, 2, 3, 4, 7, 9, 10, 12, 13, 14, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1f];
     for byte in (0..=u8::MAX).filter(|byte| !known.contains(byte)) {
         check(&[byte, 1, 2], Command::Other(byte));
     }
@@ -42,7 +54,15 @@ fn an_empty_packet_is_no_command() {
 
 #[test]
 fn a_command_without_its_fields_is_malformed() {
-    for whole in [&[0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0][..], &[0x18, 1, 0, 0, 0, 2, 0], &[0x19, 1, 0, 0, 0], &[0x1a, 1, 0, 0, 0]] {
+    for whole in [
+        &[0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0][..],
+        &[0x18, 1, 0, 0, 0, 2, 0],
+        &[0x19, 1, 0, 0, 0],
+        &[0x1a, 1, 0, 0, 0],
+        &[0x1c, 1, 0, 0, 0, 2, 0, 0, 0],
+        &[0x1b, 0, 0],
+        &[0x0c, 1, 0, 0, 0],
+    ] {
         assert!(Command::parse(whole, NONE).is_ok());
         for cut in 1..whole.len() {
             assert!(Command::parse(&whole[..cut], NONE).is_err(), "{whole:?} {cut}");
@@ -57,12 +77,12 @@ fn bytes_behind_the_last_field_are_ignored() {
 }
 
 #[test]
-fn an_execution_says_whether_it_wants_a_cursor() {
-    for (flags, has_cursor) in [(0, false), (1, true), (2, true), (4, true), (8, false)] {
+fn an_execution_opens_a_cursor_by_one_of_its_three_flags() {
+    for (flags, has_cursor) in [(0, false), (1, true), (2, false), (4, false), (7, true), (8, false), (9, true)] {
         let payload = [0x17, 5, 0, 0, 0, flags, 1, 0, 0, 0, 0xaa];
         let Ok(Command::Execute(execute)) = Command::parse(&payload, NONE) else { panic!() };
         assert_eq!((execute.statement_id, execute.iterations, execute.rest), (5, 1, &[0xaa][..]));
-        assert_eq!(execute.has_cursor(), has_cursor);
+        assert_eq!((execute.has_cursor(), execute.cursor_flags()), (has_cursor, flags & 7));
     }
 }
 
@@ -103,14 +123,14 @@ fn the_largest_count_of_parameters_does_not_overflow() {
 }
 
 #[test]
-fn an_execution_is_rewritten_with_another_id_no_cursor_and_the_types_it_needs() {
+fn an_execution_is_rewritten_with_another_id_and_the_types_it_needs() {
     let rest = [0b10, 1, 3, 0, 6, 0, 9, 9, 9, 9];
     let with_types = split(&rest, 2).unwrap();
     let without_types = Parameters { types: None, ..with_types };
     let remembered: &[u8] = &[8, 0x80, 6, 0];
     let check = |parameters: &Parameters<'_>, types, expect: &[u8]| {
         let mut out = BytesMut::new();
-        put_execute(&mut out, 7, Some((parameters, types)));
+        put_execute(&mut out, 7, 0, Some((parameters, types)));
         let Ok(Command::Execute(execute)) = Command::parse(&out, NONE) else { panic!() };
         assert_eq!((execute.statement_id, execute.flags, execute.iterations), (7, 0, 1));
         assert_eq!(execute.rest, expect);
@@ -126,8 +146,18 @@ fn an_execution_without_parameters_ends_after_its_count() {
     let empty = Parameters::default();
     for parameters in [None, Some((&empty, None)), Some((&empty, Some(&[][..])))] {
         let mut out = BytesMut::new();
-        put_execute(&mut out, 1, parameters);
+        put_execute(&mut out, 1, 0, parameters);
         assert_eq!(&out[..], [0x17, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn an_execution_is_rewritten_with_the_cursor_that_it_asks_for() {
+    for flags in 0..=u8::MAX {
+        let mut out = BytesMut::new();
+        put_execute(&mut out, 7, flags, None);
+        let Ok(Command::Execute(execute)) = Command::parse(&out, NONE) else { panic!() };
+        assert_eq!(execute.flags, flags & 7, "nothing but the cursor");
     }
 }
 
@@ -166,6 +196,48 @@ fn a_query_may_have_attributes_in_front_of_its_text() {
     }
 }
 
+/// What the value of one attribute of this type takes from `values`; the rest is the statement.
+fn taken(kind: u16, values: &[u8]) -> Option<usize> {
+    let [low, high] = kind.to_le_bytes();
+    let payload = [&[0x03, 1, 1, 0, 1, low, high, 1, b'n'][..], values].concat();
+    match Command::parse(&payload, ATTRIBUTES) {
+        Ok(Command::Query { sql, .. }) => Some(values.len() - sql.len()),
+        Ok(other) => panic!("{other:?}"),
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn every_number_that_is_no_fixed_type_is_that_of_a_text() {
+    let values = b"\x04abcdefghijklmnopqrst";
+    for kind in 0..=u16::MAX {
+        let expected = match kind & 0x7fff {
+            1 => Some(1),
+            2 => Some(2),
+            3 | 4 => Some(4),
+            5 | 8 => Some(8),
+            // A TIME has no length of four, and a BOOL does not exist.
+            0x0b | 0xf4 => None,
+            _ => Some(5),
+        };
+        assert_eq!(taken(kind, values), expected, "{kind:#x}");
+    }
+}
+
+#[test]
+fn dates_and_times_have_few_lengths() {
+    let lengths: &[(u16, &[u8])] =
+        &[(0x07, &[0, 4, 7, 11, 13]), (0x0c, &[0, 4, 7, 11, 13]), (0x0a, &[0, 4]), (0x0b, &[0, 8, 12]), (0x800b, &[0, 8, 12])];
+    for &(kind, lengths) in lengths {
+        for length in 0..=u8::MAX {
+            let values = [&[length][..], &[b'a'; 300]].concat();
+            let expected = lengths.contains(&length).then(|| usize::from(length) + 1);
+            assert_eq!(taken(kind, &values), expected, "{kind:#x} of {length}");
+        }
+    }
+    assert_eq!(taken(0x07, b"\xfc\x04\x00abcdefgh"), Some(7), "a length in a longer form");
+}
+
 #[test]
 fn an_execution_may_have_attributes_behind_its_parameters() {
     // One parameter, an integer, and the attribute max_lag.
@@ -175,10 +247,12 @@ fn an_execution_may_have_attributes_behind_its_parameters() {
     assert_eq!(parameters.count, Some(2));
     let attributes = parameters.attributes(1, parameters.types);
     assert_eq!(seen(&attributes), [(&b"max_lag"[..], Some(&b"2ms"[..]))]);
-    let mut out = BytesMut::new();
-    put_execute(&mut out, 9, Some((&parameters, None)));
-    assert_eq!(&out[..10], [0x17, 9, 0, 0, 0, 8, 1, 0, 0, 0]);
-    assert_eq!(&out[10..], rest);
+    for cursor in [0, 1, 7] {
+        let mut out = BytesMut::new();
+        put_execute(&mut out, 9, cursor, Some((&parameters, None)));
+        assert_eq!(&out[..10], [0x17, 9, 0, 0, 0, 8 | cursor, 1, 0, 0, 0]);
+        assert_eq!(&out[10..], rest);
+    }
 
     // The parameter was sent ahead.
     let rest = b"\x02\x00\x01\xfe\x00\x00\xfe\x00\x07max_lag\x032ms";

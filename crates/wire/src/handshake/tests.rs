@@ -272,3 +272,17 @@ fn a_plugins_words_come_back_as_they_were() {
     assert!(AuthMoreData::decode(&[]).is_err());
     assert!(AuthMoreData::decode(&[2, 4]).is_err());
 }
+
+#[test]
+fn a_second_login_has_its_attributes_only_where_they_were_negotiated() {
+    let again =
+        ChangeUser { user: b"app", auth_response: &[7; 32], collation: 0x0130, auth_plugin: b"p", attributes: b"\x01a\x01b" };
+    let payload = |capabilities| {
+        let mut out = BytesMut::new();
+        again.encode(capabilities, &mut out);
+        out
+    };
+    let short = [b"\x11app\0\x20".as_slice(), &[7; 32], b"\0\x30\x01p\0"].concat();
+    assert_eq!(payload(Capabilities::PLUGIN_AUTH), short);
+    assert_eq!(payload(Capabilities::CONNECT_ATTRS), [short.as_slice(), b"\x04\x01a\x01b"].concat());
+}

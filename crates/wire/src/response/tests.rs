@@ -241,6 +241,71 @@ fn results_follow_each_other_while_more_are_announced() {
     });
 }
 
+const CURSOR: StatusFlags = IDLE.union(StatusFlags::CURSOR_EXISTS);
+
+#[test]
+fn an_open_cursor_ends_the_result_at_its_definitions() {
+    for count in [1, 3] {
+        check(Expect::Query, |mut r| {
+            r = r.read(PacketKind::ColumnCount(count.into()), &[count]);
+            for _ in 0..count {
+                r = r.pass(b"\x03def...");
+            }
+            r.rows_end(CURSOR)
+        });
+    }
+    check(Expect::Query, |r| r.columns(1).pass(b"\x00\x00\x01").rows_end(CURSOR));
+}
+
+#[test]
+fn fetched_rows_come_without_definitions() {
+    for status in [CURSOR, IDLE.union(StatusFlags::LAST_ROW_SENT), MORE, CHANGED] {
+        check(Expect::Fetch, |r| r.rows_end(status));
+        check(Expect::Fetch, |r| r.pass(b"\x00\x00\x01\x00\x00\x00").pass(b"\x00\x04").rows_end(status));
+    }
+    check(Expect::Fetch, Recorded::err);
+    check(Expect::Fetch, |r| r.pass(b"\x00\x00\x01").err());
+}
+
+#[test]
+fn the_columns_of_a_table_come_without_their_count() {
+    let column = b"\x03def\x04shop\x01t\x01t\x01a\x01a\x0c\x3f\0\x0b\0\0\0\x03\0\0\0\0\0\x017";
+    check(Expect::FieldList, |r| r.rows_end(IDLE));
+    check(Expect::FieldList, |r| r.pass(column).pass(column).rows_end(MORE));
+    check(Expect::FieldList, Recorded::err);
+    check(Expect::FieldList, |r| r.pass(column).err());
+}
+
+/// A SELECT list has no limit of 65,535.
+#[test]
+fn a_result_may_have_any_number_of_columns() {
+    for count in [u64::from(u16::MAX) + 1, 1 << 24, u64::MAX] {
+        let mut payload = Vec::new();
+        payload.put_lenenc_int(count);
+        for capabilities in [OLD, NEW] {
+            Recorded::new(Expect::Query, capabilities).read(PacketKind::ColumnCount(count), &payload).err().check();
+        }
+    }
+    for capabilities in [OLD, NEW] {
+        let mut recorded = Recorded::new(Expect::Query, capabilities).read(PacketKind::ColumnCount(70_000), b"\xfd\x70\x11\x01");
+        for _ in 0..70_000 {
+            recorded = recorded.pass(b"\x03def");
+        }
+        recorded.definitions(0).pass(b"\x011").rows_end(IDLE).feed([5, 1000, 500_000], 1);
+    }
+}
+
+/// Both servers count the columns of a prepared statement modulo 65,536 and then define all of them.
+#[test]
+fn what_was_not_counted_is_never_taken_for_the_next_response() {
+    for expect in [Expect::Query, Expect::Prepare, Expect::Ok] {
+        for capabilities in [OLD, NEW] {
+            check_malformed(expect, capabilities, &[b"\x03def\x00\x00\x00\x011\x00\x0c?\x00\x02\x00\x00\x00"]);
+        }
+    }
+    check_malformed(Expect::Prepare, OLD, &[&[0, 1, 0, 0, 0, 1, 0, 0, 0], b"\x03def", b"\x03def"]);
+}
+
 #[test]
 fn an_error_ends_everything_wherever_it_comes() {
     check(Expect::Query, |r| r.columns(1).err());
@@ -403,7 +468,7 @@ fn what_no_server_sends_is_malformed() {
         malformed(Expect::Query, &[&[]]);
         malformed(Expect::Query, &[&[0xfe, 0, 0, 2, 0]]);
         malformed(Expect::Query, &[&[0xfc, 0, 0]]);
-        malformed(Expect::Query, &[&[0xfd, 0, 0, 1]]);
+        malformed(Expect::Query, &[&[0xfd, 0, 0, 0]]);
         malformed(Expect::Query, &[&[1, 1]]);
         malformed(Expect::Query, &[&[0, 0, 0, 2, 0, 0]]);
         malformed(Expect::Query, &[&[0xff, 1]]);
@@ -415,6 +480,10 @@ fn what_no_server_sends_is_malformed() {
         malformed(Expect::Ok, &[&[0, 0]]);
         malformed(Expect::Ok, &[&[0xfe, 0]]);
         malformed(Expect::Text, &[&[]]);
+        malformed(Expect::Fetch, &[&[]]);
+        malformed(Expect::Fetch, &[&[0, 0], &[0xfe, 0]]);
+        malformed(Expect::FieldList, &[&[3], &[]]);
+        malformed(Expect::Query, &[&[1], &[3], &[0xfe]]);
     }
     check_malformed(Expect::Query, OLD, &[&[1], &[3], &[3]]);
     check_malformed(Expect::Query, OLD, &[&[1], &[3], &[0xfe, 0, 0, 2, 0], &[0xfe, 0]]);

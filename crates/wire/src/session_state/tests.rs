@@ -98,9 +98,21 @@ fn a_variable_that_reaches_beyond_its_entry_is_malformed() {
 
 #[test]
 fn entries_of_the_general_tracker_can_be_left_out() {
-    let check = |block: &[u8], expect: &[u8]| assert_eq!(without_state_changed(block).as_deref(), Ok(expect));
+    let check = |block: &[u8], expect: &[u8]| assert_eq!(without_own_trackers(block, false).as_deref(), Ok(expect));
     check(b"", b"");
     check(b"\x02\x011", b"");
     check(b"\x01\x05\x04shop\x02\x011\x63\x00", b"\x01\x05\x04shop\x63\x00");
-    assert!(without_state_changed(b"\x01\x05\x04sho").is_err());
+    assert!(without_own_trackers(b"\x01\x05\x04sho", false).is_err());
+}
+
+#[test]
+fn gtids_can_be_left_out_in_the_way_of_either_server() {
+    let check = |block: &[u8], expect: &[u8]| {
+        assert_eq!(without_own_trackers(block, true).as_deref(), Ok(expect));
+        assert_eq!(without_own_trackers(block, false).as_deref(), Ok(block));
+    };
+    check(b"\x03\x05\x00\x03u:1\x01\x05\x04shop", b"\x01\x05\x04shop");
+    check(b"\x00\x10\x09last_gtid\x050-1-2", b"");
+    check(b"\x00\x14\x01a\x01b\x09last_gtid\x050-1-2", b"\x00\x04\x01a\x01b");
+    assert!(without_own_trackers(b"\x00\x03\x01a\x05", true).is_err());
 }

@@ -22,22 +22,9 @@ impl Exchange {
 
     /// The next packet of the peer.
     pub async fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
-        loop {
-            match frame(self.link.bytes(), self.sequence, self.max_packet) {
-                Frame::Whole { payload, sequence, length } => {
-                    let payload = payload.into_owned();
-                    self.sequence = sequence.wrapping_add(1);
-                    self.link.consume(length);
-                    return Ok(payload);
-                }
-                Frame::Incomplete { needed } => self.link.reserve(needed),
-                Frame::TooLarge { .. } => return Err(LinkError::TooLarge),
-                Frame::OutOfOrder { .. } => return Err(LinkError::OutOfOrder),
-            }
-            if self.link.fill().await? == 0 {
-                return Err(LinkError::Closed);
-            }
-        }
+        let (payload, sequence) = receive_packet(&mut self.link, self.sequence, self.max_packet).await?;
+        self.sequence = sequence.wrapping_add(1);
+        Ok(payload)
     }
 
     /// Sends the next packet.
@@ -50,5 +37,24 @@ impl Exchange {
     /// The login is over. What the peer has sent beyond it is in the link's inbox.
     pub fn into_link(self) -> Link {
         self.link
+    }
+}
+
+/// The next packet of a peer, whose number must be this one, and the number of its last part.
+pub async fn receive_packet(link: &mut Link, sequence: u8, max_packet: usize) -> Result<(Vec<u8>, u8), LinkError> {
+    loop {
+        match frame(link.bytes(), sequence, max_packet) {
+            Frame::Whole { payload, sequence, length } => {
+                let payload = payload.into_owned();
+                link.consume(length);
+                return Ok((payload, sequence));
+            }
+            Frame::Incomplete { needed } => link.reserve(needed),
+            Frame::TooLarge { .. } => return Err(LinkError::TooLarge),
+            Frame::OutOfOrder { .. } => return Err(LinkError::OutOfOrder),
+        }
+        if link.fill().await? == 0 {
+            return Err(LinkError::Closed);
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
@@ -28,6 +30,16 @@ impl Link {
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, inbox: None })
+    }
+
+    /// Has the system find out whether the peer's host is still there: it may vanish without a word. Half a minute of silence on an idle
+    /// connection, or of bytes that nobody acknowledges, ends it.
+    pub fn watch_peer(&self) -> io::Result<()> {
+        const SILENCE: Duration = Duration::from_secs(15);
+        const PROBES: Duration = Duration::from_secs(5);
+        let socket = SockRef::from(&self.stream);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3))?;
+        socket.set_tcp_user_timeout(Some(2 * SILENCE))
     }
 
     /// The bytes that arrived and were not consumed.
@@ -53,6 +65,14 @@ impl Link {
     /// Gives the buffer back, with whatever is in it.
     pub fn release(&mut self) {
         if let Some(inbox) = self.inbox.take() {
+            buffers::give_back(inbox);
+        }
+    }
+
+    /// Moves the inbox into a buffer of just its size: for a link that will wait for long with little in it.
+    pub fn compact(&mut self) {
+        if let Some(inbox) = self.inbox.take_if(|inbox| inbox.len() < BUFFER) {
+            self.inbox = Some(BytesMut::from(&*inbox));
             buffers::give_back(inbox);
         }
     }

@@ -1,0 +1,147 @@
+//! The HTTP API. Whoever may open the socket may do everything: its permissions (0600) are the whole of its security.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use monitor::{Change, Control, MonitorEnded};
+use rustix::fs::Mode;
+use rustix::process::umask;
+use serde::Deserialize;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::Journal;
+use crate::views::StatusView;
+
+/// Entries of the journal in one answer, unless another number is asked for.
+const ENTRIES: usize = 50;
+
+/// How long open transactions get before a switchover, and the new primary after that, unless the request says otherwise. Together less than the
+/// default of `routing.hold_writes`: a switchover that is undone at its end shall not cost an error either.
+const DRAIN: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// A socket that nobody is served on yet.
+#[derive(Debug)]
+pub struct Bound {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+/// Makes the socket. One that a former process has left is replaced, one that is in use is an error.
+pub async fn bind(path: &Path) -> std::io::Result<Bound> {
+    if path.exists() {
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "another process serves on it"));
+        }
+        std::fs::remove_file(path)?;
+    }
+    // From its first moment on it is nobody else's.
+    let usual = umask(Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(path);
+    umask(usual);
+    let listener = listener?;
+    Ok(Bound { path: path.to_owned(), listener })
+}
+
+impl Bound {
+    /// Serves until `stop` is cancelled, and takes the socket away.
+    pub async fn serve(self, control: Control, journal: Journal, stop: CancellationToken) {
+        let state = Api { control, journal };
+        let router = Router::new()
+            .route("/api/status", get(status))
+            .route("/api/journal", get(journal_entries))
+            .route("/api/switchover", post(switchover))
+            .route("/api/failover", post(failover))
+            .route("/api/rebuild", post(rebuild))
+            .with_state(state);
+        let served = axum::serve(self.listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the admin API has ended");
+        }
+        // It may be gone already.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[derive(Clone)]
+struct Api {
+    control: Control,
+    journal: Journal,
+}
+
+async fn status(State(api): State<Api>) -> Response {
+    match api.control.status().await {
+        Ok(status) => Json(StatusView::from(status)).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entries {
+    last: Option<usize>,
+}
+
+async fn journal_entries(State(api): State<Api>, Query(wanted): Query<Entries>) -> Response {
+    Json(api.journal.last(wanted.last.unwrap_or(ENTRIES))).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switchover {
+    /// The next primary; without it the best fit.
+    to: Option<String>,
+    /// How long open transactions get to end, in milliseconds.
+    drain_ms: Option<u64>,
+    /// How long the new primary gets after that, in milliseconds.
+    limit_ms: Option<u64>,
+}
+
+async fn switchover(State(api): State<Api>, Json(wanted): Json<Switchover>) -> Response {
+    let period = |milliseconds: Option<u64>, default| milliseconds.map_or(default, Duration::from_millis);
+    let (drain, limit) = (period(wanted.drain_ms, DRAIN), period(wanted.limit_ms, LIMIT));
+    change(&api, Change::Switchover { to: wanted.to, drain, limit }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failover {
+    /// The next primary; without it the best fit.
+    to: Option<String>,
+    /// Go on although acknowledged writes may be lost.
+    #[serde(default)]
+    accept_loss: bool,
+}
+
+async fn failover(State(api): State<Api>, Json(wanted): Json<Failover>) -> Response {
+    change(&api, Change::Failover { to: wanted.to, accept_loss: wanted.accept_loss }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rebuild {
+    /// Its name in the config.
+    server: String,
+}
+
+async fn rebuild(State(api): State<Api>, Json(wanted): Json<Rebuild>) -> Response {
+    answer(api.control.rebuild(wanted.server).await)
+}
+
+async fn change(api: &Api, change: Change) -> Response {
+    answer(api.control.change(change).await)
+}
+
+fn answer(outcome: Result<Result<String, String>, MonitorEnded>) -> Response {
+    match outcome {
+        Ok(Ok(done)) => (StatusCode::OK, done).into_response(),
+        Ok(Err(why)) => (StatusCode::CONFLICT, why).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
+}

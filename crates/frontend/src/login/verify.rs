@@ -1,0 +1,156 @@
+//! Whether a server lets a client in, whom Pointsman knows already.
+//!
+//! The account may have been dropped, locked, or given another password since the configuration was written, and the schema may not exist: a server
+//! says so at the login, so Pointsman does. The connection that was asked is the session's first. Where no server can be asked, the login goes on:
+//! the first statement will be told, or wait.
+//!
+//! Without a primary a replica is asked. Its yes counts: the client can read, and its first write waits. Its no does not, since the account or the
+//! schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login may take at most.
+
+use std::fmt;
+use std::time::Duration;
+
+use backend::{ConnectError, ConnectOptions, Lease};
+use bytes::BytesMut;
+use router::Awaited;
+use session::SessionState;
+use tokio::time::timeout;
+use topology::{Role, Server, ServerId, Snapshot};
+use wire::ErrOwned;
+
+use crate::reply::{self, Refusal};
+use crate::worker::Worker;
+
+/// What the client is told.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The server's own words.
+    ByServer(ErrOwned),
+    /// Ours: the server cannot be asked, and never will be as things stand.
+    ByUs(Refusal),
+}
+
+impl Refused {
+    /// A whole packet.
+    pub(super) fn packet(&self) -> BytesMut {
+        match self {
+            Self::ByServer(error) => reply::server_error(error, 0),
+            Self::ByUs(refusal) => refusal.packet(0),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByServer(error) => error.fmt(f),
+            Self::ByUs(refusal) => f.write_str(&refusal.message),
+        }
+    }
+}
+
+/// Between two looks whether the server that was asked has fallen silent.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Logs in to a server as the client, into its schema. `None` if no server could be asked.
+pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &SessionState) -> Result<Option<Lease>, Refused> {
+    let refused = match ask_somebody(worker, options, state).await {
+        Ok(lease) => return Ok(lease),
+        Err((refused, Refuser::Primary)) => return Err(refused),
+        Err((refused, Refuser::Replica)) => refused,
+    };
+    let shared = &worker.shared;
+    let at_most = shared.policy.hold_writes.min(shared.limits.handshake / 2);
+    let Ok(_place) = shared.held.admit(0, Awaited::Primary) else { return Err(refused) };
+    match timeout(at_most, a_primary_answers(worker)).await {
+        Ok(()) => ask_somebody(worker, options, state).await.map_err(|(refused, _)| refused),
+        Err(_) => Err(refused),
+    }
+}
+
+/// Waits until there is a primary to ask.
+async fn a_primary_answers(worker: &Worker) {
+    let shared = &worker.shared;
+    let mut changes = shared.held.changes();
+    loop {
+        changes.borrow_and_update();
+        if shared.servers.load().primary_server().is_some_and(Server::answers) || changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Who says no: the primary's is the last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuser {
+    Primary,
+    Replica,
+}
+
+/// Logs in to the primary, or to a replica where there is none.
+async fn ask_somebody(
+    worker: &Worker,
+    options: &ConnectOptions,
+    state: &SessionState,
+) -> Result<Option<Lease>, (Refused, Refuser)> {
+    let servers = &worker.shared.servers;
+    while let Some((server, refuser)) = whom_to_ask(&servers.load_full()) {
+        let falls_silent = async {
+            while whom_to_ask(&servers.load_full()) == Some((server, refuser)) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            asked = ask(worker, server, options, state) => return asked.map_err(|refused| (refused, refuser)),
+            () = falls_silent => {}
+        }
+    }
+    Ok(None)
+}
+
+async fn ask(
+    worker: &Worker,
+    server: ServerId,
+    options: &ConnectOptions,
+    state: &SessionState,
+) -> Result<Option<Lease>, Refused> {
+    let shared = &worker.shared;
+    let mut lease = match worker.pool.lease(server, options, state, shared.keeps_idle(server), shared.reign(server)).await {
+        Ok(lease) => lease,
+        Err(ConnectError::Refused { error, .. }) if !is_for_now(error.code) => return Err(Refused::ByServer(error)),
+        Err(error @ (ConnectError::KeyNotTrusted { .. } | ConnectError::UnsupportedPlugin { .. })) => {
+            return Err(Refused::ByUs(Refusal::from(&error)));
+        }
+        Err(error) => {
+            tracing::debug!(server = server.0, %error, "a login goes on without a server");
+            return Ok(None);
+        }
+    };
+    let mut commands = BytesMut::new();
+    let count = lease.catch_up(state, &mut commands);
+    if lease.link.send(&commands).await.is_err() {
+        return Ok(None);
+    }
+    for _ in 0..count {
+        match lease.receive_own().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Refused::ByServer(error)),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(lease))
+}
+
+/// The primary, which knows of a change first; else a replica.
+fn whom_to_ask(snapshot: &Snapshot) -> Option<(ServerId, Refuser)> {
+    let primary = snapshot.primary_server().filter(|server| server.answers());
+    let mut replicas = snapshot.servers.iter().filter(|server| server.answers() && server.role == Role::Replica);
+    let primary = primary.map(|server| (server.id, Refuser::Primary));
+    primary.or_else(|| replicas.next().map(|server| (server.id, Refuser::Replica)))
+}
+
+/// A refusal that says nothing of the account: the server is full, starting, or stopping.
+fn is_for_now(code: u16) -> bool {
+    matches!(code, 1040 | 1053 | 1203 | 3032)
+}

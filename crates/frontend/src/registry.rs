@@ -1,0 +1,216 @@
+//! All sessions, and how a session is told of what happens outside of it: a `KILL`, a server that fell silent, a connection that somebody
+//! else waits for.
+//!
+//! A session is a task of its own, which nobody may reach into. So whoever wants something of it raises a signal, and the session looks at
+//! its signals wherever it waits.
+
+mod signals;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use backend::{Account, ConnectOptions};
+use topology::ServerId;
+
+pub(crate) use self::signals::{Signal, Signals};
+
+/// The first number of a session. Servers count their connections from 1 on, so that a number tells whose it is: `KILL` takes both.
+pub(crate) const FIRST_ID: u32 = 1 << 30;
+
+/// The last one: drivers keep it in 32 bits with a sign.
+const LAST_ID: u32 = i32::MAX as u32;
+
+/// Everybody who is connected.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    sessions: Mutex<Sessions>,
+    /// The beginning of the time in which idle sessions are noted.
+    epoch: Instant,
+}
+
+#[derive(Debug)]
+struct Sessions {
+    by_id: HashMap<u32, Arc<Entry>>,
+    next_id: u32,
+}
+
+/// One session as others see it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: u32,
+    options: ConnectOptions,
+    pub(crate) signals: Signals,
+    epoch: Instant,
+}
+
+/// What became of a request to stop a session or its statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kill {
+    /// The session was told.
+    Told,
+    /// There is no such session.
+    Unknown,
+    /// It is another account's.
+    NotOwner,
+}
+
+/// Whether a number can be that of a session, not of a server's connection.
+pub(crate) fn is_session_id(number: u64) -> bool {
+    (u64::from(FIRST_ID)..=u64::from(LAST_ID)).contains(&number)
+}
+
+impl Registry {
+    pub(crate) fn new() -> Self {
+        let sessions = Mutex::new(Sessions { by_id: HashMap::new(), next_id: FIRST_ID });
+        Self { sessions, epoch: Instant::now() }
+    }
+
+    /// A number that no session has now.
+    pub(crate) fn take_id(&self) -> u32 {
+        let mut sessions = self.sessions();
+        loop {
+            let id = sessions.next_id;
+            sessions.next_id = if id >= LAST_ID { FIRST_ID } else { id + 1 };
+            if !sessions.by_id.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Adds a session that is logged in.
+    pub(crate) fn add(&self, id: u32, options: ConnectOptions) -> Arc<Entry> {
+        let entry = Arc::new(Entry { id, options, signals: Signals::default(), epoch: self.epoch });
+        self.sessions().by_id.insert(id, Arc::clone(&entry));
+        entry
+    }
+
+    /// Takes one out that has ended.
+    pub(crate) fn remove(&self, id: u32) {
+        self.sessions().by_id.remove(&id);
+    }
+
+    /// Tells a session of the same account to stop its statement, or to end.
+    pub(crate) fn kill(&self, id: u64, account: &Account, signal: Signal) -> Kill {
+        let entry = u32::try_from(id).ok().and_then(|id| self.sessions().by_id.get(&id).cloned());
+        match entry {
+            None => Kill::Unknown,
+            Some(entry) if entry.options.account.user != account.user => Kill::NotOwner,
+            Some(entry) => {
+                entry.signals.raise(signal);
+                Kill::Told
+            }
+        }
+    }
+
+    /// Tells every session whose statement runs on this server.
+    pub(crate) fn tell_busy_on(&self, server: ServerId, signal: Signal) {
+        for entry in self.sessions().by_id.values().filter(|entry| entry.signals.busy_on() == Some(server)) {
+            entry.signals.raise(signal);
+        }
+    }
+
+    /// Tells the sessions that have been idle for so long and hold connections.
+    pub(crate) fn tell_idle_for(&self, time: Duration, signal: Signal) {
+        let now = self.epoch.elapsed();
+        for entry in self.sessions().by_id.values() {
+            if entry.signals.idle_since().is_some_and(|since| now.saturating_sub(since) >= time) {
+                entry.signals.raise(signal);
+            }
+        }
+    }
+
+    /// Tells so many idle sessions that hold a connection to this server, those that have been idle for longest first.
+    pub(crate) fn tell_idle_on(&self, server: ServerId, count: usize, signal: Signal) {
+        let mut idle: Vec<(Duration, Arc<Entry>)> = {
+            let sessions = self.sessions();
+            let holding = sessions.by_id.values().filter(|entry| entry.signals.may_give_back(server));
+            holding.filter_map(|entry| Some((entry.signals.idle_since()?, Arc::clone(entry)))).collect()
+        };
+        idle.sort_by_key(|(since, _)| *since);
+        idle.iter().take(count).for_each(|(_, entry)| entry.signals.raise(signal));
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// What the client knows as its connection's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// As whom, and how, it logs in to servers.
+    pub(crate) fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
+    /// The session waits for its client now, and could give back its connections to these servers.
+    pub(crate) fn idle(&self, servers: impl Iterator<Item = ServerId>) {
+        self.signals.note_idle(self.epoch.elapsed(), servers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(user: &str) -> Account {
+        Account { user: user.into(), password: Vec::new() }
+    }
+
+    fn options(user: &str) -> ConnectOptions {
+        ConnectOptions { account: Arc::new(account(user)), capabilities: wire::Capabilities::empty() }
+    }
+
+    #[test]
+    fn a_session_is_killed_by_its_own_account_only() {
+        let registry = Registry::new();
+        let (mine, other) = (registry.take_id(), registry.take_id());
+        let entry = registry.add(mine, options("app"));
+        registry.add(other, options("other"));
+        assert_ne!(mine, other);
+        assert_eq!(registry.kill(mine.into(), &account("app"), Signal::KILL_QUERY), Kill::Told);
+        assert_eq!(entry.signals.take(Signal::all()), Signal::KILL_QUERY);
+        assert_eq!(registry.kill(other.into(), &account("app"), Signal::KILL_QUERY), Kill::NotOwner);
+        assert_eq!(registry.kill(1, &account("app"), Signal::KILL_QUERY), Kill::Unknown);
+        assert_eq!(registry.kill(u64::MAX, &account("app"), Signal::KILL_QUERY), Kill::Unknown);
+        registry.remove(mine);
+        assert_eq!(registry.kill(mine.into(), &account("app"), Signal::KILL_QUERY), Kill::Unknown);
+    }
+
+    #[test]
+    fn numbers_begin_again_without_those_in_use() {
+        let registry = Registry::new();
+        let first = registry.take_id();
+        assert_eq!(first, FIRST_ID);
+        registry.add(first, options("app"));
+        registry.sessions().next_id = LAST_ID;
+        assert_eq!(registry.take_id(), LAST_ID);
+        assert_eq!(registry.take_id(), FIRST_ID + 1);
+        assert!(is_session_id(first.into()) && is_session_id(LAST_ID.into()));
+        assert!(!is_session_id(u64::from(FIRST_ID) - 1) && !is_session_id(u64::from(LAST_ID) + 1));
+    }
+
+    #[test]
+    fn the_longest_idle_is_asked_first_for_the_connection_that_is_wanted() {
+        let registry = Registry::new();
+        let entries: Vec<_> = (0..3).map(|_| registry.add(registry.take_id(), options("app"))).collect();
+        let on = |server: u16| std::iter::once(ServerId(server));
+        entries[0].signals.note_idle(Duration::from_secs(3), on(1));
+        entries[1].signals.note_idle(Duration::from_secs(1), on(1));
+        entries[2].signals.note_idle(Duration::from_secs(2), on(0));
+        registry.tell_idle_on(ServerId(1), 1, Signal::GIVE_BACK);
+        let told = || entries.iter().map(|entry| !entry.signals.take(Signal::GIVE_BACK).is_empty()).collect::<Vec<_>>();
+        assert_eq!(told(), [false, true, false]);
+        registry.tell_idle_on(ServerId(1), 9, Signal::GIVE_BACK);
+        assert_eq!(told(), [true, true, false]);
+        entries[0].signals.note_busy_on(ServerId(1));
+        registry.tell_busy_on(ServerId(1), Signal::SERVER_SICK);
+        assert_eq!(entries[0].signals.take(Signal::all()), Signal::SERVER_SICK);
+        registry.tell_idle_on(ServerId(1), 9, Signal::GIVE_BACK);
+        assert_eq!(told(), [false, true, false]);
+    }
+}

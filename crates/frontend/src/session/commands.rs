@@ -1,0 +1,63 @@
+//! Commands that are about the session itself.
+
+use std::time::Instant;
+
+use net::Link;
+use wire::command::{MULTI_STATEMENTS_OFF, MULTI_STATEMENTS_ON};
+
+use super::prepared::{PreparedOn, Statements};
+use super::{Core, Ended, Held};
+use crate::reply::{self, Refusal};
+
+impl Core {
+    /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
+    pub(super) async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
+        let limit = self.worker.shared.limits.handshake;
+        let mut kept = Vec::with_capacity(self.held.len());
+        for mut held in std::mem::take(&mut self.held) {
+            // One that cannot be reset is closed with its lease, which undoes the same.
+            if let Ok(true) = held.lease.reset(limit).await {
+                kept.push(Held { lease: held.lease, prepared: PreparedOn::default() });
+            }
+        }
+        self.held = kept;
+        self.statements = Statements::default();
+        let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
+        self.session.reset(beginning, Instant::now());
+        self.patience.limit_to(self.worker.shared.limits.client_idle);
+        self.note_write();
+        self.reply_ok(client).await
+    }
+
+    /// `COM_SET_OPTION`: connections follow before their next statement.
+    pub(super) async fn set_option(&mut self, client: &mut Link, option: u16, length: usize) -> Result<(), Ended> {
+        let is_on = match option {
+            MULTI_STATEMENTS_ON => true,
+            MULTI_STATEMENTS_OFF => false,
+            _ => return self.decline(client, length, &Refusal::unknown_command(wire::COM_SET_OPTION)).await,
+        };
+        client.consume(length);
+        self.session.state.allow_multi_statements(is_on);
+        let packet = reply::eof(self.answer_sequence, self.status(), self.capabilities);
+        self.say(client, &packet).await
+    }
+
+    /// The last statement, or whatever ended a transaction, may have written: those who must see it are told.
+    pub(super) fn note_write(&self) {
+        if let (Some(moment), Some(wrote_at)) = (&self.moment, self.session.binding.wrote_at()) {
+            moment.note(wrote_at);
+        }
+    }
+
+    /// `COM_STMT_RESET`: long data and the cursor are gone.
+    pub(super) async fn reset_statement(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+        if !self.statements.forget_long_data(id) {
+            return self.decline(client, length, &Refusal::unknown_statement(id, "mysql_stmt_reset")).await;
+        }
+        if self.session.binding.has_cursor(id) {
+            return self.close_cursor(client, id, length).await;
+        }
+        client.consume(length);
+        self.reply_ok(client).await
+    }
+}

@@ -1,0 +1,37 @@
+//! Cursors: a result that stays on the server until its rows are fetched.
+//!
+//! A cursor lives on one connection, so it is a pin. It ends with its last row, and when its statement is executed again, reset or closed, or when a
+//! transaction ends; not every one of these is seen, so a cursor may be taken for open for longer than it is.
+
+use classifier::{Effects, Statement, Verb};
+use net::Link;
+use router::Steering;
+
+use super::attempt::Request;
+use super::{Core, Ended, session_statement};
+use crate::reply::Refusal;
+
+impl Core {
+    /// `COM_STMT_FETCH`
+    pub(super) async fn fetch(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+        if self.statements.get(id).is_none() {
+            return self.decline(client, length, &Refusal::unknown_statement(id, "mysqld_stmt_fetch")).await;
+        }
+        if !self.session.binding.has_cursor(id) {
+            // ER_STMT_HAS_NO_OPEN_CURSOR
+            let refusal = Refusal::new(1421, *b"HY000", format!("the statement ({id}) has no open cursor"));
+            return self.decline(client, length, &refusal).await;
+        }
+        self.forward(client, &about_cursor(), Steering::default(), Request::fetch(length, id)).await
+    }
+
+    /// `COM_STMT_RESET` of a statement whose rows wait on its server.
+    pub(super) async fn close_cursor(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+        self.forward(client, &about_cursor(), Steering::default(), Request::reset_statement(length, id)).await
+    }
+}
+
+/// What stands for a command about a cursor: it runs where the cursor is, which is the primary.
+fn about_cursor() -> Statement {
+    Statement { effects: Effects::PRIMARY_SESSION, ..session_statement(Verb::Execute, Vec::new()) }
+}

@@ -1,0 +1,94 @@
+//! What a person can ask the monitor: how things are, and to change the primary.
+
+use std::time::Duration;
+
+use failover::{Durability, Requirement};
+use tokio::sync::{mpsc, oneshot};
+use topology::ClusterView;
+
+/// Requests that may wait for the monitor.
+pub(crate) const COMMANDS_QUEUED_MAX: usize = 16;
+
+/// What is asked. Each has a place for its answer.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Status(oneshot::Sender<Status>),
+    Change(Change, oneshot::Sender<Result<String, String>>),
+    Rebuild(String, oneshot::Sender<Result<String, String>>),
+}
+
+/// A change of primary that a person asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another primary while the present one is well.
+    Switchover {
+        /// Its name in the config; without it the best fit.
+        to: Option<String>,
+        /// How long open transactions get to end.
+        drain: Duration,
+        /// If the new primary has not taken over after this time, the old one goes on.
+        limit: Duration,
+    },
+    /// A promotion in place of a primary that is down.
+    Failover {
+        /// Its name in the config; without it the best fit.
+        to: Option<String>,
+        /// Go on although acknowledged writes may be lost.
+        accept_loss: bool,
+    },
+}
+
+/// How things are.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// All servers, as failover sees them.
+    pub view: ClusterView,
+    /// The name of the situation.
+    pub finding: &'static str,
+    /// How bad it is.
+    pub severity: &'static str,
+    /// What is seen, what is done, and what a person must do.
+    pub text: String,
+    /// What a promotion may cost, as the servers are set up now.
+    pub durability: Durability,
+    /// What the promises need that the servers lack.
+    pub requirements: Vec<Requirement>,
+}
+
+/// The way to the monitor's task.
+#[derive(Clone, Debug)]
+pub struct Control {
+    commands: mpsc::Sender<Command>,
+}
+
+/// The monitor has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the monitor has ended")]
+pub struct MonitorEnded;
+
+impl Control {
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Control {
+        Control { commands }
+    }
+
+    /// How things are now.
+    pub async fn status(&self) -> Result<Status, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Status(reply)).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
+    }
+
+    /// Asks for a server's data to be replaced by a copy of the primary's (MySQL's CLONE), and waits until the server ends itself for it.
+    pub async fn rebuild(&self, server: String) -> Result<Result<String, String>, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Rebuild(server, reply)).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
+    }
+
+    /// Asks for a change of primary and waits for its end: what was done, or why it was not.
+    pub async fn change(&self, change: Change) -> Result<Result<String, String>, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Change(change, reply)).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
+    }
+}

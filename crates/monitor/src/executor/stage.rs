@@ -1,0 +1,164 @@
+//! One stage of a plan on real servers: the steps side by side, then a look at everybody.
+
+use std::time::Duration;
+
+use failover::Step;
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use topology::{Failure, Observation, ServerId};
+
+use crate::actor::{Actor, Done, Work};
+use crate::settings::Address;
+
+/// Everybody who can be told something, in the order of the config.
+#[derive(Clone, Debug)]
+pub(super) struct Servers {
+    pub(super) actors: Vec<Actor>,
+    pub(super) addresses: Vec<Address>,
+    pub(super) step_timeout: Duration,
+}
+
+/// What came of a step.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(super) step: Step,
+    pub(super) took: Duration,
+    /// Whether it is done, or goes on.
+    pub(super) outcome: Result<bool, Failure>,
+}
+
+/// What came of a stage.
+#[derive(Debug, Default)]
+pub(crate) struct StageEnd {
+    /// It was begun with the right to change roles; else nothing was done.
+    pub(super) had_locks: bool,
+    pub(super) tried: Vec<Tried>,
+    /// The looks that were taken after it. Of who could not be looked at, the probers report.
+    pub(super) looks: Vec<(ServerId, Box<Observation>)>,
+}
+
+/// The right to change roles.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    /// On how many servers.
+    pub(super) text: String,
+    /// What these showed once we had it.
+    pub(super) looks: Vec<(ServerId, Box<Observation>)>,
+}
+
+impl Servers {
+    /// Does the steps, each on its server, and looks at everybody who answers. A step that nobody waits for (the fence of a server that does
+    /// not answer) is begun and left.
+    ///
+    /// `sibling` helps a replica that is made to follow nobody.
+    pub(super) async fn run(
+        self,
+        steps: Vec<Step>,
+        answering: Vec<ServerId>,
+        sibling: Option<ServerId>,
+        accepts_loss: bool,
+    ) -> StageEnd {
+        // By now the connections with the locks may be others.
+        if self.lock(Work::KeepLock, &answering, accepts_loss).await.is_err() {
+            return StageEnd::default();
+        }
+        let (awaited, left): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().partition(|step| !matches!(step, Step::Fence { server } if !answering.contains(server)));
+        for step in left {
+            let servers = self.clone();
+            tokio::spawn(async move { servers.execute(step, None).await });
+        }
+        let mut end = StageEnd { had_locks: true, ..StageEnd::default() };
+        let servers = &self;
+        for (tried, look) in join_all(awaited.into_iter().map(|step| servers.execute(step, sibling))).await {
+            if let Some(observation) = look {
+                end.looks.push((tried.step.server(), observation));
+            }
+            end.tried.push(tried);
+        }
+        // The rest is looked at by the same connections, as the probers would take their time.
+        let rest: Vec<ServerId> =
+            answering.into_iter().filter(|id| end.looks.iter().all(|(looked_at, _)| looked_at != id)).collect();
+        let looks = join_all(rest.into_iter().map(|id| async move { (id, servers.look(id).await) })).await;
+        end.looks.extend(looks.into_iter().filter_map(|(id, look)| Some((id, look?))));
+        end
+    }
+
+    async fn execute(&self, step: Step, sibling: Option<ServerId>) -> (Tried, Option<Box<Observation>>) {
+        let begin = Instant::now();
+        let other = match step {
+            Step::Follow { source, .. } => Some(source),
+            Step::Detach { .. } => sibling,
+            _ => None,
+        };
+        let other = other.and_then(|id| self.addresses.get(id.index()).cloned());
+        let outcome = match self.actors.get(step.server().index()) {
+            Some(actor) => actor.execute(Work::Step(step.clone(), other), self.limit(&step)).await,
+            None => Err(Failure { kind: topology::FailureKind::Blind, why: "no such server".into() }),
+        };
+        let took = begin.elapsed();
+        match outcome {
+            Ok(done) => (Tried { step, took, outcome: Ok(done.is_complete) }, done.observation),
+            Err(failure) => (Tried { step, took, outcome: Err(failure) }, None),
+        }
+    }
+
+    /// A drain waits for a second by itself.
+    fn limit(&self, step: &Step) -> Duration {
+        match step {
+            Step::Fence { .. } => self.step_timeout.min(Duration::from_secs(1)),
+            _ => self.step_timeout,
+        }
+    }
+
+    async fn look(&self, id: ServerId) -> Option<Box<Observation>> {
+        let actor = self.actors.get(id.index())?;
+        actor.execute(Work::Look, LOOK_TIMEOUT).await.ok()?.observation
+    }
+
+    /// The right to change roles: the lock on a majority of all servers. With two, of which one is to be replaced, the other one's decides: whoever
+    /// promotes must promote that one.
+    ///
+    /// A person who accepts that writes are lost (`accepts_loss`) speaks for the servers that do not answer, too: those that do are enough.
+    pub(super) async fn take_lock(self, answering: Vec<ServerId>, accepts_loss: bool) -> Result<Locked, String> {
+        self.lock(Work::Lock, &answering, accepts_loss).await
+    }
+
+    async fn lock(&self, work: Work, answering: &[ServerId], accepts_loss: bool) -> Result<Locked, String> {
+        let needed = if accepts_loss || self.actors.len() == 2 { 1 } else { self.actors.len() / 2 + 1 };
+        let asked = answering.iter().filter_map(|id| self.actors.get(id.index()).map(|actor| (*id, actor)));
+        let answers = join_all(asked.map(|(id, actor)| {
+            let work = work.clone();
+            async move { (id, actor.execute(work, LOOK_TIMEOUT).await) }
+        }))
+        .await;
+        let held: Vec<ServerId> =
+            answers.iter().filter(|(_, answer)| matches!(answer, Ok(done) if done.is_complete)).map(|(id, _)| *id).collect();
+        // Of the servers that matter none may be somebody else's: he may be changing it.
+        let is_contested = answers.iter().any(|(_, answer)| matches!(answer, Ok(done) if !done.is_complete));
+        if held.len() >= needed && !is_contested {
+            let text = format!("{} of {} servers", held.len(), self.actors.len());
+            let look = |(id, answer): (ServerId, Result<Done, Failure>)| Some((id, answer.ok()?.observation?));
+            return Ok(Locked { text, looks: answers.into_iter().filter_map(look).collect() });
+        }
+        self.unlock(&held).await;
+        Err(if is_contested {
+            "another Pointsman is changing roles; its work is watched".to_owned()
+        } else {
+            format!(
+                "only {} of the {needed} servers that it takes could be locked: start one of the others; \
+                 `pointsman failover --accept-loss` does without",
+                held.len()
+            )
+        })
+    }
+
+    /// Gives the right back.
+    pub(super) async fn unlock(&self, held: &[ServerId]) {
+        let actors = held.iter().filter_map(|id| self.actors.get(id.index()));
+        join_all(actors.map(|actor| actor.execute(Work::Unlock, LOOK_TIMEOUT))).await;
+    }
+}
+
+/// A server that does not answer a look in this time is the probers' business.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,142 @@
+//! What is written down of every finding, decision and step: for people, and for the process that starts after this one.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// By the clock of this machine.
+    pub at: SystemTime,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The situation is another one.
+    Found {
+        /// Its name, for programs.
+        finding: &'static str,
+        /// How bad it is: `info`, `warning` or `error`.
+        severity: &'static str,
+        /// What is seen, what is done, and what a person must do.
+        text: String,
+        /// What each server showed: its name, and its state in words.
+        evidence: Vec<(String, String)>,
+    },
+    /// A step was tried.
+    Step {
+        /// Its name.
+        step: &'static str,
+        /// The server that it was done to.
+        server: String,
+        /// What else belongs to it, in words.
+        detail: String,
+        /// How long it took.
+        took: Duration,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// The right to change roles was asked for.
+    Locks {
+        /// Whether we have it.
+        held: bool,
+        /// On which servers, or who refused.
+        text: String,
+    },
+    /// A primary is about to be replaced.
+    PromotionBegan {
+        /// The old primary.
+        from: String,
+        /// A person asked for it.
+        is_asked_for: bool,
+    },
+    /// A new primary takes writes.
+    Promoted {
+        /// The new primary.
+        to: String,
+        /// Since the beginning of the promotion.
+        took: Duration,
+        /// A person asked for it.
+        is_asked_for: bool,
+    },
+    /// It was given up: the old primary goes on, or nobody.
+    PromotionEnded {
+        /// Why.
+        why: String,
+    },
+    /// A command of the configuration was run.
+    Hook {
+        /// `before` or `after` a promotion.
+        moment: &'static str,
+        /// Its exit status, or why there is none.
+        outcome: String,
+    },
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is about to be done.
+    Begins,
+    /// It is done.
+    Done,
+    /// It goes on; it is tried again.
+    GoesOn,
+    /// It failed; the servers are looked at again.
+    Failed(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Begins => f.write_str("begins"),
+            Outcome::Done => f.write_str("done"),
+            Outcome::GoesOn => f.write_str("goes on"),
+            Outcome::Failed(why) => write!(f, "failed: {why}"),
+        }
+    }
+}
+
+/// When a command of the configuration is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the first step of a promotion, which waits for it.
+    Before,
+    /// After the new primary was opened, which does not.
+    After,
+}
+
+/// Work that is under way.
+pub type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Who keeps the journal. The monitor only tells what happened.
+pub trait Recorder: fmt::Debug + Send + Sync {
+    /// Takes an entry. It must not wait for a disk.
+    fn record(&self, entry: &Entry);
+
+    /// Waits until all that was recorded is kept for the process after this one, or is given up.
+    fn flush(&self) -> Pending;
+
+    /// Runs the command of the configuration for this moment, within its time limit.
+    fn hook(&self, moment: Moment, entry: &Entry) -> Pending;
+}
+
+/// Keeps nothing and runs nothing.
+#[derive(Debug)]
+pub struct NoRecorder;
+
+impl Recorder for NoRecorder {
+    fn record(&self, _entry: &Entry) {}
+
+    fn flush(&self) -> Pending {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn hook(&self, _moment: Moment, _entry: &Entry) -> Pending {
+        Box::pin(std::future::ready(()))
+    }
+}

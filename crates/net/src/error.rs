@@ -1,0 +1,27 @@
+//! What can go wrong with a connection that is open, whoever is at the other end.
+
+use std::io;
+use std::time::Duration;
+
+/// Why a connection that was in use, to a server or from a client, has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It broke.
+    #[error("the connection was lost: {0}")]
+    Lost(#[from] io::Error),
+    /// The peer closed it.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The peer broke the protocol.
+    #[error("the peer broke the protocol: {0}")]
+    Malformed(#[from] wire::Malformed),
+    /// The peer sent a packet longer than is allowed here.
+    #[error("the peer sent a packet that is too large here")]
+    TooLarge,
+    /// The peer's packets are not numbered as the protocol wants it.
+    #[error("the peer sent packets out of order")]
+    OutOfOrder,
+    /// The peer took too long for a step that has a limit.
+    #[error("the peer did not answer within {0:?}")]
+    Timeout(Duration),
+}

@@ -1,0 +1,13 @@
+//! The transport of both legs, to clients and to servers: a stream with the bytes that have arrived on it, the packets of a login, and buffers.
+//!
+//! It frames packets and does not know what they mean; how long anything may take is the caller's business.
+
+mod buffers;
+mod error;
+mod exchange;
+mod link;
+
+pub use buffers::{give_back as give_back_buffer, take as take_buffer};
+pub use error::LinkError;
+pub use exchange::{Exchange, receive_packet};
+pub use link::Link;

@@ -1,0 +1,118 @@
+//! `pointsman status`, `journal`, `switchover` and `failover`: what a person asks of a Pointsman that runs.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use admin::Reply;
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::cli::{self, Running};
+use crate::config::Config;
+use crate::run::runtime;
+
+/// How things are, for people, or as the API has it.
+pub(crate) fn status(running: &Running, as_json: bool) -> anyhow::Result<ExitCode> {
+    let reply = ask(running, "/api/status", None)?;
+    if as_json {
+        return Ok(cli::say(&reply.text));
+    }
+    Ok(cli::say(&described(&serde_json::from_str(&reply.text).context("the answer is no JSON")?)))
+}
+
+/// The last entries of the journal, one JSON object a line.
+pub(crate) fn journal(running: &Running, last: usize) -> anyhow::Result<ExitCode> {
+    let reply = ask(running, &format!("/api/journal?last={last}"), None)?;
+    let entries: Vec<Value> = serde_json::from_str(&reply.text).context("the answer is no JSON")?;
+    Ok(cli::say(&entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// Another primary while the present one is well.
+pub(crate) fn switchover(running: &Running, to: Option<&str>) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/switchover", Some(json!({ "to": to })))?)
+}
+
+/// A promotion in place of a primary that is down.
+pub(crate) fn failover(running: &Running, to: Option<&str>, accept_loss: bool) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/failover", Some(json!({ "to": to, "accept_loss": accept_loss })))?)
+}
+
+/// A copy of the primary's data in place of a server's own, after a question.
+pub(crate) fn rebuild(running: &Running, server: &str, is_agreed: bool) -> anyhow::Result<ExitCode> {
+    if !is_agreed {
+        cli::say(&format!("All data of {server} will be replaced by a copy of the primary's. Type its name to go on:"));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("no answer")?;
+        if answer.trim() != server {
+            bail!("nothing was done");
+        }
+    }
+    done(&ask(running, "/api/rebuild", Some(json!({ "server": server })))?)
+}
+
+fn done(reply: &Reply) -> anyhow::Result<ExitCode> {
+    if !reply.is_success {
+        bail!("{}", reply.text);
+    }
+    Ok(cli::say(&reply.text))
+}
+
+fn ask(running: &Running, path: &str, body: Option<Value>) -> anyhow::Result<Reply> {
+    let socket = socket(running)?;
+    Ok(runtime()?.block_on(async {
+        match body {
+            None => admin::get(&socket, path).await,
+            Some(body) => admin::post(&socket, path, body.to_string()).await,
+        }
+    })?)
+}
+
+fn socket(running: &Running) -> anyhow::Result<PathBuf> {
+    if let Some(socket) = &running.socket {
+        return Ok(socket.clone());
+    }
+    let Some(path) = &running.config else { bail!("say which Pointsman: --config FILE or --socket PATH") };
+    Config::load(path)?.admin_socket.with_context(|| format!("{} has no [admin] socket", path.display()))
+}
+
+/// A table of the servers, and what the matter is.
+fn described(status: &Value) -> String {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let mut lines = format!(
+        "primary: {} (epoch {}, a promotion is {})\n{}: {}\n",
+        text(status, "primary"),
+        status.get("epoch").and_then(Value::as_u64).unwrap_or_default(),
+        text(status, "durability"),
+        text(status, "finding"),
+        text(status, "text")
+    );
+    for server in status.get("servers").and_then(Value::as_array).into_iter().flatten() {
+        // A string takes whatever is written to it.
+        let _ = write!(
+            lines,
+            "\n  {:<12} {:<8} {:<8} {}",
+            text(server, "name"),
+            text(server, "role"),
+            text(server, "condition"),
+            text(server, "position")
+        );
+        if let Some(source) = server.get("follows").and_then(Value::as_str) {
+            let _ = write!(
+                lines,
+                ", follows {source} (receiving {}, applying {})",
+                text(server, "receiving"),
+                text(server, "applying")
+            );
+        }
+        for key in ["why", "diverged"] {
+            if let Some(words) = server.get(key).and_then(Value::as_str) {
+                let _ = write!(lines, "\n  {:<12} {words}", "");
+            }
+        }
+    }
+    for warning in status.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        let _ = write!(lines, "\n  warning: {warning}");
+    }
+    lines
+}

@@ -1,0 +1,52 @@
+//! What a session is bound to, as far as routing has to know it.
+
+use std::time::Instant;
+
+use classifier::PinKind;
+use session::OpenTransaction;
+use topology::{Position, ServerId};
+
+use crate::Steering;
+
+/// A session's view of itself at the moment of one statement.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SessionView<'a> {
+    /// The open transaction.
+    pub transaction: Option<OpenTransaction>,
+    /// `autocommit = 0`: every statement belongs to a transaction.
+    pub is_autocommit_off: bool,
+    /// What else binds its reads to the primary, the first of several.
+    pub pin: Option<PinKind>,
+    /// The server on whose connection the session has what it can have nowhere else (temporary tables, user variables ...).
+    pub home: Option<ServerId>,
+    /// All that it has there has a known value, and can be brought to another server.
+    pub may_leave_home: bool,
+    /// Where its previous statement ran.
+    pub previous: Previous,
+    /// The connection that knew what `LAST_INSERT_ID()` is was lost.
+    pub insert_id_is_lost: bool,
+    /// The servers to which it holds connections.
+    pub held: &'a [ServerId],
+    /// When the last statement was answered that may have written what this session must see (its own; or its account's, or anybody's, as the
+    /// configuration has it): a replica must have everything from before that.
+    pub wrote_at: Option<Instant>,
+    /// What that write has committed on the primary of now, if it is the session's own and the server has said so: a replica that has it has all of
+    /// them, whenever it was last proven to be fresh.
+    pub committed: Option<&'a Position>,
+    /// Servers that have just failed this statement.
+    pub avoid: &'a [ServerId],
+    /// What rules and hints ask for.
+    pub steering: Steering<'a>,
+}
+
+/// The connection on which the previous statement ran, which remembers its row count and its warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Previous {
+    /// There was none, or none that left anything to ask about.
+    #[default]
+    Nothing,
+    /// To this server, and held.
+    On(ServerId),
+    /// Given back, or broken.
+    Lost,
+}

@@ -1,0 +1,419 @@
+//! What binds a session to one server, and how its statements' text is to be read.
+
+use std::time::Instant;
+
+use classifier::{Charset, Dialect, Effects, Pin, PinKind, SessionEffect, SqlMode, Statement, Track, Verb};
+use topology::{Engine, Position, ServerId};
+use wire::StatusFlags;
+
+use crate::Outcome;
+
+/// Items that one session may have; more of them, and it stays on the primary until it ends.
+const ITEMS: usize = 256;
+
+/// Bytes of an item's name; servers allow 64 characters, and what is longer is no name or an error. Such an item stays until the session ends.
+const LONGEST_NAME: usize = 1024;
+
+/// The part of a session's state that lives on a server.
+#[derive(Debug)]
+pub struct Binding {
+    dialect: Dialect,
+    sql_mode: SqlMode,
+    charset: Charset,
+    autocommit: bool,
+    transaction: Option<OpenTransaction>,
+    /// Where the last statement ran.
+    previous: Option<ServerId>,
+    /// It left warnings, or an error, that the client may ask for.
+    has_diagnostics: bool,
+    insert_id: InsertId,
+    /// When the last statement that may have written was answered.
+    wrote_at: Option<Instant>,
+    /// What that one has committed last, and the server that said so. `None` where nobody has said: then only the time tells who has it.
+    committed: Option<(ServerId, Position)>,
+    items: Vec<Pin>,
+    /// The user variables among the items whose value is known, with the assignment.
+    values: Vec<(Box<str>, Box<[u8]>)>,
+    /// Prepared statements whose rows are to be fetched.
+    cursors: Vec<u32>,
+    /// The server on whose connection items and cursors live; `None` without any.
+    home: Option<ServerId>,
+}
+
+/// A transaction lives on one server until it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// The server.
+    pub server: ServerId,
+    /// Begun with `READ ONLY`, on a replica: ending it early loses nothing.
+    pub read_only: bool,
+}
+
+/// What a session has lost with a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// A transaction was open, and is rolled back.
+    pub transaction: bool,
+    /// Temporary tables, locks, cursors, variables without a known value.
+    pub pins: bool,
+}
+
+impl Loss {
+    /// Something was lost.
+    pub fn is_any(self) -> bool {
+        self.transaction || self.pins
+    }
+}
+
+/// What `LAST_INSERT_ID()` depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InsertId {
+    /// It is 0, or what Pointsman has noted and can bring to another connection.
+    Known,
+    /// Only the connection to this server knows it.
+    On(ServerId),
+    /// The connection that knew it was lost.
+    Lost,
+}
+
+/// With what a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// The servers' grammar.
+    pub dialect: Dialect,
+    /// Their `sql_mode`.
+    pub sql_mode: SqlMode,
+    /// The login's character set.
+    pub charset: Charset,
+    /// Their `autocommit`.
+    pub autocommit: bool,
+}
+
+impl Binding {
+    /// A session right after its login.
+    pub fn new(beginning: Beginning) -> Self {
+        let Beginning { dialect, sql_mode, charset, autocommit } = beginning;
+        Self {
+            dialect,
+            sql_mode,
+            charset,
+            autocommit,
+            transaction: None,
+            previous: None,
+            has_diagnostics: false,
+            insert_id: InsertId::Known,
+            wrote_at: None,
+            committed: None,
+            items: Vec::new(),
+            values: Vec::new(),
+            cursors: Vec::new(),
+            home: None,
+        }
+    }
+
+    /// The servers' grammar.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Its `sql_mode`, as far as it decides what a text means.
+    pub fn sql_mode(&self) -> SqlMode {
+        self.sql_mode
+    }
+
+    /// The character set of its texts.
+    pub fn charset(&self) -> Charset {
+        self.charset
+    }
+
+    /// Its `autocommit`.
+    pub fn autocommit(&self) -> bool {
+        self.autocommit
+    }
+
+    /// A transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// The open transaction.
+    pub fn transaction(&self) -> Option<OpenTransaction> {
+        self.transaction
+    }
+
+    /// Where the last statement ran.
+    pub fn previous(&self) -> Option<ServerId> {
+        self.previous
+    }
+
+    /// Whether the last statement left something that `SHOW WARNINGS` would show.
+    pub fn has_diagnostics(&self) -> bool {
+        self.has_diagnostics
+    }
+
+    /// Whether `LAST_INSERT_ID()` cannot be known any more.
+    pub fn insert_id_is_lost(&self) -> bool {
+        self.insert_id == InsertId::Lost
+    }
+
+    /// Whether only the connection to this server knows `LAST_INSERT_ID()`.
+    pub fn insert_id_is_on(&self, server: ServerId) -> bool {
+        self.insert_id == InsertId::On(server)
+    }
+
+    /// `LAST_INSERT_ID()` was noted, so that any connection can be told.
+    pub fn insert_id_noted(&mut self) {
+        self.insert_id = InsertId::Known;
+    }
+
+    /// The connection to this server is gone, and with it what only it knew. User variables, if they are all that lived there and their values are
+    /// known, are given to `restore`, which says whether it can bring them to other connections.
+    pub fn connection_lost(&mut self, server: ServerId, restore: impl FnOnce(&[(Box<str>, Box<[u8]>)]) -> bool) -> Loss {
+        if self.insert_id_is_on(server) {
+            self.insert_id = InsertId::Lost;
+        }
+        let transaction = self.transaction.take_if(|transaction| transaction.server == server).is_some();
+        if self.home() != Some(server) {
+            return Loss { transaction, pins: false };
+        }
+        let pins = !(self.may_leave_home() && restore(&self.values));
+        self.home = None;
+        self.items.clear();
+        self.values.clear();
+        self.cursors.clear();
+        Loss { transaction, pins }
+    }
+
+    /// When the last statement that may have written was answered.
+    pub fn wrote_at(&self) -> Option<Instant> {
+        self.wrote_at
+    }
+
+    /// What the last of the session's own writes has committed, and the server that said so, if it was said. Whoever has it has all of the session's
+    /// writes on that server, where replicas keep the order of commits.
+    pub fn committed(&self) -> Option<(ServerId, &Position)> {
+        self.committed.as_ref().map(|(server, position)| (*server, position))
+    }
+
+    /// A statement that may have written was not answered.
+    pub fn may_have_written(&mut self, now: Instant) {
+        self.committed = None;
+        self.wrote_at = Some(now);
+    }
+
+    /// `COM_RESET_CONNECTION`: as after the login, but what was written was written.
+    pub fn reset(&mut self, beginning: Beginning, now: Instant) {
+        // The transaction that was open is rolled back; it may have committed parts by itself before.
+        let (wrote_at, committed) =
+            if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
+        *self = Self { wrote_at, committed, ..Self::new(beginning) };
+    }
+
+    /// A transaction may be open: then whatever ends it makes its writes visible only at that moment.
+    pub fn may_have_pending_writes(&self) -> bool {
+        self.transaction.is_some_and(|transaction| !transaction.read_only) || !self.autocommit
+    }
+
+    /// What binds its reads to the primary, beside a transaction and `autocommit = 0`: the first of several.
+    pub fn pin_of_reads(&self) -> Option<PinKind> {
+        self.items.iter().map(Pin::kind).find(|kind| kind.binds_reads())
+    }
+
+    /// The client has chosen itself what it is told of the GTIDs that it commits. That is never repeated elsewhere, so it is a pin.
+    pub fn tracks_gtids(&self) -> bool {
+        let names = ["session_track_gtids", "session_track_system_variables"];
+        self.items.iter().any(|item| matches!(item, Pin::SessionVariable(name) if names.contains(&&**name)))
+    }
+
+    /// The server on whose connection the session has things that it cannot have elsewhere.
+    pub fn home(&self) -> Option<ServerId> {
+        self.home.filter(|_| !self.items.is_empty() || !self.cursors.is_empty())
+    }
+
+    /// All that lives at home can be brought to another connection: user variables whose values are known.
+    pub fn may_leave_home(&self) -> bool {
+        let is_known = |item: &Pin| matches!(item, Pin::UserVariable(name) if self.values.iter().any(|(known, _)| known == name));
+        self.cursors.is_empty() && self.items.iter().all(is_known)
+    }
+
+    /// Whether something would be lost with the connection to this server.
+    pub fn loses_with(&self, server: ServerId) -> bool {
+        self.transaction.is_some_and(|transaction| transaction.server == server) || self.home() == Some(server)
+    }
+
+    /// A statement was answered without an error by this server.
+    pub fn succeeded(&mut self, statement: &Statement, server: ServerId) {
+        for effect in &statement.session {
+            match effect {
+                SessionEffect::Autocommit(on) => self.autocommit = *on,
+                SessionEffect::SqlMode(mode) => self.sql_mode = *mode,
+                SessionEffect::SetCharset { charset, .. } => {
+                    self.charset = *charset;
+                    self.forget_texts();
+                }
+                SessionEffect::Assign { name, sql } => self.values.push((name.clone(), sql.clone())),
+                SessionEffect::Pin(pin) => {
+                    if let Pin::UserVariable(name) = pin {
+                        self.values.retain(|(known, _)| known != name);
+                    }
+                    self.pin(pin.clone(), server);
+                }
+                SessionEffect::Unpin(pin) => self.unpin(pin),
+                SessionEffect::Begin { read_only } => {
+                    self.transaction = Some(OpenTransaction { server, read_only: *read_only });
+                }
+                // It has a value again that every connection can be given.
+                SessionEffect::Set { name, .. } => {
+                    self.unpin(&Pin::SessionVariable(name.clone()));
+                    if name.starts_with("character_set_") || name.starts_with("collation_") {
+                        self.forget_texts();
+                    }
+                }
+                SessionEffect::End | SessionEffect::Use(_) => {}
+            }
+        }
+    }
+
+    /// A server has answered, with or without an error; its status flags are the truth about the transaction.
+    ///
+    /// `had_pending_writes` is [`Self::may_have_pending_writes`] before the statement.
+    pub fn answered(
+        &mut self,
+        statement: &Statement,
+        server: ServerId,
+        outcome: &Outcome,
+        had_pending_writes: bool,
+        now: Instant,
+    ) {
+        self.previous = Some(server);
+        self.has_diagnostics = outcome.has_warnings || outcome.error.is_some();
+        let may_have_written = statement.track() == Track::Primary && !failed_before_it_ran(statement, outcome.error);
+        // Whatever ends a transaction, and many statements do so in passing, commits what was written in it before. Told too often, which only
+        // keeps reads on the primary for a moment longer.
+        if may_have_written || had_pending_writes {
+            self.wrote_at = Some(now);
+            // An error hides what was committed before it.
+            let gtid = outcome.gtid.as_deref().filter(|_| outcome.error.is_none());
+            self.committed = gtid.and_then(|gtid| Some((server, position(self.dialect, gtid)?)));
+        }
+        // Procedures insert without a word, and LAST_INSERT_ID(n) sets it.
+        let may_have_set_it = Effects::PRIMARY_SESSION | Effects::SESSION_UNSEEN | Effects::UNKNOWN;
+        if outcome.has_insert_id || statement.effects.intersects(may_have_set_it) {
+            self.insert_id = InsertId::On(server);
+        }
+        let status = outcome.status;
+        let Some(status) = status else { return };
+        self.sql_mode.set(SqlMode::NO_BACKSLASH_ESCAPES, status.contains(StatusFlags::NO_BACKSLASH_ESCAPES));
+        self.autocommit = status.contains(StatusFlags::AUTOCOMMIT);
+        let was_here = self.transaction.filter(|transaction| transaction.server == server);
+        if status.contains(StatusFlags::IN_TRANS) {
+            let read_only = was_here.is_some_and(|transaction| transaction.read_only);
+            self.transaction = Some(OpenTransaction { server, read_only });
+        } else {
+            if was_here.is_some() {
+                self.transaction = None;
+            }
+            // `SET TRANSACTION` was for the statement or the transaction that has just ended, unless it was this very one.
+            if statement.session.is_empty() || self.transaction.is_none() && ends_transaction(statement) {
+                self.items.retain(|item| *item != Pin::NextTransaction);
+            }
+        }
+    }
+
+    /// Assigned again, a text would get the character set and the collation of now.
+    fn forget_texts(&mut self) {
+        self.values.retain(|(_, sql)| !sql.contains(&b'\''));
+    }
+
+    /// Whether this statement may have rows to fetch.
+    pub fn has_cursor(&self, statement: u32) -> bool {
+        self.cursors.contains(&statement)
+    }
+
+    /// Rows of this statement wait on this server.
+    pub fn cursor_opened(&mut self, statement: u32, server: ServerId) {
+        self.home = Some(server);
+        if !self.has_cursor(statement) {
+            self.cursors.push(statement);
+        }
+    }
+
+    /// No rows of this statement wait any more.
+    pub fn cursor_closed(&mut self, statement: u32) {
+        self.cursors.retain(|open| *open != statement);
+    }
+
+    /// The read-only transaction on a replica was ended on the client's behalf.
+    pub fn transaction_ended(&mut self) {
+        self.transaction = None;
+    }
+
+    /// The connection to this server has got something that the session's other connections have not.
+    pub fn pin(&mut self, pin: Pin, server: ServerId) {
+        self.home = Some(server);
+        self.add(pin);
+    }
+
+    fn add(&mut self, pin: Pin) {
+        // A named lock that is taken twice has to be released twice (MySQL manual 14.14 "Locking Functions").
+        let is_counted = matches!(pin, Pin::NamedLock(_));
+        if self.items.contains(&pin) && !is_counted {
+            return;
+        }
+        let pin = if self.items.len() < ITEMS && size_of_name(&pin) <= LONGEST_NAME { pin } else { Pin::Connection };
+        if self.items.len() <= ITEMS {
+            self.items.push(pin);
+        }
+    }
+
+    fn unpin(&mut self, pin: &Pin) {
+        match pin {
+            Pin::NamedLock(name) if name.is_empty() => self.items.retain(|item| !matches!(item, Pin::NamedLock(_))),
+            Pin::NamedLock(_) => {
+                if let Some(place) = self.items.iter().position(|item| item == pin) {
+                    self.items.remove(place);
+                }
+            }
+            pin => self.items.retain(|item| item != pin),
+        }
+    }
+}
+
+/// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a
+/// syntax error (`ER_PARSE_ERROR`) never ran, nor did a query that names an unknown column (`ER_BAD_FIELD_ERROR`). The `mysql`
+/// client begins every session with such a one.
+fn failed_before_it_ran(statement: &Statement, error: Option<u16>) -> bool {
+    match error {
+        Some(1064) => statement.verb != Verb::Batch,
+        Some(1054) => statement.verb == Verb::Select,
+        _ => false,
+    }
+}
+
+/// What a server tells as a GTID.
+fn position(dialect: Dialect, text: &[u8]) -> Option<Position> {
+    let engine = match dialect {
+        Dialect::MySql => Engine::MySql,
+        Dialect::MariaDb => Engine::MariaDb,
+    };
+    Position::parse(engine, std::str::from_utf8(text).ok().filter(|text| !text.is_empty())?).ok()
+}
+
+fn size_of_name(pin: &Pin) -> usize {
+    match pin {
+        Pin::TemporaryTable(name)
+        | Pin::NamedLock(name)
+        | Pin::UserVariable(name)
+        | Pin::SessionVariable(name)
+        | Pin::Handler(name)
+        | Pin::PreparedStatement(name) => name.len(),
+        Pin::TableLocks | Pin::InstanceLock | Pin::NextTransaction | Pin::Xa | Pin::Connection => 0,
+    }
+}
+
+fn ends_transaction(statement: &Statement) -> bool {
+    statement.session.iter().any(|effect| matches!(effect, SessionEffect::End))
+}
+
+#[cfg(test)]
+mod tests;

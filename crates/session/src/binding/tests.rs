@@ -1,0 +1,186 @@
+use classifier::{Because, Digest, StatementKey};
+
+use super::*;
+
+const PRIMARY: ServerId = ServerId(0);
+const REPLICA: ServerId = ServerId(1);
+
+fn fresh() -> Binding {
+    Binding::new(Beginning { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, autocommit: true })
+}
+
+fn statement(effects: Effects, session: Vec<SessionEffect>) -> Statement {
+    Statement {
+        verb: Verb::Other,
+        effects,
+        because: Because::PlainRead,
+        digest: Digest(0),
+        key: StatementKey::default(),
+        first_definition: 0,
+        session,
+    }
+}
+
+fn read() -> Statement {
+    statement(Effects::READ_DATA, vec![])
+}
+
+fn write() -> Statement {
+    statement(Effects::WRITE_DATA, vec![])
+}
+
+/// A server's answer with these flags.
+fn answer(status: StatusFlags) -> Outcome {
+    Outcome { status: Some(status), ..Outcome::default() }
+}
+
+/// What a session does with a statement that was answered so.
+fn settle(binding: &mut Binding, statement: &Statement, server: ServerId, outcome: &Outcome) {
+    let had_pending_writes = binding.may_have_pending_writes();
+    if outcome.error.is_none() {
+        binding.succeeded(statement, server);
+    }
+    binding.answered(statement, server, outcome, had_pending_writes, Instant::now());
+}
+
+#[test]
+fn a_read_writes_nothing_unless_it_ends_what_was_written_before() {
+    let autocommit = answer(StatusFlags::AUTOCOMMIT);
+    let mut binding = fresh();
+    settle(&mut binding, &read(), REPLICA, &autocommit);
+    assert_eq!(binding.wrote_at(), None);
+    settle(&mut binding, &write(), PRIMARY, &autocommit);
+    let first = binding.wrote_at();
+    assert!(first.is_some());
+    settle(&mut binding, &read(), REPLICA, &autocommit);
+    assert_eq!(binding.wrote_at(), first);
+    // Its answer was lost.
+    let later = Instant::now();
+    binding.may_have_written(later);
+    assert_eq!(binding.wrote_at(), Some(later));
+
+    // Within a transaction every statement may be the one that commits.
+    let open = answer(StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS);
+    settle(&mut binding, &write(), PRIMARY, &open);
+    let written = binding.wrote_at();
+    assert!(binding.in_transaction());
+    let commits = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Autocommit(true)]);
+    settle(&mut binding, &commits, PRIMARY, &autocommit);
+    assert!(binding.wrote_at() > written);
+    assert!(!binding.in_transaction());
+}
+
+#[test]
+fn a_read_only_transaction_has_nothing_to_commit() {
+    let mut binding = fresh();
+    let begin = statement(Effects::TRANSACTION, vec![SessionEffect::Begin { read_only: true }]);
+    let open = answer(StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS);
+    settle(&mut binding, &begin, REPLICA, &open);
+    let begun = binding.wrote_at();
+    settle(&mut binding, &read(), REPLICA, &open);
+    assert_eq!(binding.wrote_at(), begun);
+    assert!(!binding.may_have_pending_writes());
+    assert!(binding.loses_with(REPLICA) && !binding.loses_with(PRIMARY));
+    binding.transaction_ended();
+    assert!(!binding.in_transaction() && !binding.loses_with(REPLICA));
+}
+
+#[test]
+fn autocommit_is_what_the_server_says() {
+    let mut binding = fresh();
+    settle(&mut binding, &read(), PRIMARY, &answer(StatusFlags::empty()));
+    assert!(!binding.autocommit());
+    assert!(!binding.autocommit());
+    assert!(binding.may_have_pending_writes());
+    settle(&mut binding, &read(), PRIMARY, &answer(StatusFlags::AUTOCOMMIT));
+    assert_eq!(binding.pin_of_reads(), None);
+}
+
+#[test]
+fn a_reset_forgets_all_but_the_last_write() {
+    let mut binding = fresh();
+    let pin = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Pin(Pin::TableLocks)]);
+    settle(&mut binding, &pin, PRIMARY, &answer(StatusFlags::AUTOCOMMIT));
+    let gtid = Some(Box::from(b"3e11fa47-71ca-11e1-9e33-c80aa9429562:23".as_slice()));
+    settle(&mut binding, &write(), PRIMARY, &Outcome { gtid, ..answer(StatusFlags::AUTOCOMMIT) });
+    let written = binding.wrote_at();
+    let committed = binding.committed().map(|(server, position)| (server, position.clone()));
+    assert!(committed.is_some());
+    binding.reset(
+        Beginning { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, autocommit: true },
+        Instant::now(),
+    );
+    assert_eq!((binding.wrote_at(), binding.home(), binding.previous()), (written, None, None));
+    assert_eq!(binding.committed().map(|(server, position)| (server, position.clone())), committed);
+}
+
+#[test]
+fn an_insert_id_is_known_until_its_connection_is_lost() {
+    let autocommit = answer(StatusFlags::AUTOCOMMIT);
+    let inserted = Outcome { has_insert_id: true, ..answer(StatusFlags::AUTOCOMMIT) };
+    let mut binding = fresh();
+    settle(&mut binding, &write(), PRIMARY, &autocommit);
+    binding.connection_lost(PRIMARY, |_| true);
+    assert!(!binding.insert_id_is_lost(), "there was none");
+
+    settle(&mut binding, &write(), PRIMARY, &inserted);
+    assert!(binding.insert_id_is_on(PRIMARY));
+    binding.connection_lost(REPLICA, |_| true);
+    assert!(!binding.insert_id_is_lost());
+    binding.connection_lost(PRIMARY, |_| true);
+    assert!(binding.insert_id_is_lost());
+    settle(&mut binding, &write(), PRIMARY, &autocommit);
+    assert!(binding.insert_id_is_lost(), "no new one has come");
+    settle(&mut binding, &write(), PRIMARY, &inserted);
+    assert!(!binding.insert_id_is_lost());
+
+    binding.insert_id_noted();
+    binding.connection_lost(PRIMARY, |_| true);
+    assert!(!binding.insert_id_is_lost(), "any connection can be told");
+    // Procedures insert without a word.
+    let call = statement(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, vec![]);
+    settle(&mut binding, &call, PRIMARY, &autocommit);
+    assert!(binding.insert_id_is_on(PRIMARY));
+}
+
+#[test]
+fn a_cursor_keeps_its_connection_and_no_reads() {
+    let mut binding = fresh();
+    binding.cursor_opened(7, PRIMARY);
+    binding.cursor_opened(7, PRIMARY);
+    binding.cursor_opened(8, PRIMARY);
+    assert!(binding.loses_with(PRIMARY) && !binding.loses_with(REPLICA));
+    assert_eq!(binding.pin_of_reads(), None);
+    binding.cursor_closed(7);
+    assert!(!binding.has_cursor(7) && binding.has_cursor(8));
+    binding.cursor_closed(8);
+    assert!(!binding.loses_with(PRIMARY));
+}
+
+#[test]
+fn items_are_bounded_in_number_and_size() {
+    let mut binding = fresh();
+    binding.pin(Pin::UserVariable("v".repeat(LONGEST_NAME).into()), PRIMARY);
+    assert_eq!(binding.pin_of_reads(), None, "it is remembered by its name");
+    binding.pin(Pin::UserVariable("v".repeat(LONGEST_NAME + 1).into()), PRIMARY);
+    assert_eq!(binding.pin_of_reads(), Some(PinKind::Connection));
+
+    let mut binding = fresh();
+    for number in 0..2 * ITEMS {
+        binding.pin(Pin::UserVariable(number.to_string().into()), PRIMARY);
+    }
+    assert_eq!(binding.items.len(), ITEMS + 1);
+    assert_eq!(binding.pin_of_reads(), Some(PinKind::Connection));
+}
+
+#[test]
+fn warnings_and_errors_are_there_until_the_next_statement() {
+    let mut binding = fresh();
+    settle(&mut binding, &read(), REPLICA, &Outcome { has_warnings: true, ..answer(StatusFlags::AUTOCOMMIT) });
+    assert!(binding.has_diagnostics());
+    assert_eq!(binding.previous(), Some(REPLICA), "only this server can show them");
+    settle(&mut binding, &read(), REPLICA, &answer(StatusFlags::AUTOCOMMIT));
+    assert!(!binding.has_diagnostics());
+    settle(&mut binding, &read(), REPLICA, &Outcome { error: Some(1146), ..Outcome::default() });
+    assert!(binding.has_diagnostics());
+}

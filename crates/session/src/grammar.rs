@@ -1,0 +1,109 @@
+//! With what a text is read: a prepared statement keeps what was in force when it was prepared, also on a server where it is prepared later.
+
+/// The settings of a session that decide what a text means.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grammar {
+    /// The assignments of `sql_mode`, in their order: one may build on the one before it.
+    modes: Box<[Box<[u8]>]>,
+    /// `SET NAMES`, `SET CHARACTER SET`, and the assignments of the variables behind them, in their order.
+    charsets: Box<[Charset]>,
+    schema: Option<Box<[u8]>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Charset {
+    sql: Box<[u8]>,
+    /// It leaves nothing of what was before it.
+    is_whole: bool,
+}
+
+/// The `SET` statements, without that word, that lead a connection from one grammar to another and back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Detour {
+    /// To the other.
+    pub there: Vec<Box<[u8]>>,
+    /// And back.
+    pub back: Vec<Box<[u8]>>,
+}
+
+const CHARSETS: [&str; 4] = ["names", "character_set_client", "character_set_connection", "collation_connection"];
+
+impl Grammar {
+    /// Of a session's settings, by name and text in their order.
+    pub(super) fn new<'a>(settings: impl Iterator<Item = (&'a str, &'a [u8])>, schema: Option<&[u8]>) -> Self {
+        let (mut modes, mut charsets) = (Vec::new(), Vec::new());
+        for (name, sql) in settings {
+            // An assignment that builds on the one before it has its text in its name as well.
+            if name == "sql_mode" || name.starts_with("sql_mode:") {
+                modes.push(sql.into());
+            } else if CHARSETS.contains(&name) {
+                charsets.push(Charset { sql: sql.into(), is_whole: name == "names" });
+            }
+        }
+        Self { modes: modes.into(), charsets: charsets.into(), schema: schema.map(Box::from) }
+    }
+
+    /// The default schema.
+    pub fn schema(&self) -> Option<&[u8]> {
+        self.schema.as_deref()
+    }
+
+    /// How to get from here to `other` and back, the schema aside. `None` where one of the two has the character set of its login: no
+    /// statement leads back to that.
+    pub fn detour(&self, other: &Self) -> Option<Detour> {
+        let mut detour = Detour::default();
+        if self.modes != other.modes {
+            let modes = |grammar: &Self| [&[Box::from(*b"sql_mode = DEFAULT")], &*grammar.modes].concat();
+            detour.there.extend(modes(other));
+            detour.back.extend(modes(self));
+        }
+        if self.charsets != other.charsets {
+            let is_whole = |grammar: &Self| grammar.charsets.first().is_some_and(|first| first.is_whole);
+            if !is_whole(self) || !is_whole(other) {
+                return None;
+            }
+            let charsets = |grammar: &Self| grammar.charsets.iter().map(|charset| charset.sql.clone()).collect::<Vec<_>>();
+            detour.there.extend(charsets(other));
+            detour.back.extend(charsets(self));
+        }
+        Some(detour)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grammar(settings: &[(&str, &str)]) -> Grammar {
+        Grammar::new(settings.iter().map(|(name, sql)| (*name, sql.as_bytes())), None)
+    }
+
+    fn texts(list: &[Box<[u8]>]) -> Vec<&str> {
+        list.iter().map(|sql| std::str::from_utf8(sql).expect("UTF-8")).collect()
+    }
+
+    #[test]
+    fn a_mode_is_built_up_from_the_default() {
+        let then =
+            grammar(&[("sql_mode", "sql_mode = 'ANSI'"), ("sql_mode: x", "sql_mode = x"), ("time_zone", "time_zone = 'UTC'")]);
+        let now = grammar(&[]);
+        let detour = now.detour(&then).expect("a way");
+        assert_eq!(texts(&detour.there), ["sql_mode = DEFAULT", "sql_mode = 'ANSI'", "sql_mode = x"]);
+        assert_eq!(texts(&detour.back), ["sql_mode = DEFAULT"]);
+        assert_eq!(then.detour(&then), Some(Detour::default()));
+    }
+
+    #[test]
+    fn a_character_set_has_a_way_back_only_to_another_statement() {
+        let login = grammar(&[]);
+        let latin1 = grammar(&[("names", "NAMES latin1")]);
+        let utf8 = grammar(&[("names", "NAMES utf8mb4"), ("collation_connection", "collation_connection = utf8mb4_bin")]);
+        let part = grammar(&[("character_set_client", "character_set_client = latin1")]);
+        let detour = utf8.detour(&latin1).expect("a way");
+        assert_eq!(texts(&detour.there), ["NAMES latin1"]);
+        assert_eq!(texts(&detour.back), ["NAMES utf8mb4", "collation_connection = utf8mb4_bin"]);
+        for (from, to) in [(&login, &latin1), (&latin1, &login), (&part, &latin1), (&latin1, &part)] {
+            assert_eq!(from.detour(to), None);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What a client has set and holds, as a function of its statements and the servers' answers.
+//!
+//! It knows no socket and no clock, and chooses no server. [`Session`] is made of [`SessionState`], which is repeated on every connection, and
+//! [`Binding`], which is not and binds the session to a server. [`ConnectionState`] is how far one connection has followed.
+
+mod binding;
+mod commit;
+mod connection;
+mod grammar;
+mod outcome;
+mod session;
+mod settings;
+
+pub use binding::{Beginning, Binding, Loss, OpenTransaction};
+pub use commit::{is_refused_as_a_whole, only_rolls_back};
+pub use connection::ConnectionState;
+pub use grammar::{Detour, Grammar};
+pub use outcome::Outcome;
+pub use session::{RequestKind, Session, Settled};
+pub use settings::{LoginDetails, SessionState};

@@ -1,0 +1,345 @@
+//! Statements as text and what they leave, as one line.
+
+use classifier::{Charset, Classifier, Dialect, Limits, SqlMode};
+
+use super::*;
+
+const PRIMARY: ServerId = ServerId(0);
+const REPLICA: ServerId = ServerId(1);
+
+fn beginning() -> Beginning {
+    Beginning { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, autocommit: true }
+}
+
+fn fresh() -> Session {
+    Session::new(SessionState::new(LoginDetails::default(), None), beginning())
+}
+
+fn classified(session: &Session, sql: &str) -> Statement {
+    let binding = &session.binding;
+    let context = classifier::Context {
+        dialect: binding.dialect(),
+        sql_mode: binding.sql_mode(),
+        charset: binding.charset(),
+        schema: session.state.schema().and_then(|name| std::str::from_utf8(name).ok()),
+    };
+    Classifier::new(Limits::default()).classify(sql.as_bytes(), &context)
+}
+
+/// An OK with `autocommit` and the transaction as they are, unless the statement is preceded by what the answer says instead: `error 1146: `,
+/// `in transaction: `, `no autocommit: `, `changed: `, `cursor: `, `last row: `, `schema shop: `.
+fn answered(session: &mut Session, line: &str, now: Instant) -> Settled {
+    let (says, sql) = line.split_once(": ").unwrap_or(("", line));
+    let is_about_cursor = matches!(sql, "FETCH" | "RESET STATEMENT");
+    let statement = classified(session, if is_about_cursor { "SELECT 1" } else { sql });
+    let mut status = StatusFlags::empty();
+    status.set(StatusFlags::AUTOCOMMIT, says != "no autocommit");
+    status.set(StatusFlags::IN_TRANS, says == "in transaction");
+    status.set(StatusFlags::CURSOR_EXISTS, says == "cursor");
+    status.set(StatusFlags::LAST_ROW_SENT, says == "last row");
+    let error = says.strip_prefix("error ").map(|code| code.parse().unwrap());
+    let outcome = Outcome {
+        error,
+        status: error.is_none().then_some(status),
+        schema: says.strip_prefix("schema ").map(|name| Box::from(name.as_bytes())),
+        state_changed: says == "changed",
+        ..Outcome::default()
+    };
+    let kind = match sql {
+        "FETCH" => RequestKind::Fetch(7),
+        "RESET STATEMENT" => RequestKind::ResetStatement(7),
+        _ if says == "cursor" => RequestKind::Execute { id: 7, opens_cursor: true },
+        _ => RequestKind::Whole,
+    };
+    session.settle(&statement, kind, PRIMARY, &outcome, now)
+}
+
+fn describe(session: &Session) -> String {
+    let binding = &session.binding;
+    let mut words = Vec::new();
+    if !binding.autocommit() {
+        words.push("autocommit off".to_owned());
+    }
+    if let Some(transaction) = binding.transaction() {
+        words.push(format!("{}transaction", if transaction.read_only { "read-only " } else { "" }));
+    }
+    words.extend(binding.pin_of_reads().map(|pin| pin.label().to_owned()));
+    if binding.home().is_some() {
+        words.push(if binding.may_leave_home() { "may leave home" } else { "home" }.to_owned());
+    }
+    words.extend(session.state.schema().map(|schema| format!("in {}", String::from_utf8_lossy(schema))));
+    words.extend(session.state.settings.iter().map(|setting| format!("sets {}", setting.name)));
+    words.join(", ")
+}
+
+#[track_caller]
+fn check(lines: &[&str], expected: &str) {
+    let mut session = fresh();
+    for line in lines {
+        answered(&mut session, line, Instant::now());
+    }
+    assert_eq!(describe(&session), expected, "{lines:?}");
+}
+
+#[test]
+fn what_a_session_has_after_its_statements() {
+    check(&["SELECT 1"], "");
+    check(&["SET time_zone = '+01:00'"], "sets time_zone");
+    check(&["error 1231: SET time_zone = 'nowhere'"], "");
+    check(&["SET time_zone = '+01:00'", "SET sql_mode = ''", "SET time_zone = '+02:00'"], "sets sql_mode, sets time_zone");
+    check(&["USE shop"], "in shop");
+    check(&["error 1049: USE nowhere"], "");
+    check(&["SET NAMES utf8mb4"], "sets names");
+    check(&["in transaction: BEGIN"], "transaction");
+    check(&["in transaction: START TRANSACTION READ ONLY"], "read-only transaction");
+    check(&["in transaction: BEGIN", "in transaction: INSERT INTO t VALUES (1)", "COMMIT"], "");
+    // DDL commits, and the server says so.
+    check(&["in transaction: BEGIN", "CREATE TABLE t (a INT)"], "");
+    check(&["no autocommit: SET autocommit = 0"], "autocommit off, sets autocommit");
+    check(&["no autocommit: SET autocommit = 0", "SET autocommit = 1"], "sets autocommit");
+    check(&["CREATE TEMPORARY TABLE t (a INT)"], "temporary_table, home");
+    check(&["CREATE TEMPORARY TABLE t (a INT)", "DROP TEMPORARY TABLE t"], "");
+    check(&["SELECT GET_LOCK('a', 1)"], "named_lock, home");
+    check(&["SELECT GET_LOCK('a', 1)", "SELECT RELEASE_LOCK('a')"], "");
+    check(&["LOCK TABLES t WRITE"], "table_locks, home");
+    check(&["LOCK TABLES t WRITE", "UNLOCK TABLES"], "");
+    // A variable with a known value can be brought elsewhere, one with another value cannot.
+    check(&["SET @a = 1"], "may leave home");
+    check(&["SET @a = 1", "SELECT a INTO @a FROM t"], "home");
+    // Assigned again, a text would get the character set and the collation of now; a number has none.
+    check(&["SET @a = 'x'", "SET time_zone = '+01:00'"], "may leave home, sets time_zone");
+    check(&["SET @a = 'x'", "SET NAMES latin1"], "home, sets names");
+    check(&["SET @a = 'x'", "SET collation_connection = utf8mb4_bin"], "home, sets collation_connection");
+    check(&["SET @a = 1", "SET NAMES latin1"], "may leave home, sets names");
+    check(&["CALL p()"], "connection, home");
+    check(&["changed: SELECT somebodys(1)"], "connection, home");
+    check(&["SELECT somebodys(1)"], "");
+    check(&["schema shop: SELECT somebodys(1)"], "in shop");
+    check(&["cursor: SELECT a FROM t"], "home");
+    check(&["cursor: SELECT a FROM t", "FETCH"], "home");
+    check(&["cursor: SELECT a FROM t", "last row: FETCH"], "");
+    check(&["cursor: SELECT a FROM t", "RESET STATEMENT"], "");
+}
+
+#[test]
+fn a_named_lock_is_held_until_it_is_released_as_often_as_it_was_taken() {
+    check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('a', 1)", "SELECT RELEASE_LOCK('a')"], "named_lock, home");
+    check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('a', 1)", "SELECT RELEASE_LOCK('a')", "SELECT RELEASE_LOCK('a')"], "");
+    check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('b', 1)", "SELECT RELEASE_LOCK('a')"], "named_lock, home");
+    check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('b', 1)", "SELECT RELEASE_ALL_LOCKS()"], "");
+    check(&["LOCK TABLES t WRITE", "SELECT GET_LOCK('a', 1)", "SELECT RELEASE_ALL_LOCKS()"], "table_locks, home");
+    // A temporary table is there once, however often it was made.
+    let twice = "CREATE TEMPORARY TABLE IF NOT EXISTS t (a INT)";
+    check(&[twice, twice, "DROP TEMPORARY TABLE t"], "");
+}
+
+#[test]
+fn the_next_transaction_is_the_one_that_set_transaction_is_for() {
+    let set = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+    check(&[set], "next_transaction, home");
+    check(&[set, "SET time_zone = '+01:00'"], "next_transaction, home, sets time_zone");
+    check(&[set, "SELECT a FROM t"], "");
+    check(&[set, "in transaction: BEGIN"], "transaction, next_transaction, home");
+    check(&[set, "in transaction: BEGIN", "COMMIT"], "");
+}
+
+#[test]
+fn a_text_is_read_as_the_session_has_set_it() {
+    let mut session = fresh();
+    answered(&mut session, "SET sql_mode = 'ANSI_QUOTES'", Instant::now());
+    answered(&mut session, "SET NAMES gbk", Instant::now());
+    assert_eq!((session.binding.sql_mode(), session.binding.charset()), (SqlMode::ANSI_QUOTES, Charset::AsciiUnsafe));
+}
+
+/// Reads go to replicas again only some time after the last write.
+#[test]
+fn a_statement_that_never_ran_has_written_nothing() {
+    let wrote = |line: &str| {
+        let mut session = fresh();
+        answered(&mut session, line, Instant::now());
+        session.binding.wrote_at().is_some()
+    };
+    assert!(wrote("error 1062: INSERT INTO t VALUES (1)"));
+    assert!(!wrote("error 1064: INSERT INTO t VALUES (1)"));
+    // The parts before the one with the error have run.
+    assert!(wrote("error 1064: INSERT INTO t VALUES (1); INSERT INTO t VALUE"));
+    assert!(!wrote("error 1054: SELECT nowhere FROM t FOR UPDATE"));
+    assert!(wrote("error 1054: CALL p()"));
+}
+
+#[test]
+fn only_what_runs_may_commit() {
+    let mut session = fresh();
+    let may_commit = |session: &Session, sql: &str, kind| session.may_commit(&classified(session, sql), kind);
+    let execute = RequestKind::Execute { id: 7, opens_cursor: false };
+    assert!(may_commit(&session, "INSERT INTO t VALUES (1)", RequestKind::Whole));
+    assert!(may_commit(&session, "INSERT INTO t VALUES (1)", execute));
+    assert!(!may_commit(&session, "INSERT INTO t VALUES (1)", RequestKind::Prepare(7)));
+    assert!(!may_commit(&session, "SELECT a FROM t", RequestKind::Whole));
+    answered(&mut session, "in transaction: BEGIN", Instant::now());
+    assert!(!may_commit(&session, "INSERT INTO t VALUES (1)", RequestKind::Whole));
+    assert!(may_commit(&session, "COMMIT", RequestKind::Whole));
+}
+
+#[test]
+fn a_read_that_seems_to_change_the_session_pins_nothing() {
+    check(&["changed: SELECT a FROM t"], "");
+    check(&["changed: SET time_zone = '+01:00'"], "sets time_zone");
+}
+
+/// It is not known which parts of it ran.
+#[test]
+fn a_batch_that_fails_keeps_the_session_on_its_connection() {
+    check(&["error 1146: SET time_zone = '+01:00'; SELECT a FROM nowhere"], "connection, home");
+    check(&["error 1146: SELECT 1; SELECT a FROM nowhere"], "");
+}
+
+#[test]
+fn who_must_be_told_of_a_write() {
+    let told = |lines: &[&str]| {
+        let mut session = fresh();
+        let settled = lines.iter().map(|line| answered(&mut session, line, Instant::now())).last().unwrap();
+        settled.may_have_written
+    };
+    assert!(told(&["INSERT INTO t VALUES (1)"]));
+    assert!(told(&["error 1062: INSERT INTO t VALUES (1)"]));
+    assert!(!told(&["SELECT a FROM t"]));
+    // Whatever is answered in a transaction may have ended it.
+    assert!(told(&["in transaction: BEGIN", "SELECT a FROM t"]));
+    assert!(!told(&["SET time_zone = '+01:00'"]));
+}
+
+#[test]
+fn an_idle_limit_is_told_where_it_can_be_read() {
+    let limit = |line: &str| answered(&mut fresh(), line, Instant::now()).idle_limit;
+    assert_eq!(limit("SET wait_timeout = 60"), Some(Duration::from_mins(1)));
+    assert_eq!(limit("SET wait_timeout = 30 + 30"), None);
+    assert_eq!(limit("error 1231: SET wait_timeout = 60"), None);
+    assert_eq!(limit("SET interactive_timeout = 60"), None);
+}
+
+#[test]
+fn a_lost_connection_takes_along_what_cannot_be_restored() {
+    let lost = |lines: &[&str]| {
+        let mut session = fresh();
+        for line in lines {
+            answered(&mut session, line, Instant::now());
+        }
+        let loss = session.lose_connection(PRIMARY);
+        (loss.transaction, loss.pins, describe(&session))
+    };
+    assert_eq!(lost(&["SET time_zone = '+01:00'"]), (false, false, "sets time_zone".to_owned()));
+    assert_eq!(lost(&["in transaction: BEGIN"]), (true, false, String::new()));
+    assert_eq!(lost(&["CREATE TEMPORARY TABLE t (a INT)"]), (false, true, String::new()));
+    assert_eq!(lost(&["SET @a = 1"]), (false, false, "sets @a".to_owned()));
+    assert_eq!(lost(&["SET @a = 1", "CREATE TEMPORARY TABLE t (a INT)"]), (false, true, String::new()));
+    // What was brought over before is lost with what could not be: half of the variables would be worse than none.
+    let mut session = fresh();
+    for line in ["SET time_zone = '+01:00'", "SET @a = 1"] {
+        answered(&mut session, line, Instant::now());
+    }
+    session.lose_connection(PRIMARY);
+    answered(&mut session, "SELECT a INTO @b FROM t", Instant::now());
+    session.lose_connection(PRIMARY);
+    assert_eq!(describe(&session), "sets time_zone");
+    for what in ["CREATE TEMPORARY TABLE t (a INT)", "in transaction: BEGIN"] {
+        let mut session = fresh();
+        answered(&mut session, what, Instant::now());
+        assert!(session.lose_connection(PRIMARY).is_any(), "{what}");
+    }
+    let mut session = fresh();
+    answered(&mut session, "CREATE TEMPORARY TABLE t (a INT)", Instant::now());
+    assert!(!session.lose_connection(REPLICA).is_any());
+}
+
+#[test]
+fn a_reset_leaves_the_schema_and_what_was_written() {
+    let mut session = fresh();
+    let now = Instant::now();
+    for line in ["USE shop", "SET time_zone = '+01:00'", "CREATE TEMPORARY TABLE t (a INT)", "in transaction: BEGIN"] {
+        answered(&mut session, line, now);
+    }
+    let later = now + Duration::from_secs(1);
+    session.reset(beginning(), later);
+    assert_eq!(describe(&session), "in shop");
+    // The transaction was rolled back, but may have committed parts by itself.
+    assert_eq!(session.binding.wrote_at(), Some(later));
+    session.reset(beginning(), later + Duration::from_secs(1));
+    assert_eq!(session.binding.wrote_at(), Some(later));
+}
+
+#[test]
+fn more_than_can_be_repeated_stays_where_it_was_set() {
+    let mut session = fresh();
+    let statement = classified(&session, "SET time_zone = '+01:00'");
+    assert_eq!(session.overfull(&statement), None);
+    for index in 0..crate::settings::SETTINGS {
+        assert!(session.state.set(&format!("v{index}"), b"x"));
+    }
+    let overfull = session.overfull(&statement).expect("no room");
+    assert_eq!(overfull.session, [SessionEffect::Pin(Pin::Connection)]);
+    assert_eq!(session.overfull(&classified(&session, "SELECT 1")), None);
+    let names = session.overfull(&classified(&session, "SET NAMES utf8mb4")).expect("no room");
+    assert_eq!(names.session, [SessionEffect::Pin(Pin::Connection)]);
+}
+
+#[test]
+fn a_long_setting_is_repeated_while_there_is_room() {
+    let session = fresh();
+    let statement = classified(&session, &format!("SET optimizer_switch = '{}'", "x".repeat(crate::settings::SETTING_BYTES / 8)));
+    assert_eq!(session.overfull(&statement), None);
+}
+
+#[test]
+fn a_statement_is_prepared_for_the_schema_and_the_mode_of_now() {
+    let mut session = fresh();
+    answered(&mut session, "USE shop", Instant::now());
+    let before = session.state.grammar();
+    assert_eq!(before.schema(), Some(b"shop".as_slice()));
+    answered(&mut session, "SET sql_mode = 'ANSI_QUOTES'", Instant::now());
+    assert_ne!(session.state.grammar(), before);
+}
+
+#[test]
+fn a_login_is_repeated_with_the_clients_character_set() {
+    let login = LoginDetails { collation: 45, ..LoginDetails::default() };
+    let session = Session::new(SessionState::new(login.clone(), None), beginning());
+    assert_eq!(session.login(), &login);
+}
+
+/// A response may have several results.
+#[test]
+fn the_warnings_are_those_of_the_last_result_and_the_insert_id_is_that_of_any() {
+    let ok = |warnings, last_insert_id| wire::OkPacket { warnings, last_insert_id, ..wire::OkPacket::default() };
+    let noted = |results: &[wire::OkPacket<'_>]| {
+        let mut outcome = Outcome::default();
+        for ok in results {
+            outcome.note(ok);
+        }
+        (outcome.has_warnings, outcome.has_insert_id)
+    };
+    assert_eq!(noted(&[ok(0, 0)]), (false, false));
+    assert_eq!(noted(&[ok(1, 0), ok(0, 0)]), (false, false));
+    assert_eq!(noted(&[ok(0, 7), ok(2, 0)]), (true, true));
+}
+
+#[test]
+fn a_schema_that_the_server_has_changed_is_noted() {
+    let mut outcome = Outcome::default();
+    let ok = wire::OkPacket { session_state: b"\x01\x05\x04shop", ..wire::OkPacket::default() };
+    assert_eq!(outcome.absorb(&ok, true), Ok(None));
+    assert_eq!(outcome.schema.as_deref(), Some(b"shop".as_slice()));
+}
+
+/// Then it is told of GTIDs as it wishes; else what only Pointsman asked for is kept from it.
+#[test]
+fn a_client_that_asks_for_gtids_itself_is_known() {
+    let tracks = |line: &str| {
+        let mut session = fresh();
+        answered(&mut session, line, Instant::now());
+        session.binding.tracks_gtids()
+    };
+    assert!(tracks("SET session_track_gtids = 'OWN_GTID'"));
+    assert!(tracks("SET session_track_system_variables = 'last_gtid'"));
+    assert!(!tracks("SET time_zone = '+01:00'"));
+}

@@ -1,0 +1,155 @@
+//! What a client has set, to be repeated on each of the session's connections.
+
+use crate::Grammar;
+
+/// Settings that a session may collect. One more makes the session stay on the primary.
+pub(crate) const SETTINGS: usize = 256;
+
+/// Bytes of all its settings together. A longer one makes the session stay on the primary, too.
+pub(crate) const SETTING_BYTES: usize = 64 * 1024;
+
+/// What a client has set and Pointsman repeats on each of the session's connections.
+///
+/// `settings` is ordered by `version`, without two entries of the same name.
+#[derive(Debug, Clone)]
+pub struct SessionState {
+    login: LoginDetails,
+    /// `COM_RESET_CONNECTION` came after the login. What that makes of the character set differs between the servers.
+    pub(crate) is_reset: bool,
+    /// With which `autocommit` the session began: the servers' default.
+    pub(crate) autocommit: bool,
+    /// The client may send several statements in one packet.
+    pub(crate) multi_statements: bool,
+    pub(crate) schema: Option<Box<[u8]>>,
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) version: u64,
+}
+
+/// What a login packet says beside the account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginDetails {
+    /// The collation's number, which gives the session its character set. What it means is the server's business.
+    pub collation: u8,
+    /// The connection attributes, as they stand in the packet.
+    pub attributes: Box<[u8]>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    pub(crate) name: Box<str>,
+    /// What follows `SET`.
+    pub(crate) sql: Box<[u8]>,
+    pub(crate) version: u64,
+}
+
+impl Setting {
+    fn bytes(&self) -> usize {
+        self.name.len() + self.sql.len()
+    }
+}
+
+impl SessionState {
+    /// A fresh session.
+    pub fn new(login: LoginDetails, schema: Option<&[u8]>) -> Self {
+        Self {
+            login,
+            is_reset: false,
+            autocommit: true,
+            multi_statements: false,
+            schema: schema.map(Box::from),
+            settings: Vec::new(),
+            version: 0,
+        }
+    }
+
+    /// With what is not in a login packet: the servers' default of `autocommit`, and whether the client has chosen multi-statements.
+    #[must_use]
+    pub fn with_defaults(mut self, autocommit: bool, multi_statements: bool) -> Self {
+        self.autocommit = autocommit;
+        self.multi_statements = multi_statements;
+        self
+    }
+
+    /// What its login said.
+    pub fn login(&self) -> &LoginDetails {
+        &self.login
+    }
+
+    /// The default schema.
+    pub fn schema(&self) -> Option<&[u8]> {
+        self.schema.as_deref()
+    }
+
+    /// `USE schema`.
+    pub fn use_schema(&mut self, schema: &[u8]) {
+        if self.schema.as_deref() != Some(schema) {
+            self.schema = Some(Box::from(schema));
+        }
+    }
+
+    /// `COM_SET_OPTION`.
+    pub fn allow_multi_statements(&mut self, on: bool) {
+        self.multi_statements = on;
+    }
+
+    /// `SET sql`, which assigns `name`. False if that is too much to remember.
+    #[must_use]
+    pub fn set(&mut self, name: &str, sql: &[u8]) -> bool {
+        self.settings.retain(|setting| &*setting.name != name);
+        if !self.has_room(std::iter::once(name.len() + sql.len())) {
+            return false;
+        }
+        self.version += 1;
+        self.settings.push(Setting { name: name.into(), sql: sql.into(), version: self.version });
+        true
+    }
+
+    /// Whether settings of these sizes in bytes, name and text together, could all be remembered.
+    pub fn has_room(&self, mut sizes: impl Iterator<Item = usize>) -> bool {
+        let used = self.settings.iter().map(Setting::bytes).sum::<usize>();
+        let mut room = (SETTINGS.saturating_sub(self.settings.len()), SETTING_BYTES.saturating_sub(used));
+        sizes.all(|size| {
+            let fits = room.0 > 0 && size <= room.1;
+            room = (room.0.saturating_sub(1), room.1.saturating_sub(size));
+            fits
+        })
+    }
+
+    /// Takes a setting back that was only Pointsman's own way of bringing something over.
+    pub fn unset(&mut self, name: &str) {
+        self.settings.retain(|setting| &*setting.name != name);
+    }
+
+    /// Gives user variables their values on every connection from now on: by name, with the assignment. False, and nothing is done, if
+    /// that is too much to remember.
+    #[must_use]
+    pub fn restore_variables(&mut self, variables: &[(Box<str>, Box<[u8]>)]) -> bool {
+        let has_room = self.has_room(variables.iter().map(|(name, sql)| 1 + name.len() + sql.len()));
+        has_room && variables.iter().all(|(name, sql)| self.set(&setting_of_variable(name), sql))
+    }
+
+    /// No user variable has a value any more.
+    pub fn forget_variables(&mut self) {
+        self.settings.retain(|setting| !setting.name.starts_with(VARIABLE));
+    }
+
+    /// What `COM_RESET_CONNECTION` leaves: the login, the schema, and the option of several statements in one packet.
+    pub fn reset(&mut self) {
+        self.settings.clear();
+        self.is_reset = true;
+        self.version += 1;
+    }
+
+    /// What the meaning of a statement's text depends on now.
+    pub fn grammar(&self) -> Grammar {
+        let settings = self.settings.iter().map(|setting| (&*setting.name, &*setting.sql));
+        Grammar::new(settings, self.schema.as_deref())
+    }
+}
+
+/// Begins the names of user variables among the settings: no setting's own name does.
+const VARIABLE: char = '@';
+
+fn setting_of_variable(name: &str) -> String {
+    format!("{VARIABLE}{name}")
+}
