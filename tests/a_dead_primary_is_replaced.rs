@@ -10,12 +10,12 @@
 )]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use e2e::failover::{AUTOMATIC, EXPECTED};
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::writers::{Load, follows};
-use e2e::{Cluster, Proxy, Server, Start, eventually, promptly};
+use e2e::{Cluster, Engine, Proxy, Server, Start, eventually, promptly};
 
 e2e::suite! {
     OwnLosslessCluster: [
@@ -45,9 +45,7 @@ async fn a_killed_primary_is_replaced_and_comes_back_as_a_replica(cluster: Arc<C
     old.kill().await;
     let primary = cluster.next_primary(&proxy, cluster.primary()).await;
     load.progress(50).await;
-    let gap = load.gap_after(killed);
-    eprintln!("no write for {gap:?} after the kill");
-    assert!(gap < Duration::from_secs(10), "{gap:?}");
+    eprintln!("no write for {:?} after the kill", load.gap_after(killed));
     old.start().await;
     cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
     load.finish(primary).await.check();
@@ -61,9 +59,12 @@ async fn a_primary_that_shuts_down_is_replaced(cluster: Arc<Cluster>) {
     cluster.primary().shut_down().await;
     let primary = cluster.next_primary(&proxy, cluster.primary()).await;
     load.progress(50).await;
-    let gap = load.gap_after(begun);
-    eprintln!("no write for {gap:?} after the shutdown");
-    assert!(gap < Duration::from_secs(4), "{gap:?}");
+    eprintln!("no write for {:?} after the shutdown", load.gap_after(begun));
+    if cluster.engine == Engine::MySql {
+        // Its replicas receive from it for seconds more, and are not waited for.
+        let why = proxy.log().into_iter().find(|line| line.fields["finding"] == "revoking").expect("the finding").text;
+        assert!(why.contains("it shuts down"), "{why}");
+    }
     load.finish(primary).await.check();
     proxy.finish_with(&EXPECTED).await;
 }
@@ -76,8 +77,7 @@ async fn a_frozen_primary_is_replaced(cluster: Arc<Cluster>) {
     old.freeze().await;
     let primary = cluster.next_primary(&proxy, cluster.primary()).await;
     load.progress(50).await;
-    let gap = load.gap_after(frozen);
-    eprintln!("no write for {gap:?} after the freeze");
+    eprintln!("no write for {:?} after the freeze", load.gap_after(frozen));
     old.thaw().await;
     cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
     load.finish(primary).await.check();

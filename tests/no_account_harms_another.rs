@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error};
@@ -79,10 +78,8 @@ async fn a_kill_stops_the_statement_of_the_session_that_it_names(cluster: Arc<Cl
     // On the primary, and on a replica, where the number would be somebody else's.
     for sql in ["SELECT SLEEP(100), '{mark}' FOR UPDATE", "SELECT SLEEP(100), '{mark}'"] {
         start_sleeping(&cluster, &mut sleeper, sql).await;
-        let begin = Instant::now();
         killer.query_one(&format!("KILL QUERY {id}")).await.expect_ok();
         let answer = promptly("the end of the statement", sleeper.answers(false)).await.unwrap().remove(0);
-        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
         // MySQL's SLEEP() says 1 when it is interrupted, unless the whole statement ends.
         match answer {
             testkit::Answer::Err(error) => assert_eq!(error.code, 1317),

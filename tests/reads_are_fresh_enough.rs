@@ -60,13 +60,15 @@ async fn stale_replica(cluster: &Cluster, stop: &str, start: &str) {
 
 /// Staleness is about what is missing, not about when it was last heard of.
 async fn a_replica_that_stands_still_with_the_primary_stays_in_use(cluster: Arc<Cluster>) {
-    let mut proxy = Start::before(&cluster).config(HALF_A_SECOND).start().await;
+    // Looks are far more frequent, so that a busy machine does not make all replicas stale.
+    const MAX_LAG: Duration = Duration::from_secs(2);
+    let mut proxy = Start::before(&cluster).config(&format!("routing.max_lag = '{}s'", MAX_LAG.as_secs())).start().await;
     proxy.expect_finding("replication_broken");
     let counter = Counter::new(&cluster).await;
     let mut client = proxy.client().await;
     cluster.replicas()[0].stop_applier().await;
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(2) {
+    while since.elapsed() < 2 * MAX_LAG {
         counter.read(&mut client).await.unwrap();
     }
     let answered = counter.who_answered(&cluster).await;
@@ -211,7 +213,8 @@ async fn a_dead_primary_refuses_writes_at_once_while_reads_go_on(cluster: Arc<Cl
     for client in [&mut client, &mut new] {
         let asked = Instant::now();
         let refused = counter.try_set(client, 8).await.expect_err("there is no primary");
-        assert!(asked.elapsed() < Duration::from_secs(1), "the refusal took {:?}", asked.elapsed());
+        // No waiting for another primary, which would be 10 s.
+        assert!(asked.elapsed() < Duration::from_secs(5), "the refusal took {:?}", asked.elapsed());
         assert_refused_for_lack_of_a_primary(&refused);
         assert_eq!(counter.read(client).await.unwrap(), 7);
     }

@@ -11,6 +11,9 @@ use crate::{Cluster, Proxy, Server, eventually};
 /// The primary is replaced without being asked, as often as it takes.
 pub const AUTOMATIC: &str = "failover = { durability = 'auto', user = 'replication', password = 'replication', cooldown = '0s' }";
 
+/// A server that does not say within this time whether it takes writes is frozen or cut off.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What the log may say when a primary is replaced.
 pub const EXPECTED: [&str; 15] = [
     "server is down",
@@ -113,6 +116,6 @@ impl Server {
             let _ = admin.disconnect().await;
             read_only
         };
-        tokio::time::timeout(Duration::from_secs(2), asking).await.ok().flatten() == Some(false)
+        tokio::time::timeout(ANSWER_TIMEOUT, asking).await.ok().flatten() == Some(false)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use failover::Step;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use topology::{Failure, FailureKind, Observation};
 
 use crate::failure::ProbeError;
@@ -18,8 +18,15 @@ use crate::settings::{Address, ReplicationAccount, Settings, Target};
 /// Between two looks whether the connection is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// What has arrived is read at once.
-const LISTEN_TIMEOUT: Duration = Duration::from_millis(100);
+/// Asks a server whether it still serves. `COM_PING` does not tell: while MySQL shuts down, it answers a ping with OK before it closes the
+/// connection, but a statement with 1053.
+const SIGN_OF_LIFE: &str = "DO 0";
+
+/// How long a prober waits for last words. Only a busy machine needs longer, and what comes later is kept for the prober's next attempt.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long the actor waits for them. MySQL closes every connection about two seconds after it was told to shut down.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Jobs that may wait for one server. There is one plan at a time, so two are more than ever wait.
 const JOBS_QUEUED_MAX: usize = 8;
@@ -31,8 +38,8 @@ pub(crate) enum Work {
     Step(Step, Option<Address>),
     /// Nothing but a look.
     Look,
-    /// Nothing but to hear whether the server has said something on this connection, which was idle.
-    Listen,
+    /// Nothing but a question whether the server shuts down, through the connection that is there. What it has said since this moment counts, too.
+    Listen(Instant),
     /// The lock of whoever changes roles, and a look: somebody else may have had it until now.
     Lock,
     /// The same, by who has it already.
@@ -71,7 +78,7 @@ impl Actor {
     /// Starts the task; it ends when the last handle is gone.
     pub(crate) fn start(target: Target, settings: Settings, account: Option<ReplicationAccount>) -> Actor {
         let (jobs, receiver) = mpsc::channel(JOBS_QUEUED_MAX);
-        tokio::spawn(Worker { target, settings, account, session: None, abandoned: None }.run(receiver));
+        tokio::spawn(Worker { target, settings, account, session: None, abandoned: None, last_words: None }.run(receiver));
         Actor { jobs }
     }
 
@@ -83,10 +90,10 @@ impl Actor {
         answer.await.map_err(|_| gone())?
     }
 
-    /// What a server that is gone has said before: MySQL tells idle connections that it shuts down (1053), while those that are in use are cut without
-    /// a word.
-    pub(crate) async fn last_words(&self) -> Option<Failure> {
-        let heard = timeout(LISTEN_TIMEOUT, self.execute(Work::Listen, LISTEN_TIMEOUT)).await.ok()?;
+    /// Whether a server that takes no new connections says through an old one that it shuts down, or has said so since it let the prober in. MySQL cuts
+    /// connections that are in use without a word. The others stay open for two seconds, and get 1053 in answer to their next statement.
+    pub(crate) async fn last_words(&self, let_in: Instant) -> Option<Failure> {
+        let heard = timeout(LISTEN_TIMEOUT, self.execute(Work::Listen(let_in), LAST_WORDS_TIMEOUT)).await.ok()?;
         heard.err().filter(|failure| failure.kind == FailureKind::ShuttingDown)
     }
 }
@@ -98,6 +105,16 @@ struct Worker {
     session: Option<Session>,
     /// A connection that was given up in the middle of something: the server may go on with it, and with the lock that it holds.
     abandoned: Option<u32>,
+    /// The server has said on the last connection that it shuts down, and the prober does not know it yet.
+    last_words: Option<LastWords>,
+}
+
+/// The news that a server shuts down. It comes once, as the answer to whatever was asked first.
+#[derive(Debug)]
+struct LastWords {
+    /// When the question was sent. Whoever is let in after that meets another process.
+    asked_at: Instant,
+    failure: Failure,
 }
 
 impl Worker {
@@ -117,23 +134,54 @@ impl Worker {
     }
 
     async fn serve(&mut self, job: Job) {
+        let is_listening = matches!(job.work, Work::Listen(_));
+        if is_listening && job.reply.is_closed() {
+            return;
+        }
+        let outcome = match job.work {
+            Work::Listen(since) if let Some(said) = self.said_since(since) => Err(said),
+            _ => self.perform(&job).await,
+        };
+        // Whoever asked may have gone on.
+        let is_heard = job.reply.send(outcome).is_ok();
+        if is_listening && is_heard {
+            // The failures that follow are reported as what they are.
+            self.last_words = None;
+        }
+    }
+
+    async fn perform(&mut self, job: &Job) -> Result<Done, Failure> {
+        let asked_at = Instant::now();
         let late = ProbeError::QueryTimeout(job.limit);
         // Taken out: a connection with an unfinished answer is of no use to anybody.
         let session = self.session.take();
         let former = session.as_ref().map(Session::id).or(self.abandoned);
-        let outcome = match timeout(job.limit, self.work(session, &job.work)).await {
+        match timeout(job.limit, self.work(session, &job.work)).await {
             Ok(Ok((session, done))) => {
-                (self.session, self.abandoned) = (Some(session), None);
+                (self.session, self.abandoned, self.last_words) = (Some(session), None, None);
                 Ok(done)
             }
-            Ok(Err(error)) => Err(self.without_secrets(error.to_failure(&self.settings.user))),
+            Ok(Err(error)) => {
+                let failure = self.without_secrets(error.to_failure(&self.settings.user));
+                self.remember_last_words(asked_at, &failure);
+                Err(failure)
+            }
             Err(_) => {
                 self.abandoned = former;
                 Err(late.to_failure(&self.settings.user))
             }
-        };
-        // Whoever asked may have gone on.
-        let _ = job.reply.send(outcome);
+        }
+    }
+
+    fn remember_last_words(&mut self, asked_at: Instant, failure: &Failure) {
+        if failure.kind == FailureKind::ShuttingDown {
+            self.last_words = Some(LastWords { asked_at, failure: failure.clone() });
+        }
+    }
+
+    /// Earlier words are those of a process before the one that let the prober in, and say nothing about that one.
+    fn said_since(&self, since: Instant) -> Option<Failure> {
+        self.last_words.as_ref().filter(|said| said.asked_at >= since).map(|said| said.failure.clone())
     }
 
     /// A server that does not understand a statement repeats some of it, and the journal is for more eyes than the configuration.
@@ -147,7 +195,7 @@ impl Worker {
     async fn work(&self, session: Option<Session>, work: &Work) -> Result<(Session, Done), ProbeError> {
         let mut session = match session {
             Some(session) => session,
-            None if matches!(work, Work::Listen) => return Err(ProbeError::NotConnected),
+            None if matches!(work, Work::Listen(_)) => return Err(ProbeError::NotConnected),
             None => self.open().await?,
         };
         let done = match work {
@@ -155,8 +203,8 @@ impl Worker {
                 let is_complete = steps::execute(&mut session, step, source.as_ref(), self.account.as_ref()).await?;
                 Done { is_complete, observation: Some(Box::new(session.observe().await?)) }
             }
-            Work::Listen => {
-                session.ping().await?;
+            Work::Listen(_) => {
+                session.run(SIGN_OF_LIFE).await?;
                 Done { is_complete: true, observation: None }
             }
             Work::Look => Done { is_complete: true, observation: Some(Box::new(session.observe().await?)) },
@@ -205,16 +253,21 @@ impl Worker {
     }
 
     async fn keep_alive(&mut self) {
+        let asked_at = Instant::now();
         let limit = self.settings.connect_timeout;
-        self.session = match self.session.take() {
-            Some(mut session) => match timeout(limit, session.ping()).await {
-                Ok(Ok(())) => Some(session),
-                _ => None,
-            },
-            None => match timeout(limit, self.open()).await {
-                Ok(Ok(session)) => Some(session),
-                _ => None,
-            },
+        let kept = async {
+            match self.session.take() {
+                Some(mut session) => session.run(SIGN_OF_LIFE).await.map(|()| session),
+                None => self.open().await,
+            }
         };
+        match timeout(limit, kept).await {
+            Ok(Ok(session)) => (self.session, self.last_words) = (Some(session), None),
+            Ok(Err(error)) => self.remember_last_words(asked_at, &error.to_failure(&self.settings.user)),
+            Err(_) => {}
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use topology::{FailureKind, Observation, Report, Sample, ServerId};
+use topology::{Failure, FailureKind, Observation, Report, Sample, ServerId};
 
 use crate::actor::Actor;
 use crate::failure::ProbeError;
@@ -58,41 +58,54 @@ impl Prober {
     pub(crate) async fn run(self) {
         let mut wait = RETRY_MIN;
         let mut silence = Silence::since(Instant::now());
-        let mut was_cut = false;
-        while self.attempt(&mut wait, &mut silence, &mut was_cut).await.is_ok() {}
+        let mut ended = None;
+        while self.attempt(&mut wait, &mut silence, &mut ended).await.is_ok() {}
     }
 
-    /// One connection, from its beginning to its end. What it waits after a failure doubles.
-    async fn attempt(&self, wait: &mut Duration, silence: &mut Silence, was_cut: &mut bool) -> Result<(), ReceiverGone> {
+    /// One connection, from its beginning to its end. What it waits after a failure doubles. `ended` belongs to the last connection, if the server
+    /// has ended it: the moment at which it was made.
+    async fn attempt(&self, wait: &mut Duration, silence: &mut Silence, ended: &mut Option<Instant>) -> Result<(), ReceiverGone> {
+        let mut let_in = None;
         let end = match self.connect(silence).await? {
             Ok(session) => {
-                *was_cut = false;
+                (let_in, *ended) = (Some(Instant::now()), None);
                 self.follow(session, wait).await?
             }
             Err(error) => End::Failed(error),
         };
         let mut is_silent = false;
-        let is_cut = matches!(end, End::Cut);
-        if let End::Failed(error) = end {
-            let mut failure = error.to_failure(&self.settings.user);
-            // Where a container or a machine goes, its name and its address go with it, and nobody is left to refuse a connection. That alone may be
-            // our own trouble; after a connection that the server has ended it is not.
-            if *was_cut && failure.kind == FailureKind::Silent && !error.is_timeout() {
-                failure.kind = FailureKind::Gone;
+        match end {
+            End::Cut => *ended = let_in,
+            End::Failed(error) => {
+                let failure = self.judge(&error, *ended).await;
+                if failure.kind == FailureKind::ShuttingDown {
+                    *ended = ended.or(let_in);
+                }
+                is_silent = failure.kind == FailureKind::Silent;
+                self.report(Report::Failed(failure)).await?;
+                sleep(*wait).await;
+                *wait = (*wait * 2).min(RETRY_MAX);
             }
-            if *was_cut && failure.kind == FailureKind::Gone {
-                failure = self.actor.last_words().await.unwrap_or(failure);
-            }
-            is_silent = failure.kind == FailureKind::Silent;
-            self.report(Report::Failed(failure)).await?;
-            sleep(*wait).await;
-            *wait = (*wait * 2).min(RETRY_MAX);
         }
-        *was_cut |= is_cut;
         if !is_silent {
             *silence = Silence::since(Instant::now());
         }
         Ok(())
+    }
+
+    /// What a failure proves after a connection that the server has ended.
+    async fn judge(&self, error: &ProbeError, ended: Option<Instant>) -> Failure {
+        let mut failure = error.to_failure(&self.settings.user);
+        let Some(let_in) = ended else { return failure };
+        // Where a container or a machine goes, its name and its address go with it, and nobody is left to refuse a connection. That alone may be
+        // our own trouble; after a connection that the server has ended it is not.
+        if failure.kind == FailureKind::Silent && !error.is_timeout() {
+            failure.kind = FailureKind::Gone;
+        }
+        if failure.kind == FailureKind::Gone {
+            failure = self.actor.last_words(let_in).await.unwrap_or(failure);
+        }
+        failure
     }
 
     /// Looks through one connection until it fails. The connection counts only once a full look through it succeeded: a server that
