@@ -233,7 +233,7 @@ const IDLE: Duration = Duration::from_secs(3);
 
 async fn an_idle_session_gives_its_connection_back_after_a_while(cluster: Arc<Cluster>) {
     let proxy = Start::before(&cluster)
-        .config(&format!("timeouts.session_idle = '{}s'\nlisten.threads = 1", IDLE.as_secs()))
+        .config(&format!("timeouts.session_idle = '{}s'\nlisten.threads = 1\nrouting.pooling = 'session'", IDLE.as_secs()))
         .start()
         .await;
     let table = unique("t");

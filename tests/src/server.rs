@@ -9,7 +9,7 @@ use mysql_async::{Conn, OptsBuilder, Params};
 use testcontainers::bollard::models::{
     ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest, PortBinding,
 };
-use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
+use testcontainers::bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use testcontainers::core::{ExecCommand, WaitFor, wait::LogWaitStrategy};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _, bollard::Docker};
@@ -24,6 +24,7 @@ const PORT: &str = "3306/tcp";
 const ADMIN: &str = "e2e_admin";
 
 const START_LIMIT: Duration = Duration::from_mins(2);
+const START_ATTEMPTS: usize = 3;
 
 /// A server of a cluster.
 #[derive(Debug)]
@@ -56,9 +57,30 @@ impl Plan<'_> {
         format!("{}-db{id}", self.cluster)
     }
 
+    /// Starts it. Somebody else may have taken the port between its choice and its use, and a busy machine may be late: then it is tried again.
     pub(crate) async fn start(&self) -> anyhow::Result<Server> {
         let (image, tag) = self.engine.image();
-        let port = free_port();
+        let mut left = START_ATTEMPTS;
+        loop {
+            let error = match self.try_to_start(free_port()).await {
+                Ok(server) => return Ok(server),
+                Err(error) => error,
+            };
+            left -= 1;
+            if left == 0 {
+                let advice = format!("cannot start {image}:{tag}; docker/images builds it, and tests/run does that by itself");
+                return Err(error).context(advice);
+            }
+            eprintln!("{} did not start, and is tried again: {error:#}", self.container_name(self.id));
+            let docker = Docker::connect_with_local_defaults()?;
+            let how = RemoveContainerOptionsBuilder::new().force(true).build();
+            // There may be none.
+            let _ = docker.remove_container(&self.container_name(self.id), Some(how)).await;
+        }
+    }
+
+    async fn try_to_start(&self, port: u16) -> anyhow::Result<Server> {
+        let (image, tag) = self.engine.image();
         let mut request = GenericImage::new(image, tag)
             .with_wait_for(WaitFor::log(LogWaitStrategy::stdout_or_stderr("ready for connections")))
             .with_container_name(self.container_name(self.id))
@@ -80,10 +102,7 @@ impl Plan<'_> {
         if let Some(source) = &self.source {
             request = request.with_env_var("PRIMARY_HOST", source);
         }
-        let container = request
-            .start()
-            .await
-            .with_context(|| format!("cannot start {image}:{tag}; docker/images builds it, and tests/run does that by itself"))?;
+        let container = request.start().await?;
         Ok(Server {
             name: format!("db{}", self.id),
             engine: self.engine,

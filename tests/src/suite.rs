@@ -101,10 +101,18 @@ fn conduct(runtime: &Runtime, engine: Engine, shared: &Shared, test: Test) -> Re
                 let _turn = shared.turn.write().await;
                 perform(test, shared.cluster(engine).await?).await
             }
-            Needs::OwnCluster => perform_alone(test, Cluster::start(engine).await?).await,
-            Needs::OwnLosslessCluster => perform_alone(test, Cluster::start_with(engine, Replication::Lossless).await?).await,
+            Needs::OwnCluster => perform_alone(test, Cluster::start(engine).await.map_err(in_full)?).await,
+            Needs::OwnLosslessCluster => {
+                perform_alone(test, Cluster::start_with(engine, Replication::Lossless).await.map_err(in_full)?).await
+            }
         }
     })
+}
+
+/// With all its causes.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn in_full(error: anyhow::Error) -> String {
+    format!("{error:#}")
 }
 
 async fn perform_alone(test: Test, cluster: Cluster) -> Result<(), Failed> {

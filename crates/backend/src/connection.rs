@@ -13,6 +13,8 @@ use wire::{
     StatusFlags, Step, put_packet_with,
 };
 
+use crate::prepared::PreparedStatements;
+
 /// No packet of an answer to a question of Pointsman's own is longer, in bytes.
 const LARGEST_OWN_ANSWER: usize = 16 * 1024;
 
@@ -42,6 +44,8 @@ pub struct ServerConnection {
     pub link: Link,
     /// The state it is in.
     pub state: ConnectionState,
+    /// What has been prepared on it.
+    pub prepared: PreparedStatements,
     pub(crate) login: LoggedIn,
     status: StatusFlags,
     /// Responses that were asked for and not read to the end. Not 0: dirty, and never used again by another session.
@@ -50,13 +54,27 @@ pub struct ServerConnection {
     unfinished: Option<ResponseTracker>,
     /// The epoch in which it was last opened, logged in to again, or used while its server was the primary. `None` while the server never was.
     reign: Option<Epoch>,
+    /// When its last login began, or a moment later.
+    pub(crate) logged_in_at: Instant,
     /// When it was last given back.
     pub(crate) idle_since: Instant,
 }
 
 impl ServerConnection {
     pub(crate) fn new(link: Link, login: LoggedIn, status: StatusFlags, state: ConnectionState) -> Self {
-        Self { link, state, login, status, outstanding: 0, unfinished: None, reign: None, idle_since: Instant::now() }
+        let now = Instant::now();
+        Self {
+            link,
+            state,
+            prepared: PreparedStatements::default(),
+            login,
+            status,
+            outstanding: 0,
+            unfinished: None,
+            reign: None,
+            logged_in_at: now,
+            idle_since: now,
+        }
     }
 
     /// What the server calls this connection: the argument of `KILL`.
@@ -106,9 +124,20 @@ impl ServerConnection {
 
     /// Appends what brings this connection to `state` and says how many responses that makes.
     pub fn catch_up(&mut self, state: &SessionState, out: &mut BytesMut) -> u32 {
-        let count = u32::try_from(self.state.catch_up(state, self.login.capabilities, out)).unwrap_or(u32::MAX);
-        self.expect_responses(count);
-        count
+        self.prepared.put_closings(out);
+        let done = self.state.catch_up(state, self.login.capabilities, out);
+        if done.is_reset {
+            self.prepared = PreparedStatements::default();
+        }
+        self.expect_responses(done.commands);
+        done.commands
+    }
+
+    /// Closes the statements that are to be closed, at once. They have no answer.
+    pub async fn close_statements(&mut self) -> std::io::Result<()> {
+        let mut packets = BytesMut::new();
+        self.prepared.put_closings(&mut packets);
+        if packets.is_empty() { Ok(()) } else { self.link.send(&packets).await }
     }
 
     /// Leaves the response under way to [`Self::discard_unfinished`].
@@ -208,6 +237,7 @@ impl ServerConnection {
     pub async fn reset(&mut self, limit: Duration) -> Result<bool, LinkError> {
         let outcome = self.run_own(&[wire::COM_RESET_CONNECTION], limit).await?;
         self.state.after_reset();
+        self.prepared = PreparedStatements::default();
         Ok(outcome.is_ok())
     }
 

@@ -65,7 +65,9 @@ pub enum ConnectError {
         plugin: String,
     },
     /// All connections that the configuration allows to this server are in use.
-    #[error("all {limit} connections to {address} are in use, and none became free within {waited:?}")]
+    #[error(
+        "all {limit} connections to {address} are in use, and none became free within {waited:?} (limits.server_connections, timeouts.lease)"
+    )]
     Exhausted {
         /// `host:port`.
         address: String,

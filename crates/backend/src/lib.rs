@@ -6,8 +6,10 @@ mod connection;
 mod error;
 mod login;
 mod pool;
+mod prepared;
 
 pub use connection::{Rest, ServerConnection};
 pub use error::ConnectError;
 pub use login::{Account, ConnectOptions, Target};
-pub use pool::{Lease, PoolSettings, Pools, WorkerPool};
+pub use pool::{Lease, PoolSettings, Pools, Wanted, WorkerPool};
+pub use prepared::{OnServer, PreparedStatements};

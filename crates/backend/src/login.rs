@@ -171,7 +171,8 @@ async fn connect_unbounded(
     let is_mariadb = greeting.is_mariadb();
     let logged_in =
         LoggedIn { capabilities, thread_id: greeting.connection_id, is_mariadb, plugin: login.plugin(), nonce: login.nonce() };
-    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, ConnectionState::after_login(capabilities, is_mariadb)))
+    let state = ConnectionState::after_login(capabilities, details.collation, is_mariadb);
+    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state))
 }
 
 async fn change_user_unbounded(
@@ -199,7 +200,7 @@ async fn change_user_unbounded(
     let status = prove(&mut exchange, &mut login, capabilities, options, at, terms).await?;
     logged_in.plugin = login.plugin();
     logged_in.nonce = login.nonce();
-    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state.after_change_user()))
+    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state.after_change_user(details.collation)))
 }
 
 /// From the first proof to OK.

@@ -1,29 +1,31 @@
-//! Server connections that wait for their next session.
+//! Server connections, and the sessions that use them in turn.
 //!
-//! Each worker has its own shelf, so a connection stays on the thread whose runtime knows its socket. The number of connections
-//! to a server is limited over all workers: by the configuration, and by what the server itself lets in. A worker that finds the limit
-//! reached takes an idle connection from another shelf and closes it, to open its own; if there is none, it says that it is waiting, so that
-//! idle sessions may give theirs back, and waits.
+//! A connection serves one session at a time, and any session of its account after that. It knows what it has been set to, and is brought to the
+//! next session's state with whatever that lacks. It is logged in to once more (`COM_CHANGE_USER`) where that does not do: if it has been set to
+//! something that the next session has not, if its last session has left what is not known, and if the next session is younger than its login: then
+//! the account may have been changed or dropped in between.
 //!
-//! A connection that another session has used is logged in to once more (`COM_CHANGE_USER`): the server forgets that session, takes its
-//! defaults anew, and looks whether the account still exists, with this password and which roles.
+//! The number of connections to a server is limited over all workers: by the configuration, and by what the server itself lets in. Whoever
+//! finds the limit reached takes the place of an idle connection of another account, or waits for its turn; idle sessions see that
+//! somebody waits, and give theirs back.
 
-mod places;
+mod lease;
+mod server;
 
-use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use net::LinkError;
-use session::{LoginDetails, SessionState};
+use session::{Distance, LoginDetails, SessionState};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 use topology::{Epoch, ServerId};
 use wire::ErrOwned;
 
-use self::places::{Place, Places};
+pub use self::lease::Lease;
+use self::server::{Handed, Place, ServerPool};
 use crate::ConnectError;
-use crate::connection::{Rest, ServerConnection};
+use crate::connection::ServerConnection;
 use crate::login::{self, ConnectOptions, Target, Terms};
 
 /// The limits and times of the pools.
@@ -48,9 +50,7 @@ pub struct PoolSettings {
 pub struct Pools {
     settings: PoolSettings,
     /// One for each server.
-    places: Vec<Arc<Places>>,
-    /// One for each worker.
-    shelves: Vec<Mutex<Vec<Idle>>>,
+    connections: Vec<Arc<ServerPool>>,
     /// Somebody has begun to wait for a connection.
     wanted: Notify,
     /// For connections beside the limit: whoever stops a statement must not wait for the place that this statement takes.
@@ -63,12 +63,42 @@ const URGENT: usize = 8;
 /// Between two tries to connect to a server that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
+/// A connection between two sessions.
 #[derive(Debug)]
 struct Idle {
     server: ServerId,
     options: ConnectOptions,
     connection: ServerConnection,
     place: Place,
+    /// Whose runtime knows its socket.
+    worker: usize,
+    /// It is of no use before somebody has logged in to it once more.
+    must_log_in: bool,
+}
+
+impl Idle {
+    /// What it takes to use it.
+    fn distance(&self, wanted: &Wanted<'_>) -> Distance {
+        if self.must_log_in || self.connection.logged_in_at < wanted.since {
+            return Distance::Login;
+        }
+        self.connection.state.distance(wanted.state)
+    }
+}
+
+/// What a session needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// As whom, and how, it logs in.
+    pub options: &'a ConnectOptions,
+    /// What it has set.
+    pub state: &'a SessionState,
+    /// Its own login. A connection that was logged in to before knows less of the account than a server would tell.
+    pub since: Instant,
+    /// The server's connections may be used again: one with an `init_connect` must see each new session.
+    pub keeps_idle: bool,
+    /// The present epoch if the server is the primary: a connection from an earlier reign of the same server is closed in place of being used again.
+    pub reign: Option<Epoch>,
 }
 
 /// The pools as one worker sees them.
@@ -79,31 +109,30 @@ pub struct WorkerPool {
 }
 
 impl Pools {
-    /// Empty pools for so many workers.
-    pub fn new(settings: PoolSettings, workers: usize) -> Arc<Self> {
-        let places = settings.servers.iter().map(|_| Arc::new(Places::new(settings.server_connections))).collect();
-        let shelves = (0..workers.max(1)).map(|_| Mutex::default()).collect();
-        Arc::new(Self { settings, places, shelves, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
+    /// Empty pools.
+    pub fn new(settings: PoolSettings) -> Arc<Self> {
+        let connections = settings.servers.iter().map(|_| ServerPool::new(settings.server_connections)).collect();
+        Arc::new(Self { settings, connections, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
     }
 
-    /// The view of one worker, counted from 0.
+    /// The view of one worker: any number, as long as each has its own.
     pub fn worker(self: &Arc<Self>, worker: usize) -> WorkerPool {
-        WorkerPool { pools: Arc::clone(self), worker: worker % self.shelves.len() }
+        WorkerPool { pools: Arc::clone(self), worker }
     }
 
     /// Connections to a server that are open now, in use or idle.
     pub fn open_connections(&self, server: ServerId) -> usize {
-        self.places(server).map_or(0, |places| places.taken())
+        self.connections(server).map_or(0, |connections| connections.taken())
     }
 
     /// Statements that wait for a connection to a server now.
     pub fn waiting(&self, server: ServerId) -> usize {
-        self.places(server).map_or(0, |places| places.waiting())
+        self.connections(server).map_or(0, |connections| connections.waiting())
     }
 
     /// The servers, by number.
     pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
-        (0..).map(ServerId).take(self.places.len())
+        (0..).map(ServerId).take(self.connections.len())
     }
 
     /// Waits until somebody begins to wait for a connection.
@@ -114,42 +143,28 @@ impl Pools {
     /// A server says how many connections it takes in all. Some of them are for others: replicas, administrators, the monitor. The new limit, if
     /// it is another one, and lower than the configuration's.
     pub fn server_takes(&self, server: ServerId, max_connections: usize) -> Option<usize> {
-        let places = self.places(server)?;
+        let connections = self.connections(server)?;
         let configured = self.settings.server_connections;
         let left_to_others = (max_connections / 10).max(5);
         let limit = configured.min(max_connections.saturating_sub(left_to_others).max(1));
-        let is_news = limit != places.limit();
-        places.limit_to(limit);
+        let is_news = limit != connections.limit();
+        if is_news {
+            connections.limit_to(limit);
+        }
         (is_news && limit < configured).then_some(limit)
     }
 
     /// How many connections to a server are allowed now.
     pub fn limit(&self, server: ServerId) -> usize {
-        self.places(server).map_or(0, |places| places.limit())
+        self.connections(server).map_or(0, |connections| connections.limit())
     }
 
-    fn places(&self, server: ServerId) -> Option<&Arc<Places>> {
-        self.places.get(server.index())
+    fn connections(&self, server: ServerId) -> Option<&Arc<ServerPool>> {
+        self.connections.get(server.index())
     }
 
     fn terms(&self) -> Terms {
         Terms { limit: self.settings.connect_timeout, public_key_retrieval: self.settings.public_key_retrieval }
-    }
-
-    fn shelf(&self, worker: usize) -> MutexGuard<'_, Vec<Idle>> {
-        #[expect(clippy::indexing_slicing, reason = "worker() keeps the number in range")]
-        self.shelves[worker].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Closes one idle connection to the server, on whatever shelf.
-    fn evict(&self, server: ServerId) -> bool {
-        (0..self.shelves.len()).any(|worker| {
-            let mut shelf = self.shelf(worker);
-            let position = shelf.iter().position(|idle| idle.server == server);
-            let evicted = position.map(|position| shelf.remove(position));
-            drop(shelf);
-            evicted.is_some()
-        })
     }
 }
 
@@ -159,52 +174,93 @@ impl WorkerPool {
         &self.pools
     }
 
-    /// A connection to the server with these options, logged in as after a new login. It still has to be brought to `state`.
-    ///
-    /// `keeps_idle` says that the server's connections may be used again: one with an `init_connect` must see each new session. `reign` is the
-    /// present epoch if the server is the primary: a connection from an earlier reign of the same server is closed in place of being used again.
-    pub async fn lease(
-        &self,
-        server: ServerId,
-        options: &ConnectOptions,
-        state: &SessionState,
-        keeps_idle: bool,
-        reign: Option<Epoch>,
-    ) -> Result<Lease, ConnectError> {
-        let (target, places) = self.server(server)?;
-        let lease = |mut connection: ServerConnection, place| {
-            if let Some(epoch) = reign {
-                connection.serves_in(epoch);
-            }
-            Lease { held: Idle { server, options: options.clone(), connection, place }, pool: self.clone(), keeps_idle }
-        };
-        while let Some(idle) = keeps_idle.then(|| self.take_idle(server, options, reign)).flatten() {
-            let again = login::change_user(idle.connection, target, options, state.login(), self.pools.terms()).await;
-            match again {
-                Ok(connection) => return Ok(lease(connection, idle.place)),
-                Err(error @ ConnectError::Timeout { .. }) => return Err(error),
-                // The others of this account would say the same; a new login tells what there is to tell.
-                Err(error) => {
-                    tracing::debug!(server = %target, %error, "an idle connection could not be used again");
-                    self.close_idle_of(server, options);
-                }
+    /// A connection that can be used as it is, but for what [`ServerConnection::catch_up`] sends, if one is idle.
+    pub fn take(&self, server: ServerId, wanted: &Wanted<'_>) -> Option<Lease> {
+        let connections = self.pools.connections(server)?;
+        while let Some(idle) = self.take_idle(connections, wanted, Distance::Commands) {
+            if let Some(idle) = self.adopt(idle, wanted) {
+                return Some(self.lease_of(idle, wanted));
             }
         }
-        let place = self.place(server, target, places).await?;
-        let connection = self.connect(server, target, options, state, places).await?;
+        None
+    }
+
+    /// A connection to the server, which still has to be brought to the session's state: one that is idle, or a new one; or what becomes free first.
+    pub async fn lease(&self, server: ServerId, wanted: &Wanted<'_>) -> Result<Lease, ConnectError> {
+        let (target, connections) = self.server(server)?;
+        let place = loop {
+            while let Some(idle) = self.take_idle(connections, wanted, Distance::Login) {
+                if let Some(lease) = self.renew(idle, target, connections, wanted).await? {
+                    return Ok(lease);
+                }
+            }
+            if let Some(place) = connections.try_take() {
+                break place;
+            }
+            if connections.evict() {
+                continue;
+            }
+            match self.wait(target, connections, wanted).await? {
+                Handed::Connection(idle) if wanted.keeps_idle => {
+                    if let Some(lease) = self.renew(*idle, target, connections, wanted).await? {
+                        return Ok(lease);
+                    }
+                }
+                handed => break handed.into_place(),
+            }
+        };
+        let connection = self.connect(target, connections, wanted).await?;
+        let options = wanted.options.clone();
         tracing::debug!(server = %target, user = %String::from_utf8_lossy(&options.account.user), "connected");
-        Ok(lease(connection, place))
+        let idle = Idle { server, options, connection, place, worker: self.worker, must_log_in: false };
+        Ok(self.lease_of(idle, wanted))
+    }
+
+    fn lease_of(&self, mut held: Idle, wanted: &Wanted<'_>) -> Lease {
+        if let Some(epoch) = wanted.reign {
+            held.connection.serves_in(epoch);
+        }
+        Lease { held, pool: self.clone(), keeps_idle: wanted.keeps_idle }
+    }
+
+    /// Makes an idle connection one for this session. `None` if it is gone.
+    async fn renew(
+        &self,
+        idle: Idle,
+        target: &Target,
+        connections: &ServerPool,
+        wanted: &Wanted<'_>,
+    ) -> Result<Option<Lease>, ConnectError> {
+        let distance = idle.distance(wanted);
+        let Some(idle) = self.adopt(idle, wanted) else { return Ok(None) };
+        if distance != Distance::Login {
+            return Ok(Some(self.lease_of(idle, wanted)));
+        }
+        let Idle { connection, place, .. } = idle;
+        match login::change_user(connection, target, wanted.options, wanted.state.login(), self.pools.terms()).await {
+            Ok(connection) => {
+                let idle = Idle { connection, place, must_log_in: false, ..idle };
+                Ok(Some(self.lease_of(idle, wanted)))
+            }
+            Err(error @ ConnectError::Timeout { .. }) => Err(error),
+            // The others of this account would say the same; a new login tells what there is to tell.
+            Err(error) => {
+                tracing::debug!(server = %target, %error, "an idle connection could not be used again");
+                connections.retain(|idle| idle.options.account != wanted.options.account);
+                Ok(None)
+            }
+        }
     }
 
     /// Closes what has been idle for too long or was closed by its server. To be called now and then.
     pub fn sweep(&self) {
         let limit = self.pools.settings.idle_timeout;
-        let mut shelf = self.pools.shelf(self.worker);
-        let (keep, close): (Vec<_>, Vec<_>) =
-            shelf.drain(..).partition(|idle| idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet());
-        *shelf = keep;
-        drop(shelf);
-        drop(close);
+        for connections in &self.pools.connections {
+            connections.retain(|idle| {
+                let is_fresh = || idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet();
+                idle.worker != self.worker || is_fresh()
+            });
+        }
     }
 
     /// `KILL QUERY`, through another connection of the same account, which waits for nobody's place. The caller sees to it that the
@@ -228,8 +284,8 @@ impl WorkerPool {
         connection.run_query(&format!("KILL QUERY {thread_id}"), terms.limit).await.map_err(broken)
     }
 
-    fn server(&self, server: ServerId) -> Result<(&Target, &Arc<Places>), ConnectError> {
-        self.pools.settings.servers.get(server.index()).zip(self.pools.places(server)).ok_or_else(|| {
+    fn server(&self, server: ServerId) -> Result<(&Target, &Arc<ServerPool>), ConnectError> {
+        self.pools.settings.servers.get(server.index()).zip(self.pools.connections(server)).ok_or_else(|| {
             ConnectError::ServerMisbehaved { address: String::new(), what: format!("there is no server {}", server.0) }
         })
     }
@@ -237,146 +293,51 @@ impl WorkerPool {
     /// Connects, in the place that was taken. A server that is full for others' connections gets the idle ones back, and some time.
     async fn connect(
         &self,
-        server: ServerId,
         target: &Target,
-        options: &ConnectOptions,
-        state: &SessionState,
-        places: &Places,
+        connections: &ServerPool,
+        wanted: &Wanted<'_>,
     ) -> Result<ServerConnection, ConnectError> {
         let began = Instant::now();
         loop {
-            let connected = login::connect(target, options, state.login(), self.pools.terms()).await;
+            let connected = login::connect(target, wanted.options, wanted.state.login(), self.pools.terms()).await;
             let is_full = matches!(&connected, Err(ConnectError::Refused { error, .. }) if is_about_room(error.code));
             if !is_full || began.elapsed() >= self.pools.settings.lease_timeout {
                 return connected;
             }
-            if !self.pools.evict(server) {
-                let _waiting = places.wait_visibly(&self.pools.wanted);
+            if !connections.evict() {
+                let _waiting = connections.wait_visibly(&self.pools.wanted);
                 tokio::time::sleep(FULL_PAUSE).await;
             }
         }
     }
 
-    /// The most recently used idle connection that fits and is still alive.
-    fn take_idle(&self, server: ServerId, options: &ConnectOptions, reign: Option<Epoch>) -> Option<Idle> {
-        loop {
-            let idle = {
-                let mut shelf = self.pools.shelf(self.worker);
-                let position = shelf.iter().rposition(|idle| idle.server == server && idle.options == *options)?;
-                shelf.remove(position)
-            };
-            let is_of_another_epoch = reign.is_some_and(|epoch| idle.connection.is_of_another_epoch(epoch));
-            if !is_of_another_epoch && idle.connection.link.is_quiet() {
-                return Some(idle);
-            }
-        }
+    fn take_idle(&self, connections: &ServerPool, wanted: &Wanted<'_>, at_most: Distance) -> Option<Idle> {
+        if wanted.keeps_idle { connections.take_idle(self.worker, wanted, at_most) } else { None }
     }
 
-    fn close_idle_of(&self, server: ServerId, options: &ConnectOptions) {
-        let mut shelf = self.pools.shelf(self.worker);
-        let (close, keep): (Vec<_>, Vec<_>) =
-            shelf.drain(..).partition(|idle| idle.server == server && idle.options.account == options.account);
-        *shelf = keep;
-        drop(shelf);
-        drop(close);
+    /// Makes the connection one of this worker. `None` if it is none any more, or leads to a primary of another epoch.
+    fn adopt(&self, mut idle: Idle, wanted: &Wanted<'_>) -> Option<Idle> {
+        let is_of_another_epoch = wanted.reign.is_some_and(|epoch| idle.connection.is_of_another_epoch(epoch));
+        if is_of_another_epoch || !idle.connection.link.is_quiet() {
+            return None;
+        }
+        if idle.worker != self.worker {
+            idle.connection.link.move_here().ok()?;
+            idle.worker = self.worker;
+        }
+        Some(idle)
     }
 
-    async fn place(&self, server: ServerId, target: &Target, places: &Arc<Places>) -> Result<Place, ConnectError> {
-        loop {
-            if let Some(place) = places.try_take() {
-                return Ok(place);
-            }
-            if !self.pools.evict(server) {
-                break;
-            }
-        }
+    /// Waits for its turn.
+    async fn wait(&self, target: &Target, connections: &Arc<ServerPool>, wanted: &Wanted<'_>) -> Result<Handed, ConnectError> {
         let waited = self.pools.settings.lease_timeout;
-        let _waiting = places.wait_visibly(&self.pools.wanted);
-        let taken = timeout(waited, places.take()).await.ok().flatten();
-        taken.ok_or_else(|| ConnectError::Exhausted { address: target.to_string(), limit: places.limit(), waited })
-    }
-
-    /// Puts a connection on the shelf, unless somebody waits for its place.
-    fn put_back(&self, mut idle: Idle) {
-        idle.connection.idle_since = Instant::now();
-        let is_wanted = self.pools.places(idle.server).is_some_and(|places| places.waiting() > 0 || places.is_over());
-        if !is_wanted {
-            self.pools.shelf(self.worker).push(idle);
-        }
+        let _waiting = connections.wait_visibly(&self.pools.wanted);
+        let handed = timeout(waited, connections.wait(wanted.options)).await.ok().and_then(Result::ok);
+        handed.ok_or_else(|| ConnectError::Exhausted { address: target.to_string(), limit: connections.limit(), waited })
     }
 }
 
 /// A server's refusals that another connection's end may change: `ER_CON_COUNT_ERROR`, `ER_TOO_MANY_USER_CONNECTIONS`.
 fn is_about_room(code: u16) -> bool {
     matches!(code, 1040 | 1203)
-}
-
-/// A server connection in the hands of one session. Dropped, it is closed: only [`Lease::give_back`] keeps it for others.
-#[derive(Debug)]
-pub struct Lease {
-    held: Idle,
-    pool: WorkerPool,
-    keeps_idle: bool,
-}
-
-impl Lease {
-    /// The server it leads to.
-    pub fn server(&self) -> ServerId {
-        self.held.server
-    }
-
-    /// Ends the session's use: what the session had there is ended, in the background, and the connection is kept for the next one. A
-    /// connection on which a response is outstanding is closed instead.
-    pub fn give_back(self) {
-        if self.is_worth_keeping() {
-            tokio::spawn(self.clear());
-        }
-    }
-
-    /// Ends the use by a session whose client is gone while a statement runs: stops the statement and keeps the connection's place until it has
-    /// stopped, in the background, for `limit` at most. Then `ended` is told what the response said, if it came to its end.
-    pub fn abandon(mut self, limit: Duration, ended: impl FnOnce(Option<Rest>) + Send + 'static) {
-        tokio::spawn(async move {
-            let Self { held: Idle { server, options, connection, .. }, pool, .. } = &mut self;
-            let (server, thread_id) = (*server, connection.thread_id());
-            let kill = pool.kill_query(server, options, thread_id);
-            let (killed, stopped) = tokio::join!(kill, timeout(limit, connection.discard_unfinished()));
-            if !matches!(killed, Ok(Ok(()))) {
-                tracing::warn!(server = server.0, ?killed, "cannot stop the statement of a client that has left");
-            }
-            let rest = stopped.ok().and_then(Result::ok).flatten();
-            ended(rest);
-            if rest.is_some() && self.is_worth_keeping() {
-                self.clear().await;
-            }
-        });
-    }
-
-    fn is_worth_keeping(&self) -> bool {
-        self.held.connection.is_clean() && self.keeps_idle && self.held.connection.is_reusable()
-    }
-
-    async fn clear(self) {
-        let Self { mut held, pool, .. } = self;
-        let limit = pool.pools.settings.connect_timeout;
-        if let Ok(true) = held.connection.clear(limit).await
-            && held.connection.is_clean()
-        {
-            pool.put_back(held);
-        }
-    }
-}
-
-impl Deref for Lease {
-    type Target = ServerConnection;
-
-    fn deref(&self) -> &ServerConnection {
-        &self.held.connection
-    }
-}
-
-impl DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut ServerConnection {
-        &mut self.held.connection
-    }
 }

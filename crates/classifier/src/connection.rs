@@ -89,7 +89,7 @@ fn take_target(lexer: &mut Lexer<'_>) -> KillTarget {
         let digits = std::str::from_utf8(first.text).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         return digits.and_then(|digits| digits.parse().ok()).map_or(KillTarget::Other, KillTarget::Number);
     }
-    if take_connection_id(lexer).is_some() { KillTarget::Own } else { KillTarget::Other }
+    if take_call(lexer, "connection_id").is_some() { KillTarget::Own } else { KillTarget::Other }
 }
 
 /// Whether nothing but an optional `;` follows. `None` if another statement does. Skips this one.
@@ -117,11 +117,34 @@ fn skip_end(lexer: &mut Lexer<'_>) -> Option<bool> {
 /// The servers define the column as an unsigned `BIGINT` of length 21 (MySQL) and an unsigned `INT` of length 10 (MariaDB), both `NOT
 /// NULL` and binary. Worth a look only where the verdict's reason is [`crate::Because::PrimarySessionFunction`].
 pub fn asked_connection_id<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<&'a [u8]> {
+    asked(sql, context, "connection_id")
+}
+
+/// What the last statement has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// `ROW_COUNT()`
+    Changed,
+    /// `FOUND_ROWS()`
+    Found,
+}
+
+/// The same for `SELECT ROW_COUNT()` and `SELECT FOUND_ROWS()`.
+///
+/// Both servers define the column as a signed `BIGINT` of length 21, `NOT NULL` and binary. Worth a look only where the verdict's reason is
+/// [`crate::Because::PreviousStatement`].
+pub fn asked_count<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<(Count, &'a [u8])> {
+    let changed = || asked(sql, context, "row_count").map(|name| (Count::Changed, name));
+    changed().or_else(|| asked(sql, context, "found_rows").map(|name| (Count::Found, name)))
+}
+
+/// The name of the only column of `SELECT function()`.
+fn asked<'a>(sql: &'a [u8], context: &Context<'_>, function: &str) -> Option<&'a [u8]> {
     let mut lexer = Lexer::new(sql, Rules::from(context));
     if !lexer.next().is_word("select") {
         return None;
     }
-    let expression = take_connection_id(&mut lexer)?;
+    let expression = take_call(&mut lexer, function)?;
     let name = if has_alias(&mut lexer) { plain_name(lexer.next())? } else { expression };
     if lexer.peek().is_word("limit") {
         lexer.next();
@@ -137,10 +160,10 @@ pub fn asked_connection_id<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<&
 /// Longer names the servers shorten, or refuse.
 const LONGEST_NAME: usize = 64;
 
-/// Takes `CONNECTION_ID()`. Its text.
-fn take_connection_id<'a>(lexer: &mut Lexer<'a>) -> Option<&'a [u8]> {
+/// Takes `function()`. Its text.
+fn take_call<'a>(lexer: &mut Lexer<'a>, function: &str) -> Option<&'a [u8]> {
     let name = lexer.next();
-    let is_call = name.is_word("connection_id") && lexer.next().is_symbol("(") && lexer.next().is_symbol(")");
+    let is_call = name.is_word(function) && lexer.next().is_symbol("(") && lexer.next().is_symbol(")");
     is_call.then(|| lexer.sql().get(name.start..lexer.position())).flatten()
 }
 

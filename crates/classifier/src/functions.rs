@@ -29,6 +29,8 @@ pub(crate) enum Call {
     ReleasesAllLocks,
 }
 
+const COUNTS: Effects = Effects::PREVIOUS_STATEMENT.union(Effects::COUNTS);
+
 const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
 const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
 
@@ -66,7 +68,8 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "is_free_lock" | "is_used_lock" => Call::Does(Effects::LOCK, Because::LockFunction),
         "last_insert_id" => Call::InsertId,
         "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Because::PrimarySessionFunction),
-        "found_rows" | "row_count" => Call::Does(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
+        "found_rows" => Call::Does(COUNTS.union(Effects::FOUND_ROWS), Because::PreviousStatement),
+        "row_count" => Call::Does(COUNTS, Because::PreviousStatement),
         "load_file" => Call::Does(Effects::FILE, Because::File),
         "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
         "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION.union(Effects::INSERT_ID), Because::Sequence),

@@ -44,7 +44,7 @@ mod text;
 
 pub use catalogue::{Catalogue, Definition};
 pub use classifier::{CacheStats, Classifier, Knowledge, Limits};
-pub use connection::{Kill, KillScope, KillTarget, asked_connection_id, kill};
+pub use connection::{Count, Kill, KillScope, KillTarget, asked_connection_id, asked_count, kill};
 pub use digest::{digest, digest_text};
 pub use prepared::{Inner, inner_text};
 pub use statement::{

@@ -91,13 +91,19 @@ bitflags! {
         const INSERT_ID = 1 << 12;
         /// Names user variables, to read or to assign them. Given for writes as well.
         const USER_VARIABLES = 1 << 13;
+        /// Of what the previous statement left, it reads what that one has counted (`FOUND_ROWS()`, `ROW_COUNT()`, `GET DIAGNOSTICS`), and not only
+        /// its warnings. Given beside [`Effects::PREVIOUS_STATEMENT`].
+        const COUNTS = 1 << 14;
+        /// It reads `FOUND_ROWS()`, which is about the last statement that had a result. Given beside [`Effects::COUNTS`].
+        const FOUND_ROWS = 1 << 15;
     }
 }
 
 impl Effects {
     /// What a statement asks of the connection that it runs on, rather than of the server. The expressions of every statement are searched
     /// for it. What stored programs and prepared statements ask does not show in the text that calls them: [`Effects::SESSION_UNSEEN`].
-    pub const CONNECTION_MEMORY: Self = Self::PREVIOUS_STATEMENT.union(Self::INSERT_ID).union(Self::USER_VARIABLES);
+    pub const CONNECTION_MEMORY: Self =
+        Self::PREVIOUS_STATEMENT.union(Self::COUNTS).union(Self::FOUND_ROWS).union(Self::INSERT_ID).union(Self::USER_VARIABLES);
 }
 
 /// Where a statement may run, as far as the statement alone decides.
@@ -466,7 +472,7 @@ impl Statement {
             Track::Replica
         } else if is_within(Effects::CHANGE_SESSION) && self.session.iter().all(SessionEffect::is_repeatable) {
             Track::Session
-        } else if is_within(Effects::PREVIOUS_STATEMENT | Effects::READ_DATA) {
+        } else if is_within(Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::FOUND_ROWS | Effects::READ_DATA) {
             Track::Previous
         } else {
             Track::Primary

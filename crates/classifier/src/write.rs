@@ -81,7 +81,8 @@ fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
     if !first.is_word("get") {
         return Notes::of(Effects::UNKNOWN | scan::memory(lexer), Because::NotKnown);
     }
-    let mut notes = Notes::of(Effects::PREVIOUS_STATEMENT | Effects::CHANGE_SESSION, Because::PreviousStatement);
+    let mut notes =
+        Notes::of(Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::CHANGE_SESSION, Because::PreviousStatement);
     notes.absorb(scan::assigning_expressions(lexer));
     notes
 }

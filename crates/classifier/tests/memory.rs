@@ -80,25 +80,25 @@ fn what_only_looks_like_it_asks_nothing() {
 
 #[test]
 fn what_the_statement_before_left_is_asked_for_in_writes_too() {
-    for sql in [
-        "SELECT ROW_COUNT()",
-        "SHOW WARNINGS",
-        "INSERT INTO t VALUES (ROW_COUNT())",
-        "UPDATE t SET a = FOUND_ROWS()",
-        "DELETE FROM t WHERE a = @@warning_count",
-        "INSERT INTO t SELECT @@session.error_count",
-    ] {
+    let counts = Effects::PREVIOUS_STATEMENT | Effects::COUNTS;
+    for sql in ["SELECT ROW_COUNT()", "INSERT INTO t VALUES (ROW_COUNT())"] {
+        check(sql, &BOTH, counts);
+    }
+    for sql in ["SELECT FOUND_ROWS()", "UPDATE t SET a = FOUND_ROWS()"] {
+        check(sql, &BOTH, counts | Effects::FOUND_ROWS);
+    }
+    for sql in ["SHOW WARNINGS", "DELETE FROM t WHERE a = @@warning_count", "INSERT INTO t SELECT @@session.error_count"] {
         check(sql, &BOTH, Effects::PREVIOUS_STATEMENT);
     }
     for sql in [
         "GET DIAGNOSTICS @a = ROW_COUNT",
         "GET DIAGNOSTICS CONDITION 1 @a = MESSAGE_TEXT",
         "SET @a = ROW_COUNT()",
-        "SET @a = @@error_count",
         "CALL p(ROW_COUNT(), @a)",
     ] {
-        check(sql, &BOTH, Effects::PREVIOUS_STATEMENT | Effects::USER_VARIABLES);
+        check(sql, &BOTH, counts | Effects::USER_VARIABLES);
     }
+    check("SET @a = @@error_count", &BOTH, Effects::PREVIOUS_STATEMENT | Effects::USER_VARIABLES);
 }
 
 #[test]

@@ -21,4 +21,4 @@ mod worker;
 
 pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
-pub use listener::{Frontend, Running, Runtime};
+pub use listener::{Frontend, Pooling, Running, Runtime};

@@ -48,6 +48,16 @@ pub enum Runtime {
     MultiThread(usize),
 }
 
+/// How long a session keeps a server connection, as long as nothing of it lives there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Until its statement or its transaction ends.
+    #[default]
+    Transaction,
+    /// Until it ends, has been idle for a while, or somebody waits for a connection.
+    Session,
+}
+
 /// Everything that the frontend needs to be told.
 pub struct Frontend {
     /// Where to listen. Port 0 lets the system choose.
@@ -58,6 +68,8 @@ pub struct Frontend {
     pub limits: Limits,
     /// Limits of the server side.
     pub pools: PoolSettings,
+    /// How long a session keeps a server connection.
+    pub pooling: Pooling,
     /// Routing.
     pub policy: Policy,
     /// Who may log in.
@@ -101,13 +113,14 @@ impl Frontend {
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             sessions: Registry::new(),
+            shares_connections: self.pooling == Pooling::Transaction,
             clients: AtomicUsize::new(0),
         });
         let count = match self.runtime {
             Runtime::WorkerPerCore(threads) => threads.max(1),
             Runtime::MultiThread(_) => 1,
         };
-        let pools = Pools::new(self.pools, count);
+        let pools = Pools::new(self.pools);
         let mut seats = Vec::new();
         let mut threads = Vec::new();
         for index in 0..count {

@@ -3,6 +3,7 @@
 mod verify;
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use backend::{Account, ConnectOptions, Lease};
 use bytes::BytesMut;
@@ -64,6 +65,8 @@ pub(crate) struct Client {
     pub(crate) state: SessionState,
     /// The first of them, if a server could be asked.
     pub(crate) lease: Option<Lease>,
+    /// Before the account was looked at.
+    pub(crate) since: Instant,
     pub(crate) id: u32,
     pub(crate) peer: SocketAddr,
 }
@@ -175,7 +178,8 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     };
     let capabilities = login.capabilities & offered;
     let options = ConnectOptions { account, capabilities: ConnectOptions::passed_on(capabilities) };
-    let state = session_state(&login, capabilities, autocommit);
+    let state = session_state(&login, capabilities, dialect, autocommit);
+    let since = Instant::now();
     let lease = match verify(worker, &options, &state).await {
         Ok(lease) => lease,
         Err(refused) => {
@@ -187,17 +191,20 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     };
     let ok = reply::ok(0, status, capabilities);
     exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
-    Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, id, peer })
+    Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, since, id, peer })
 }
 
 /// What the login says of the session. What a collation's number means is the servers' business: they get it as it came.
-fn session_state(login: &Login<'_>, capabilities: Capabilities, autocommit: bool) -> SessionState {
+fn session_state(login: &Login<'_>, capabilities: Capabilities, dialect: Dialect, autocommit: bool) -> SessionState {
     let [collation, _] = login.collation.to_le_bytes();
     let attributes = login.attributes.filter(|attributes| attributes.len() <= LARGEST_ATTRIBUTES).unwrap_or_default();
     let schema = login.schema.filter(|schema| !schema.is_empty());
     let multi_statements = capabilities.contains(Capabilities::MULTI_STATEMENTS);
-    SessionState::new(LoginDetails { collation, attributes: attributes.into() }, schema)
-        .with_defaults(autocommit, multi_statements)
+    SessionState::new(LoginDetails { collation, attributes: attributes.into() }, schema).with_defaults(
+        dialect,
+        autocommit,
+        multi_statements,
+    )
 }
 
 /// The proof of the password. `Ok(Err(why))` is a client that has not given it.

@@ -138,7 +138,7 @@ impl<'a> Relay<'a> {
                     if matches!(kind, PacketKind::Ok | PacketKind::RowsEnd) && self.withhold_doubtful(length).await {
                         break;
                     }
-                    self.packet(kind, length).map_err(|error| self.server_failed(error.into()))?;
+                    self.packet(kind, length, tracker.rows()).map_err(|error| self.server_failed(error.into()))?;
                 }
                 Step::DefinitionsEnd => self.insert_eof(tracker.last_sequence()),
                 Step::NeedMore(total) => {
@@ -153,7 +153,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Reads a packet of the server's inbox, behind what lies ready, and puts it, or what stands for it, in line.
-    fn packet(&mut self, kind: PacketKind, length: usize) -> Result<(), wire::Malformed> {
+    fn packet(&mut self, kind: PacketKind, length: usize, rows: u64) -> Result<(), wire::Malformed> {
         let from = self.server.capabilities();
         let inbox = self.server.link.bytes();
         let packet = inbox.get(self.ready..self.ready + length).unwrap_or_default();
@@ -166,9 +166,9 @@ impl<'a> Relay<'a> {
         match kind {
             PacketKind::Ok | PacketKind::RowsEnd => {
                 let ok = OkPacket::decode(payload, from)?;
-                self.outcome.note(&ok);
-                self.progress.result_ended();
                 let is_end_of_rows = matches!(kind, PacketKind::RowsEnd);
+                self.outcome.note(&ok, Some(rows).filter(|_| is_end_of_rows));
+                self.progress.result_ended();
                 let wants_eof = is_end_of_rows && !self.capabilities.contains(Capabilities::DEPRECATE_EOF);
                 let filtered = self.outcome.absorb(&ok, !self.client_tracks_gtids)?;
                 let loses_state = !self.capabilities.contains(Capabilities::SESSION_TRACK)

@@ -218,6 +218,11 @@ pub(crate) fn number(sequence: u8, column: &[u8], value: u64, status: StatusFlag
     result(sequence, &[(column, Column::Number)], &[[Some(value.to_string())]], status, capabilities)
 }
 
+/// A result set of one number that may be negative.
+pub(crate) fn count(sequence: u8, column: &[u8], value: i64, status: StatusFlags, capabilities: Capabilities) -> BytesMut {
+    result(sequence, &[(column, Column::Count)], &[[Some(value.to_string())]], status, capabilities)
+}
+
 /// A result set of texts.
 pub(crate) fn rows<const COLUMNS: usize>(
     sequence: u8,
@@ -236,6 +241,8 @@ enum Column {
     Text,
     /// An unsigned integer.
     Number,
+    /// A signed one.
+    Count,
 }
 
 fn result<const COLUMNS: usize>(
@@ -265,10 +272,12 @@ fn put_definition(out: &mut BytesMut, name: &[u8], kind: Column) {
     const BINARY: u16 = 63;
     const VAR_STRING: u8 = 0xfd;
     const LONGLONG: u8 = 0x08;
-    const NOT_NULL_UNSIGNED_BINARY: u16 = 1 | 32 | 128;
+    const NOT_NULL_BINARY: u16 = 1 | 128;
+    const UNSIGNED: u16 = 32;
     let (charset, length, code, flags) = match kind {
         Column::Text => (UTF8MB4, 4 * 1024, VAR_STRING, 0),
-        Column::Number => (BINARY, 21, LONGLONG, NOT_NULL_UNSIGNED_BINARY),
+        Column::Number => (BINARY, 21, LONGLONG, NOT_NULL_BINARY | UNSIGNED),
+        Column::Count => (BINARY, 21, LONGLONG, NOT_NULL_BINARY),
     };
     for text in [b"def".as_slice(), b"", b"", b"", name, b""] {
         out.put_lenenc_bytes(text);

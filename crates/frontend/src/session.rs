@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use backend::Lease;
 use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
@@ -39,7 +40,7 @@ use crate::reply::{self, Refusal};
 use crate::session::attempt::Request;
 pub(crate) use crate::session::deadline::TimeLimit;
 use crate::session::patience::Patience;
-use crate::session::prepared::{PreparedOn, Statements};
+use crate::session::prepared::Statements;
 pub(crate) use crate::session::supervision::Progress;
 use crate::worker::Worker;
 
@@ -67,7 +68,9 @@ struct Core {
     session: Session,
     statements: Statements,
     /// At most one connection to each server.
-    held: Vec<Held>,
+    held: Vec<Lease>,
+    /// When its login began.
+    since: Instant,
     /// While a statement or a transaction of the session is under way on the primary.
     write: Option<WriteUnderWay>,
     /// The number of the packet that answers the command under way.
@@ -76,33 +79,26 @@ struct Core {
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// A server connection of this session.
-struct Held {
-    lease: Lease,
-    /// What has been prepared on it.
-    prepared: PreparedOn,
-}
-
 impl ClientSession {
     pub(crate) fn new(client: Client, worker: Arc<Worker>) -> Self {
         let account = &client.options.account;
         tracing::debug!(connection = client.id, peer = %client.peer, user = %String::from_utf8_lossy(&account.user), "logged in");
         let beginning = worker.shared.beginning(client.state.login().collation);
-        let mut core = Core {
+        let core = Core {
             capabilities: client.capabilities,
             peer: client.peer,
             moment: worker.shared.accounts.moment(&account.user),
             entry: worker.shared.sessions.add(client.id, client.options),
             session: Session::new(client.state, beginning),
             statements: Statements::default(),
-            held: Vec::new(),
+            held: Vec::from_iter(client.lease),
+            since: client.since,
             write: None,
             answer_sequence: 1,
             patience: Patience::new(worker.shared.limits.client_idle),
             drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
             worker,
         };
-        core.held.extend(client.lease.map(|lease| Held { lease, prepared: PreparedOn::default() }));
         Self { client: client.link, core }
     }
 
@@ -114,10 +110,11 @@ impl ClientSession {
                 break;
             }
             core.end_write();
+            core.share();
         }
         tracing::debug!(connection = self.core.entry.id(), "left");
         let Self { client, mut core } = self;
-        core.held.drain(..).for_each(|held| held.lease.give_back());
+        core.give_back_all();
         drop(core);
         client.close().await;
     }
@@ -216,6 +213,11 @@ impl Core {
                 let context = self.reading().context(self.session.state.schema());
                 if let Some(own) = kill::own_answer(&statement, sql, &context) {
                     return Box::pin(self.answer_own(client, own, length)).await;
+                }
+                if let Some(packet) = self.count_answer(&statement, sql, &context) {
+                    self.session.binding.asked();
+                    client.consume(length);
+                    return self.say(client, &packet).await;
                 }
                 if let Some(explained) = explained_route(&statement, sql, &context) {
                     return Box::pin(self.explain_route(client, &explained, length)).await;
@@ -339,6 +341,8 @@ impl Core {
         let mut status = StatusFlags::empty();
         status.set(StatusFlags::AUTOCOMMIT, self.session.binding.autocommit());
         status.set(StatusFlags::IN_TRANS, self.session.binding.in_transaction());
+        let escapes_nothing = self.session.binding.sql_mode().contains(SqlMode::NO_BACKSLASH_ESCAPES);
+        status.set(StatusFlags::NO_BACKSLASH_ESCAPES, escapes_nothing);
         status
     }
 }

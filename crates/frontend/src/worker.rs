@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     /// Cancelled when the time for that is over.
     pub(crate) stop: CancellationToken,
     pub(crate) sessions: Registry,
+    /// A session gives its connections to others between its transactions.
+    pub(crate) shares_connections: bool,
     /// Clients over all workers.
     pub(crate) clients: AtomicUsize,
 }

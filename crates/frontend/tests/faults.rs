@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Setup, scripted, server, usual};
+use common::{Settings, Setup, scripted, server, usual};
+use frontend::Pooling;
 use testkit::fake::{Call, Received};
 use testkit::{Action, Answer, LoginAs, RawClient};
 use wire::Capabilities;
@@ -89,7 +90,8 @@ async fn the_statement_of_a_client_that_has_left_is_stopped_and_its_connection_u
 
 #[tokio::test]
 async fn a_connection_that_was_used_well_serves_the_next_client_after_a_reset() {
-    let setup = Setup::new(vec![server("primary").await]);
+    let by_session = Settings { pooling: Pooling::Session, ..Settings::default() };
+    let setup = Setup::configured(vec![server("primary").await], by_session);
     let mut first = setup.client().await;
     first.query_one("SET time_zone = '+01:00'").await.expect_ok();
     drop(first);

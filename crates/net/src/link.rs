@@ -42,6 +42,13 @@ impl Link {
         socket.set_tcp_user_timeout(Some(2 * SILENCE))
     }
 
+    /// Has the runtime of this thread look after the socket, in place of the one of the thread that it was opened on.
+    pub fn move_here(&mut self) -> io::Result<()> {
+        let socket = SockRef::from(&self.stream).try_clone()?;
+        self.stream = TcpStream::from_std(socket.into())?;
+        Ok(())
+    }
+
     /// The bytes that arrived and were not consumed.
     pub fn bytes(&self) -> &[u8] {
         self.inbox.as_deref().unwrap_or_default()

@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) causal_reads: CausalReads,
     pub(crate) filtered_replicas: bool,
     pub(crate) hold_writes: Duration,
+    pub(crate) pooling: Pooling,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<Account>,
     pub(crate) limits: frontend::Limits,
@@ -115,6 +116,16 @@ pub(crate) enum CausalReads {
     Global,
 }
 
+/// How long a session keeps a server connection on which nothing of it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pooling {
+    /// Until its statement or its transaction ends.
+    Transaction,
+    /// Until it ends or has been idle for a while.
+    Session,
+}
+
 /// `[log]`.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -193,6 +204,7 @@ impl Config {
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         let filtered_replicas = routing.optional("filtered_replicas", false);
         let hold_writes = routing.optional("hold_writes", Period(Duration::from_secs(10))).0;
+        let pooling = routing.optional("pooling", Pooling::Transaction);
         routing.finish();
 
         let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
@@ -255,6 +267,7 @@ impl Config {
             causal_reads,
             filtered_replicas,
             hold_writes,
+            pooling,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{CausalReads, Config, Durability};
+use crate::config::{CausalReads, Config, Durability, Pooling};
 use crate::logging;
 
 /// Runs until a signal ends it.
@@ -199,6 +199,10 @@ fn frontend(config: Config, options: &RunOptions, snapshots: &monitor::Snapshots
             RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),
         },
         limits: config.limits,
+        pooling: match config.pooling {
+            Pooling::Transaction => frontend::Pooling::Transaction,
+            Pooling::Session => frontend::Pooling::Session,
+        },
         pools: PoolSettings {
             servers: config.servers.into_iter().map(|server| server.target).collect(),
             server_connections: config.server_connections,

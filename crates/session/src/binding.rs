@@ -26,7 +26,14 @@ pub struct Binding {
     previous: Option<ServerId>,
     /// It left warnings, or an error, that the client may ask for.
     has_diagnostics: bool,
+    counts: Counts,
+    /// Where the last statement with a result ran.
+    found_on: Option<ServerId>,
+    /// It has asked a server for them.
+    asks_for_counts: bool,
     insert_id: InsertId,
+    /// Where a statement may have left something that nobody has told of.
+    unseen: Option<ServerId>,
     /// When the last statement that may have written was answered.
     wrote_at: Option<Instant>,
     /// What that one has committed last, and the server that said so. `None` where nobody has said: then only the time tells who has it.
@@ -65,6 +72,15 @@ impl Loss {
     }
 }
 
+/// What the last statement has counted, as far as its answer tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// `ROW_COUNT()`
+    pub changed: Option<i64>,
+    /// `FOUND_ROWS()`
+    pub found: Option<u64>,
+}
+
 /// What `LAST_INSERT_ID()` depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InsertId {
@@ -101,7 +117,11 @@ impl Binding {
             transaction: None,
             previous: None,
             has_diagnostics: false,
+            counts: Counts::default(),
+            found_on: None,
+            asks_for_counts: false,
             insert_id: InsertId::Known,
+            unseen: None,
             wrote_at: None,
             committed: None,
             items: Vec::new(),
@@ -151,6 +171,33 @@ impl Binding {
         self.has_diagnostics
     }
 
+    /// What it has counted.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The server whose connection knows `FOUND_ROWS()`, if the session still has that connection.
+    pub fn found_on(&self) -> Option<ServerId> {
+        self.found_on
+    }
+
+    /// A question was answered without a server: that was a result of one row. The next one may be asked of the connection.
+    pub fn asked(&mut self) {
+        self.asks_for_counts = true;
+        self.found_on = None;
+        self.counts = Counts { changed: Some(-1), found: Some(1) };
+        self.has_diagnostics = false;
+    }
+
+    /// Whether the session had better keep the connection to this server for a while: it has something there, or there is something that only
+    /// this connection knows.
+    pub fn keeps(&self, server: ServerId) -> bool {
+        self.loses_with(server)
+            || self.insert_id_is_on(server)
+            || self.unseen == Some(server)
+            || ((self.has_diagnostics || self.asks_for_counts) && self.previous == Some(server))
+    }
+
     /// Whether `LAST_INSERT_ID()` cannot be known any more.
     pub fn insert_id_is_lost(&self) -> bool {
         self.insert_id == InsertId::Lost
@@ -172,16 +219,32 @@ impl Binding {
         if self.insert_id_is_on(server) {
             self.insert_id = InsertId::Lost;
         }
+        self.left(server);
         let transaction = self.transaction.take_if(|transaction| transaction.server == server).is_some();
         if self.home() != Some(server) {
             return Loss { transaction, pins: false };
         }
-        let pins = !(self.may_leave_home() && restore(&self.values));
+        self.loosen(server, restore);
+        let pins = self.home().is_some();
         self.home = None;
         self.items.clear();
         self.values.clear();
         self.cursors.clear();
         Loss { transaction, pins }
+    }
+
+    /// Gives the user variables at home to `restore`, if they are all that lives there, and has no home any more if it takes them.
+    pub(crate) fn loosen(&mut self, server: ServerId, restore: impl FnOnce(&[(Box<str>, Box<[u8]>)]) -> bool) {
+        if self.home() == Some(server) && self.may_leave_home() && restore(&self.values) {
+            self.home = None;
+            self.items.clear();
+            self.values.clear();
+        }
+    }
+
+    /// The connection to this server serves others now.
+    pub fn left(&mut self, server: ServerId) {
+        self.unseen = self.unseen.filter(|unseen| *unseen != server);
     }
 
     /// When the last statement that may have written was answered.
@@ -206,7 +269,9 @@ impl Binding {
         // The transaction that was open is rolled back; it may have committed parts by itself before.
         let (wrote_at, committed) =
             if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
-        *self = Self { wrote_at, committed, ..Self::new(beginning) };
+        let counts = Counts { changed: Some(0), ..self.counts };
+        let found_on = self.found_on;
+        *self = Self { counts, found_on, wrote_at, committed, ..Self::new(beginning) };
     }
 
     /// A transaction may be open: then whatever ends it makes its writes visible only at that moment.
@@ -287,6 +352,14 @@ impl Binding {
     ) {
         self.previous = Some(server);
         self.has_diagnostics = outcome.has_warnings || outcome.error.is_some();
+        self.counts = self.counted(statement, outcome);
+        if outcome.rows.is_some() {
+            self.found_on = Some(server);
+        }
+        self.asks_for_counts |= statement.effects.contains(Effects::COUNTS);
+        if leaves_unseen(statement, outcome) {
+            self.unseen = Some(server);
+        }
         let may_have_written = statement.track() == Track::Primary && !failed_before_it_ran(statement, outcome.error);
         // Whatever ends a transaction, and many statements do so in passing, commits what was written in it before. Told too often, which only
         // keeps reads on the primary for a moment longer.
@@ -296,9 +369,7 @@ impl Binding {
             let gtid = outcome.gtid.as_deref().filter(|_| outcome.error.is_none());
             self.committed = gtid.and_then(|gtid| Some((server, position(self.dialect, gtid)?)));
         }
-        // Procedures insert without a word, and LAST_INSERT_ID(n) sets it.
-        let may_have_set_it = Effects::PRIMARY_SESSION | Effects::SESSION_UNSEEN | Effects::UNKNOWN;
-        if outcome.has_insert_id || statement.effects.intersects(may_have_set_it) {
+        if may_have_set_insert_id(statement, outcome) {
             self.insert_id = InsertId::On(server);
         }
         let status = outcome.status;
@@ -313,10 +384,27 @@ impl Binding {
             if was_here.is_some() {
                 self.transaction = None;
             }
-            // `SET TRANSACTION` was for the statement or the transaction that has just ended, unless it was this very one.
-            if statement.session.is_empty() || self.transaction.is_none() && ends_transaction(statement) {
+            // `SET TRANSACTION` was for the statement or the transaction that has just ended, unless it was this very one. A statement without a table
+            // does not use it up, nor does one that failed for it.
+            let has_used_it = statement.session.is_empty() && uses_table(statement) && outcome.error.is_none();
+            if was_here.is_some() || has_used_it || self.transaction.is_none() && ends_transaction(statement) {
                 self.items.retain(|item| *item != Pin::NextTransaction);
             }
+        }
+    }
+
+    /// A result makes `ROW_COUNT()` -1, and an error as well. `FOUND_ROWS()` stays until the next result; what it says after one that is not of a plain
+    /// `SELECT`, and after `SQL_CALC_FOUND_ROWS`, is left to the server. MariaDB finds no row where an aggregate of an empty table is the only one.
+    fn counted(&self, statement: &Statement, outcome: &Outcome) -> Counts {
+        let is_plain = matches!(statement.verb, Verb::Select | Verb::With) && statement.track() == Track::Replica;
+        let is_certain = |rows: &u64| is_plain && !(*rows == 1 && self.dialect == Dialect::MariaDb);
+        match (outcome.error, outcome.rows) {
+            (Some(_), _) => Counts { changed: Some(-1), found: None },
+            (None, Some(rows)) => Counts { changed: Some(-1), found: Some(rows).filter(is_certain) },
+            (None, None) => Counts {
+                changed: outcome.changed.and_then(|rows| i64::try_from(rows).ok()),
+                found: self.counts.found.filter(|_| finds_nothing(statement.verb)),
+            },
         }
     }
 
@@ -328,6 +416,11 @@ impl Binding {
     /// Whether this statement may have rows to fetch.
     pub fn has_cursor(&self, statement: u32) -> bool {
         self.cursors.contains(&statement)
+    }
+
+    /// Whether any statement may.
+    pub fn has_cursors(&self) -> bool {
+        !self.cursors.is_empty()
     }
 
     /// Rows of this statement wait on this server.
@@ -379,6 +472,23 @@ impl Binding {
     }
 }
 
+/// Procedures insert without a word, and `LAST_INSERT_ID(n)` sets it.
+pub(crate) fn may_have_set_insert_id(statement: &Statement, outcome: &Outcome) -> bool {
+    let may_have_set_it = Effects::PRIMARY_SESSION | Effects::SESSION_UNSEEN | Effects::UNKNOWN;
+    outcome.has_insert_id || statement.effects.intersects(may_have_set_it)
+}
+
+/// Somebody's function or procedure ran, which may have taken a lock, say; or several assignments failed, some of them after others had been made.
+pub(crate) fn leaves_unseen(statement: &Statement, outcome: &Outcome) -> bool {
+    statement.effects.intersects(Effects::SESSION_UNSEEN | Effects::UNKNOWN)
+        || outcome.error.is_some() && !statement.session.is_empty()
+}
+
+/// Not what reads tables, if only to change them.
+fn finds_nothing(verb: Verb) -> bool {
+    matches!(verb, Verb::Set | Verb::Use | Verb::Begin | Verb::Commit | Verb::Rollback)
+}
+
 /// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a
 /// syntax error (`ER_PARSE_ERROR`) never ran, nor did a query that names an unknown column (`ER_BAD_FIELD_ERROR`). The `mysql`
 /// client begins every session with such a one.
@@ -409,6 +519,10 @@ fn size_of_name(pin: &Pin) -> usize {
         | Pin::PreparedStatement(name) => name.len(),
         Pin::TableLocks | Pin::InstanceLock | Pin::NextTransaction | Pin::Xa | Pin::Connection => 0,
     }
+}
+
+fn uses_table(statement: &Statement) -> bool {
+    statement.effects.intersects(Effects::READ_DATA | Effects::WRITE_DATA)
 }
 
 fn ends_transaction(statement: &Statement) -> bool {

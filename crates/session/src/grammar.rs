@@ -1,7 +1,9 @@
 //! With what a text is read: a prepared statement keeps what was in force when it was prepared, also on a server where it is prepared later.
 
+use classifier::Dialect;
+
 /// The settings of a session that decide what a text means.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Grammar {
     /// The assignments of `sql_mode`, in their order: one may build on the one before it.
     modes: Box<[Box<[u8]>]>,
@@ -10,7 +12,7 @@ pub struct Grammar {
     schema: Option<Box<[u8]>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Charset {
     sql: Box<[u8]>,
     /// It leaves nothing of what was before it.
@@ -29,8 +31,13 @@ pub struct Detour {
 const CHARSETS: [&str; 4] = ["names", "character_set_client", "character_set_connection", "collation_connection"];
 
 impl Grammar {
-    /// Of a session's settings, by name and text in their order.
-    pub(super) fn new<'a>(settings: impl Iterator<Item = (&'a str, &'a [u8])>, schema: Option<&[u8]>) -> Self {
+    /// Of a session's settings, by name and text in their order. `login` is the statement that leads back to the character set of its login, if there
+    /// is one.
+    pub(super) fn new<'a>(
+        login: Option<&'static str>,
+        settings: impl Iterator<Item = (&'a str, &'a [u8])>,
+        schema: Option<&[u8]>,
+    ) -> Self {
         let (mut modes, mut charsets) = (Vec::new(), Vec::new());
         for (name, sql) in settings {
             // An assignment that builds on the one before it has its text in its name as well.
@@ -40,6 +47,10 @@ impl Grammar {
                 charsets.push(Charset { sql: sql.into(), is_whole: name == "names" });
             }
         }
+        let is_whole = |charsets: &[Charset]| charsets.first().is_some_and(|first| first.is_whole);
+        if let Some(login) = login.filter(|_| !is_whole(&charsets)) {
+            charsets.insert(0, Charset { sql: login.as_bytes().into(), is_whole: true });
+        }
         Self { modes: modes.into(), charsets: charsets.into(), schema: schema.map(Box::from) }
     }
 
@@ -48,8 +59,8 @@ impl Grammar {
         self.schema.as_deref()
     }
 
-    /// How to get from here to `other` and back, the schema aside. `None` where one of the two has the character set of its login: no
-    /// statement leads back to that.
+    /// How to get from here to `other` and back, the schema aside. `None` where one of the two has a character set to which no statement leads back:
+    /// that of a login with an unusual collation, or of a reset.
     pub fn detour(&self, other: &Self) -> Option<Detour> {
         let mut detour = Detour::default();
         if self.modes != other.modes {
@@ -70,12 +81,47 @@ impl Grammar {
     }
 }
 
+/// What leaves a session with the character sets that a login with this collation gives it, after `SET`. Both servers set the same three
+/// variables for it (MySQL manual 12.4 "Connection Character Sets and Collations", MariaDB "Setting Character Sets and Collations"). The collations
+/// that drivers ask for; MariaDB has none of number 255, and takes its default.
+pub(crate) fn names_of_login(collation: u8, dialect: Dialect) -> Option<&'static str> {
+    Some(match collation {
+        8 => "NAMES latin1 COLLATE latin1_swedish_ci",
+        33 => "NAMES utf8mb3 COLLATE utf8mb3_general_ci",
+        45 => "NAMES utf8mb4 COLLATE utf8mb4_general_ci",
+        46 => "NAMES utf8mb4 COLLATE utf8mb4_bin",
+        63 => "NAMES binary",
+        83 => "NAMES utf8mb3 COLLATE utf8mb3_bin",
+        192 => "NAMES utf8mb3 COLLATE utf8mb3_unicode_ci",
+        224 => "NAMES utf8mb4 COLLATE utf8mb4_unicode_ci",
+        255 if dialect == Dialect::MySql => "NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn grammar(settings: &[(&str, &str)]) -> Grammar {
-        Grammar::new(settings.iter().map(|(name, sql)| (*name, sql.as_bytes())), None)
+        Grammar::new(None, settings.iter().map(|(name, sql)| (*name, sql.as_bytes())), None)
+    }
+
+    fn after_login(collation: u8, settings: &[(&str, &str)]) -> Grammar {
+        let login = names_of_login(collation, Dialect::MariaDb);
+        Grammar::new(login, settings.iter().map(|(name, sql)| (*name, sql.as_bytes())), None)
+    }
+
+    #[test]
+    fn the_character_set_of_a_usual_login_can_be_had_again() {
+        let (login, latin1) = (after_login(45, &[]), after_login(45, &[("names", "NAMES latin1")]));
+        let part = after_login(45, &[("character_set_client", "character_set_client = latin1")]);
+        let detour = login.detour(&latin1).expect("a way");
+        assert_eq!(texts(&detour.there), ["NAMES latin1"]);
+        assert_eq!(texts(&detour.back), ["NAMES utf8mb4 COLLATE utf8mb4_general_ci"]);
+        let back = latin1.detour(&part).expect("a way").there;
+        assert_eq!(texts(&back), ["NAMES utf8mb4 COLLATE utf8mb4_general_ci", "character_set_client = latin1"]);
+        assert_eq!(after_login(255, &[]).detour(&latin1), None);
     }
 
     fn texts(list: &[Box<[u8]>]) -> Vec<&str> {

@@ -8,13 +8,15 @@ mod commit;
 mod connection;
 mod grammar;
 mod outcome;
+mod prepared;
 mod session;
 mod settings;
 
-pub use binding::{Beginning, Binding, Loss, OpenTransaction};
+pub use binding::{Beginning, Binding, Counts, Loss, OpenTransaction};
 pub use commit::{is_refused_as_a_whole, only_rolls_back};
-pub use connection::ConnectionState;
+pub use connection::{CaughtUp, ConnectionState, Distance};
 pub use grammar::{Detour, Grammar};
 pub use outcome::Outcome;
-pub use session::{RequestKind, Session, Settled};
+pub use prepared::PreparedText;
+pub use session::{RequestKind, Session, Settled, Traces};
 pub use settings::{LoginDetails, SessionState};

@@ -14,6 +14,10 @@ pub struct Outcome {
     pub has_warnings: bool,
     /// An OK named a value that an insert made for an `AUTO_INCREMENT` column.
     pub has_insert_id: bool,
+    /// The rows that the last result changed; `None` if it has rows itself.
+    pub changed: Option<u64>,
+    /// The rows that the last result has; `None` if it was none with rows.
+    pub rows: Option<u64>,
     /// The server says that the session's schema is now this.
     pub schema: Option<Box<[u8]>>,
     /// The server says that the session's state was changed in some way.
@@ -29,8 +33,10 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Notes how one result ended.
-    pub fn note(&mut self, ok: &OkPacket<'_>) {
+    /// Notes how one result ended, and after how many rows if it has some.
+    pub fn note(&mut self, ok: &OkPacket<'_>, rows: Option<u64>) {
+        self.rows = rows;
+        self.changed = Some(ok.affected_rows).filter(|_| rows.is_none());
         self.status = Some(ok.status);
         self.has_warnings = ok.warnings > 0;
         self.has_insert_id |= ok.last_insert_id != 0;
@@ -82,7 +88,7 @@ mod tests {
         ok.encode(0, Capabilities::SESSION_TRACK, &mut payload);
         let ok = OkPacket::decode(&payload, Capabilities::SESSION_TRACK).unwrap();
         let mut outcome = Outcome::default();
-        outcome.note(&ok);
+        outcome.note(&ok, None);
         let filtered = outcome.absorb(&ok, hides_gtids).unwrap();
         (outcome, filtered)
     }

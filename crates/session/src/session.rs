@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use classifier::{Effects, Pin, SessionEffect, Statement, Track, Verb};
+use classifier::{Dialect, Effects, Pin, SessionEffect, Statement, Track, Verb};
 use topology::ServerId;
 use wire::StatusFlags;
 
+use crate::binding::{leaves_unseen, may_have_set_insert_id};
 use crate::{Beginning, Binding, LoginDetails, Loss, Outcome, SessionState};
 
 /// What a client has set and holds.
@@ -51,6 +52,23 @@ pub struct Settled {
     pub may_have_written: bool,
     /// `SET wait_timeout = n` with a number that can be read.
     pub idle_limit: Option<Duration>,
+    /// What has become of the connection that it ran on.
+    pub traces: Traces,
+}
+
+/// What a statement may have left on its connection beside what the session has set.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traces {
+    /// Another `LAST_INSERT_ID()`.
+    pub insert_id: bool,
+    /// Something that nobody has told of.
+    pub unseen: bool,
+    /// Warnings that stay while statements without tables run, as MariaDB's do; `None` if it left those that were there.
+    pub lasting_warnings: Option<bool>,
+    /// What `SET TRANSACTION` has chosen for the next transaction; false if one has begun, `None` if neither.
+    pub next_transaction: Option<bool>,
+    /// It has counted its rows, for `FOUND_ROWS()`.
+    pub rows: bool,
 }
 
 impl Session {
@@ -62,6 +80,18 @@ impl Session {
     /// What its login said.
     pub fn login(&self) -> &LoginDetails {
         self.state.login()
+    }
+
+    /// If all that the session has on this server's connection are user variables whose values are known, any connection can be given them.
+    pub fn loosen(&mut self, server: ServerId) {
+        let state = &mut self.state;
+        self.binding.loosen(server, |variables| state.restore_variables(variables));
+    }
+
+    /// Its connection was asked for `LAST_INSERT_ID()`: every other one can be told.
+    pub fn note_insert_id(&mut self, id: u64) {
+        self.state.set_insert_id(Some(id));
+        self.binding.insert_id_noted();
     }
 
     /// `COM_RESET_CONNECTION`.
@@ -118,6 +148,16 @@ impl Session {
             self.binding.pin(Pin::Connection, server);
         }
         self.binding.answered(statement, server, outcome, had_pending_writes, now);
+        let traces = Traces {
+            insert_id: may_have_set_insert_id(statement, outcome),
+            unseen: leaves_unseen(statement, outcome),
+            lasting_warnings: self.lasting_warnings(statement, outcome),
+            next_transaction: next_transaction(statement, outcome),
+            rows: outcome.rows.is_some(),
+        };
+        if traces.insert_id {
+            self.state.set_insert_id(None);
+        }
         self.settle_cursor(kind, server, outcome);
         if let Some(schema) = &outcome.schema {
             self.state.use_schema(schema);
@@ -126,7 +166,17 @@ impl Session {
             // A procedure that sets variables or makes temporary tables: what exactly, the server does not say.
             self.binding.pin(Pin::Connection, server);
         }
-        Settled { may_have_written: statement.track() == Track::Primary || had_pending_writes, idle_limit }
+        Settled { may_have_written: statement.track() == Track::Primary || had_pending_writes, idle_limit, traces }
+    }
+
+    /// MariaDB's warnings go with the next statement that has a table, MySQL's with any.
+    fn lasting_warnings(&self, statement: &Statement, outcome: &Outcome) -> Option<bool> {
+        let has_some = outcome.has_warnings || outcome.error.is_some();
+        match self.binding.dialect() {
+            Dialect::MariaDb if has_some => Some(true),
+            Dialect::MariaDb => statement.effects.intersects(Effects::READ_DATA | Effects::WRITE_DATA).then_some(false),
+            Dialect::MySql => None,
+        }
     }
 
     /// Notes what is to be repeated on the session's other connections. There is room: see [`Self::overfull`].
@@ -165,6 +215,13 @@ impl Session {
             self.binding.cursor_closed(id);
         }
     }
+}
+
+/// Which other statements use it up differs between the servers, and with their tables.
+fn next_transaction(statement: &Statement, outcome: &Outcome) -> Option<bool> {
+    let is_chosen = statement.session.contains(&SessionEffect::Pin(Pin::NextTransaction));
+    let has_begun = outcome.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS));
+    (is_chosen || has_begun).then_some(is_chosen)
 }
 
 /// The server says that the session was changed, and the statement does not show how. Not for a plain read, which is proved to change nothing:

@@ -1,6 +1,10 @@
 //! What a client has set, to be repeated on each of the session's connections.
 
-use crate::Grammar;
+use std::sync::Arc;
+
+use classifier::Dialect;
+
+use crate::grammar::{self, Grammar};
 
 /// Settings that a session may collect. One more makes the session stay on the primary.
 pub(crate) const SETTINGS: usize = 256;
@@ -10,7 +14,7 @@ pub(crate) const SETTING_BYTES: usize = 64 * 1024;
 
 /// What a client has set and Pointsman repeats on each of the session's connections.
 ///
-/// `settings` is ordered by `version`, without two entries of the same name.
+/// `settings` is in the order in which they were made, without two entries of the same name.
 #[derive(Debug, Clone)]
 pub struct SessionState {
     login: LoginDetails,
@@ -18,11 +22,15 @@ pub struct SessionState {
     pub(crate) is_reset: bool,
     /// With which `autocommit` the session began: the servers' default.
     pub(crate) autocommit: bool,
+    /// The servers' grammar.
+    dialect: Dialect,
     /// The client may send several statements in one packet.
     pub(crate) multi_statements: bool,
     pub(crate) schema: Option<Box<[u8]>>,
-    pub(crate) settings: Vec<Setting>,
-    pub(crate) version: u64,
+    /// Shared with the connections that have them, so that in the steady state nothing is compared but an address.
+    pub(crate) settings: Arc<Vec<Setting>>,
+    /// `LAST_INSERT_ID()`. `None` while only one connection knows it, or none any more.
+    pub(crate) insert_id: Option<u64>,
 }
 
 /// What a login packet says beside the account.
@@ -34,12 +42,11 @@ pub struct LoginDetails {
     pub attributes: Box<[u8]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(crate) name: Box<str>,
     /// What follows `SET`.
     pub(crate) sql: Box<[u8]>,
-    pub(crate) version: u64,
 }
 
 impl Setting {
@@ -55,16 +62,18 @@ impl SessionState {
             login,
             is_reset: false,
             autocommit: true,
+            dialect: Dialect::MariaDb,
             multi_statements: false,
             schema: schema.map(Box::from),
-            settings: Vec::new(),
-            version: 0,
+            settings: Arc::default(),
+            insert_id: Some(0),
         }
     }
 
-    /// With what is not in a login packet: the servers' default of `autocommit`, and whether the client has chosen multi-statements.
+    /// With what is not in a login packet: the servers' grammar and default of `autocommit`, and whether the client has chosen multi-statements.
     #[must_use]
-    pub fn with_defaults(mut self, autocommit: bool, multi_statements: bool) -> Self {
+    pub fn with_defaults(mut self, dialect: Dialect, autocommit: bool, multi_statements: bool) -> Self {
+        self.dialect = dialect;
         self.autocommit = autocommit;
         self.multi_statements = multi_statements;
         self
@@ -95,12 +104,16 @@ impl SessionState {
     /// `SET sql`, which assigns `name`. False if that is too much to remember.
     #[must_use]
     pub fn set(&mut self, name: &str, sql: &[u8]) -> bool {
-        self.settings.retain(|setting| &*setting.name != name);
+        let is_last = |settings: &[Setting]| settings.last().is_some_and(|last| &*last.name == name && &*last.sql == sql);
+        if is_last(&self.settings) {
+            return true;
+        }
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.retain(|setting| &*setting.name != name);
         if !self.has_room(std::iter::once(name.len() + sql.len())) {
             return false;
         }
-        self.version += 1;
-        self.settings.push(Setting { name: name.into(), sql: sql.into(), version: self.version });
+        Arc::make_mut(&mut self.settings).push(Setting { name: name.into(), sql: sql.into() });
         true
     }
 
@@ -115,9 +128,9 @@ impl SessionState {
         })
     }
 
-    /// Takes a setting back that was only Pointsman's own way of bringing something over.
-    pub fn unset(&mut self, name: &str) {
-        self.settings.retain(|setting| &*setting.name != name);
+    /// `LAST_INSERT_ID()`, for every connection that does not know it; `None` if it is not to be brought anywhere.
+    pub fn set_insert_id(&mut self, id: Option<u64>) {
+        self.insert_id = id;
     }
 
     /// Gives user variables their values on every connection from now on: by name, with the assignment. False, and nothing is done, if
@@ -130,20 +143,23 @@ impl SessionState {
 
     /// No user variable has a value any more.
     pub fn forget_variables(&mut self) {
-        self.settings.retain(|setting| !setting.name.starts_with(VARIABLE));
+        if self.settings.iter().any(|setting| setting.name.starts_with(VARIABLE)) {
+            Arc::make_mut(&mut self.settings).retain(|setting| !setting.name.starts_with(VARIABLE));
+        }
     }
 
     /// What `COM_RESET_CONNECTION` leaves: the login, the schema, and the option of several statements in one packet.
     pub fn reset(&mut self) {
-        self.settings.clear();
+        self.settings = Arc::default();
+        self.insert_id = Some(0);
         self.is_reset = true;
-        self.version += 1;
     }
 
     /// What the meaning of a statement's text depends on now.
     pub fn grammar(&self) -> Grammar {
         let settings = self.settings.iter().map(|setting| (&*setting.name, &*setting.sql));
-        Grammar::new(settings, self.schema.as_deref())
+        let login = if self.is_reset { None } else { grammar::names_of_login(self.login.collation, self.dialect) };
+        Grammar::new(login, settings, self.schema.as_deref())
     }
 }
 

@@ -128,6 +128,8 @@ pub struct ResponseTracker {
     continues: bool,
     /// Of the last packet, shifted.
     sequence: u8,
+    /// Of the present or last result.
+    rows: u64,
 }
 
 /// What the start of a packet that may be passed on unread means.
@@ -151,7 +153,13 @@ impl ResponseTracker {
             partial: 0,
             continues: false,
             sequence: 0,
+            rows: 0,
         }
+    }
+
+    /// The rows of the present result so far, or of the last one.
+    pub const fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// The sequence number, as shifted, of the packet given or begun last: a packet inserted behind it has the next one.
@@ -226,8 +234,10 @@ impl ResponseTracker {
                     Front::Body => {}
                     Front::Terminal => return Ok(at),
                 }
-                if let Phase::Definitions { left, .. } = &mut self.phase {
-                    *left = left.saturating_sub(1);
+                match &mut self.phase {
+                    Phase::Definitions { left, .. } => *left = left.saturating_sub(1),
+                    Phase::Rows => self.rows = self.rows.saturating_add(1),
+                    Phase::First | Phase::Done => {}
                 }
             }
             self.sequence = shift_sequence(rest, sequence_shift);
@@ -343,6 +353,7 @@ impl ResponseTracker {
             _ => {
                 let mut reader = Reader::new(payload);
                 let count = reader.lenenc_int()?;
+                self.rows = 0;
                 // No upper limit: a table has 4096 columns at most, but what is selected from it may be any number of them.
                 if count == 0 || !reader.is_empty() {
                     return Err(Malformed::new("not the first packet of a result"));

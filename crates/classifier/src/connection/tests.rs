@@ -113,3 +113,19 @@ fn everything_else_is_another_question() {
     let unsure = Context { charset: Charset::Unknown, ..context(Dialect::MySql) };
     assert_eq!(asked_connection_id(b"SELECT CONNECTION_ID()", &unsure), None);
 }
+
+#[test]
+fn who_asks_what_was_counted_gets_a_column_of_the_same_name() {
+    let asked = |sql: &'static str| asked_count(sql.as_bytes(), &context(Dialect::MySql));
+    assert_eq!(asked("SELECT ROW_COUNT()"), Some((Count::Changed, b"ROW_COUNT()".as_slice())));
+    assert_eq!(asked("select found_rows( ) AS total;"), Some((Count::Found, b"total".as_slice())));
+    for sql in [
+        "SELECT ROW_COUNT(), 1",
+        "SELECT ROW_COUNT() + 1",
+        "SELECT FOUND_ROWS() FROM t",
+        "SELECT CONNECTION_ID()",
+        "DO ROW_COUNT()",
+    ] {
+        assert_eq!(asked(sql), None, "{sql}");
+    }
+}

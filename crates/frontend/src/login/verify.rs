@@ -8,9 +8,9 @@
 //! schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login may take at most.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use backend::{ConnectError, ConnectOptions, Lease};
+use backend::{ConnectError, ConnectOptions, Lease, Wanted};
 use bytes::BytesMut;
 use router::Awaited;
 use session::SessionState;
@@ -116,7 +116,10 @@ async fn ask(
     state: &SessionState,
 ) -> Result<Option<Lease>, Refused> {
     let shared = &worker.shared;
-    let mut lease = match worker.pool.lease(server, options, state, shared.keeps_idle(server), shared.reign(server)).await {
+    // No connection is younger than this login, so each that is there already is logged in to once more.
+    let (since, keeps_idle, reign) = (Instant::now(), shared.keeps_idle(server), shared.reign(server));
+    let wanted = Wanted { options, state, since, keeps_idle, reign };
+    let mut lease = match worker.pool.lease(server, &wanted).await {
         Ok(lease) => lease,
         Err(ConnectError::Refused { error, .. }) if !is_for_now(error.code) => return Err(Refused::ByServer(error)),
         Err(error @ (ConnectError::KeyNotTrusted { .. } | ConnectError::UnsupportedPlugin { .. })) => {

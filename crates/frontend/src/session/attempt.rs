@@ -2,21 +2,22 @@
 //!
 //! What was tried and failed, `forward` may try elsewhere.
 
-use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Instant;
 
-use backend::{ConnectError, ServerConnection};
+use backend::{ConnectError, Lease, ServerConnection, Wanted};
 use bytes::BytesMut;
-use classifier::{Statement, Track};
+use classifier::{Because as Reason, Effects, Statement, Track};
 use net::{Link, LinkError};
-use router::{Because, Route};
-use session::{Grammar, Outcome, RequestKind, is_refused_as_a_whole};
+use router::{Because, Previous, Route};
+use session::{Distance, Grammar, Outcome, PreparedText, RequestKind, is_refused_as_a_whole};
 use topology::{ServerId, Snapshot};
 use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with};
 
+use super::Core;
 use super::deadline::TimeLimit;
-use super::prepared::{Execution, OnServer};
+use super::prepared::Execution;
 use super::supervision::Progress;
-use super::{Core, Held};
 use crate::acknowledgement::Acknowledgement;
 use crate::relay::{READ_AHEAD, Relay, RelayError};
 use crate::reply::Refusal;
@@ -138,30 +139,35 @@ impl Core {
         }
         let (progress, time_limit) = watch;
         let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
-        let index = self.connect(route.server).await?;
+        // Its last statement left none, but one before it, or another session's, may have.
+        let is_without_warnings =
+            statement.effects.contains(Effects::PREVIOUS_STATEMENT) && self.previous(statement) == Previous::Nothing;
+        let index = self.connect(route.server, statement).await?;
         let capabilities = self.capabilities;
         let may_write = statement.track() == Track::Primary || self.session.binding.may_have_pending_writes();
         let Self { held, session, statements, worker, moment, .. } = self;
         let state = &session.state;
         let limits = &worker.shared.limits;
-        let Some(Held { lease, prepared }) = held.get_mut(index) else { return Err(Failure::LostBefore) };
+        let Some(lease) = held.get_mut(index) else { return Err(Failure::LostBefore) };
 
         let mut ahead = Ahead::default();
         ahead.responses = lease.catch_up(state, &mut ahead.commands);
+        if is_without_warnings {
+            ahead.end_warnings(lease);
+        }
         // A statement that may write must not run if the state could not be set: then it waits for the answers. A read does not.
         if !is_retried {
             ahead.run(lease).await?;
         }
         if let RequestKind::Execute { id, opens_cursor } = request.kind {
             let Some(statement) = statements.get(id) else { return Err(Failure::LostBefore) };
-            let on_server = match prepared.entry(id) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => {
-                    ahead.run(lease).await?;
-                    let prepared = Box::pin(prepare_own(lease, &statement.sql, &statement.grammar, &state.grammar())).await?;
-                    place.insert(OnServer::new(prepared.statement_id))
-                }
-            };
+            let text = if opens_cursor { Arc::new(statement.text.for_cursor_of(id)) } else { Arc::clone(&statement.text) };
+            if lease.prepared.get(&text).is_none() {
+                ahead.run(lease).await?;
+                let prepared = Box::pin(prepare_own(lease, &text, &state.grammar())).await?;
+                lease.prepared.add(&text, prepared.statement_id, !session.binding.has_cursors());
+            }
+            let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
             let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
                 return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
             };
@@ -170,12 +176,10 @@ impl Core {
             Self::put_execution(statements, id, on_server, execution, &payload, &mut ahead.commands)
                 .map_err(Failure::ClientMisbehaved)?;
         } else if let RequestKind::Fetch(id) | RequestKind::ResetStatement(id) = request.kind {
-            let on_server = prepared.get(&id).ok_or(Failure::LostBefore)?;
+            let text = statements.get(id).ok_or(Failure::LostBefore)?.text.for_cursor_of(id);
+            let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
             let packet = client.bytes().get(..request.length).unwrap_or_default();
-            let (Some(command), Some(rest)) = (packet.get(..STATEMENT_ID.start), packet.get(STATEMENT_ID.end..)) else {
-                return Err(Failure::ClientMisbehaved(Malformed::new("a packet without the number of a statement")));
-            };
-            ahead.commands.extend_from_slice(&[command, &on_server.id.to_le_bytes(), rest].concat());
+            ahead.commands.extend_from_slice(&with_statement_id(packet, on_server.id)?);
         } else if !ahead.commands.is_empty() {
             ahead.commands.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
         }
@@ -223,30 +227,47 @@ impl Core {
         if let RequestKind::Prepare(id) = request.kind {
             relay.statement_id = Some(id);
         }
+        let preparing = statements.being_prepared().filter(|_| matches!(request.kind, RequestKind::Prepare(_))).cloned();
         let outcome = relay.run(request.expect).await.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
             RelayError::Client => Failure::ClientGone,
         })?;
-        if let (RequestKind::Prepare(id), Some(on_server), None) = (request.kind, &outcome.prepared, outcome.error) {
-            prepared.insert(id, OnServer::new(on_server.statement_id));
+        if let (Some(text), Some(on_server), None) = (preparing, &outcome.prepared, outcome.error)
+            && let Some(lease) = held.get_mut(index)
+        {
+            lease.prepared.add(&text, on_server.statement_id, !session.binding.has_cursors());
         }
         Ok(outcome)
     }
 
-    /// The place of the connection to this server among those held; a new one if there is none that is alive.
-    async fn connect(&mut self, server: ServerId) -> Result<usize, Failure> {
+    /// The place of the connection to this server among those held; another one if there is none that is alive.
+    async fn connect(&mut self, server: ServerId, statement: &Statement) -> Result<usize, Failure> {
         let reign = self.worker.shared.reign(server);
-        if let Some(index) = self.held.iter().position(|held| held.lease.server() == server) {
-            let is_of_now = |held: &Held| reign.is_none_or(|epoch| !held.lease.is_of_another_epoch(epoch));
-            let is_alive = |held: &Held| held.lease.is_clean() && held.lease.link.is_quiet();
-            let is_alive = self.held.get(index).is_some_and(|held| is_of_now(held) && is_alive(held));
-            return if is_alive { Ok(index) } else { Err(Failure::LostBefore) };
+        if let Some(index) = self.held.iter().position(|lease| lease.server() == server) {
+            let is_of_now = |lease: &Lease| reign.is_none_or(|epoch| !lease.is_of_another_epoch(epoch));
+            let is_alive = |lease: &Lease| lease.is_clean() && lease.link.is_quiet();
+            if !self.held.get(index).is_some_and(|lease| is_of_now(lease) && is_alive(lease)) {
+                return Err(Failure::LostBefore);
+            }
+            let distance = self.held.get(index).map(|lease| lease.state.distance(&self.session.state));
+            if distance != Some(Distance::Login) || self.session.binding.keeps(server) {
+                return Ok(index);
+            }
+            self.held.swap_remove(index).give_back();
         }
-        // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
-        let keeps_idle = self.worker.shared.keeps_idle(server);
-        let lease = self.worker.pool.lease(server, self.entry.options(), &self.session.state, keeps_idle, reign);
-        let lease = Box::pin(lease).await.map_err(Failure::Connect)?;
-        self.held.push(Held { lease, prepared: super::PreparedOn::default() });
+        let wanted = Wanted {
+            options: self.entry.options(),
+            state: &self.session.state,
+            since: if asks_what_others_left(statement) { Instant::now() } else { self.since },
+            keeps_idle: self.worker.shared.keeps_idle(server),
+            reign,
+        };
+        let lease = match self.worker.pool.take(server, &wanted) {
+            Some(lease) => lease,
+            // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+            None => Box::pin(self.worker.pool.lease(server, &wanted)).await.map_err(Failure::Connect)?,
+        };
+        self.held.push(lease);
         Ok(self.held.len() - 1)
     }
 
@@ -254,12 +275,21 @@ impl Core {
     pub(super) async fn end_transaction_on(&mut self, server: ServerId) {
         let limit = self.worker.shared.limits.handshake;
         self.session.binding.transaction_ended();
-        let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) else { return };
-        if !matches!(held.lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
+        let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) else { return };
+        if !matches!(lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
             self.forget(server);
         }
     }
 }
+
+/// On a connection that others have used, the answer would be about their sequences and GTIDs, unless the connection is logged in to once more before.
+fn asks_what_others_left(statement: &Statement) -> bool {
+    let is_about_them = matches!(statement.because, Reason::Sequence | Reason::ServerVariable);
+    is_about_them && statement.effects.contains(Effects::INSERT_ID)
+}
+
+/// Ends the warnings of an earlier statement. MariaDB keeps them over a statement without a table; a derived one does.
+const NO_WARNINGS: &[u8] = b"DO (SELECT 1 FROM (SELECT 1) AS one)";
 
 /// What goes out before a statement, nearly always in the same write, and how many answers it will have.
 #[derive(Default)]
@@ -279,6 +309,14 @@ impl Ahead {
         self.receive(connection).await
     }
 
+    /// Has the warnings of earlier statements forgotten.
+    fn end_warnings(&mut self, connection: &mut ServerConnection) {
+        let capabilities = connection.capabilities();
+        put_packet_with(&mut self.commands, 0, |payload| wire::put_query(payload, capabilities, &[NO_WARNINGS]));
+        connection.expect_responses(1);
+        self.responses += 1;
+    }
+
     async fn receive(&mut self, connection: &mut ServerConnection) -> Result<(), Failure> {
         receive_own(connection, std::mem::take(&mut self.responses)).await
     }
@@ -286,6 +324,14 @@ impl Ahead {
 
 /// Where a packet about a prepared statement has its number, behind header and command.
 const STATEMENT_ID: std::ops::Range<usize> = wire::HEADER + 1..wire::HEADER + 5;
+
+/// The client's packet about a prepared statement, with the server's number for it.
+fn with_statement_id(packet: &[u8], id: u32) -> Result<Vec<u8>, Failure> {
+    match (packet.get(..STATEMENT_ID.start), packet.get(STATEMENT_ID.end..)) {
+        (Some(command), Some(rest)) => Ok([command, &id.to_le_bytes(), rest].concat()),
+        _ => Err(Failure::ClientMisbehaved(Malformed::new("a packet without the number of a statement"))),
+    }
+}
 
 /// A longer write is not kept until it is answered, in bytes.
 const LARGEST_SENT_AGAIN: usize = READ_AHEAD / 2;
@@ -315,7 +361,8 @@ async fn receive_own(connection: &mut ServerConnection, count: u32) -> Result<()
 
 /// Prepares a statement on one more server, without the client. Its text means what it meant `then`; the connection is left as the session is
 /// `now`.
-async fn prepare_own(connection: &mut ServerConnection, sql: &[u8], then: &Grammar, now: &Grammar) -> Result<PrepareOk, Failure> {
+async fn prepare_own(connection: &mut ServerConnection, text: &PreparedText, now: &Grammar) -> Result<PrepareOk, Failure> {
+    let (sql, then) = (text.sql(), text.grammar());
     let detour = now.detour(then).ok_or(Failure::NeedsReprepare)?;
     let schemas = then.schema().zip(now.schema()).filter(|(then, now)| then != now);
     let capabilities = connection.capabilities();

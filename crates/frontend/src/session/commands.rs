@@ -5,8 +5,8 @@ use std::time::Instant;
 use net::Link;
 use wire::command::{MULTI_STATEMENTS_OFF, MULTI_STATEMENTS_ON};
 
-use super::prepared::{PreparedOn, Statements};
-use super::{Core, Ended, Held};
+use super::prepared::Statements;
+use super::{Core, Ended};
 use crate::reply::{self, Refusal};
 
 impl Core {
@@ -14,10 +14,10 @@ impl Core {
     pub(super) async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
         let limit = self.worker.shared.limits.handshake;
         let mut kept = Vec::with_capacity(self.held.len());
-        for mut held in std::mem::take(&mut self.held) {
+        for mut lease in std::mem::take(&mut self.held) {
             // One that cannot be reset is closed with its lease, which undoes the same.
-            if let Ok(true) = held.lease.reset(limit).await {
-                kept.push(Held { lease: held.lease, prepared: PreparedOn::default() });
+            if let Ok(true) = lease.reset(limit).await {
+                kept.push(lease);
             }
         }
         self.held = kept;

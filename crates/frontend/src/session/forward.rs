@@ -5,7 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use classifier::{Effects, Statement, Track, Verb};
+use backend::Lease;
+use classifier::{Effects, Statement, Track};
 use net::Link;
 use router::{Awaited, Decision, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
@@ -158,7 +159,7 @@ impl Core {
             if may_try_again
                 && !loss.is_any()
                 && failed.len() < ATTEMPTS
-                && self.leads_elsewhere(statement, &failed, steering, failure.may_pass() || is_read)
+                && self.leads_elsewhere(statement, &failed, steering, failure.may_pass() || is_read && !failure.is_lack_of_room())
             {
                 self.log_failure(route.server, &failure);
                 continue;
@@ -243,9 +244,9 @@ impl Core {
             self.session.binding.may_have_written(Instant::now());
             self.note_write();
         }
-        if let Some(place) = self.held.iter().position(|held| held.lease.server() == server) {
+        if let Some(place) = self.held.iter().position(|lease| lease.server() == server) {
             let (course, classifier) = (Course::of(statement), Arc::clone(&self.worker.shared.classifier));
-            self.held.swap_remove(place).lease.abandon(ABANDONED, move |rest| {
+            self.held.swap_remove(place).abandon(ABANDONED, move |rest| {
                 let end = rest.map_or(End::Unknown, |rest| rest.error.map_or(End::Well, End::Error));
                 course.settle(results.saturating_add(rest.map_or(0, |rest| rest.results)), end, &classifier);
             });
@@ -309,19 +310,30 @@ impl Core {
     }
 
     /// The connection that knows about the previous statement.
-    fn previous(&self, statement: &Statement) -> Previous {
+    pub(super) fn previous(&self, statement: &Statement) -> Previous {
         match self.session.binding.previous() {
+            // Not even a login makes a connection forget what it has counted.
+            None if statement.effects.contains(Effects::COUNTS) && self.worker.shared.shares_connections => Previous::Lost,
             None => Previous::Nothing,
-            Some(server) if self.is_held(server) => Previous::On(server),
-            // SHOW WARNINGS: there were none, and any connection says so.
-            Some(_) if statement.verb == Verb::Show && !self.session.binding.has_diagnostics() => Previous::Nothing,
+            Some(server) if self.knows_previous(server, statement) => Previous::On(server),
+            // About warnings: there were none, and any connection says so.
+            Some(_) if !statement.effects.contains(Effects::COUNTS) && !self.session.binding.has_diagnostics() => {
+                Previous::Nothing
+            }
             Some(_) => Previous::Lost,
         }
     }
 
+    /// Whether what the statement asks about is on the connection to this server.
+    fn knows_previous(&self, server: ServerId, statement: &Statement) -> bool {
+        let Some(lease) = self.held.iter().find(|lease| lease.server() == server) else { return false };
+        let has_found = || lease.state.has_own_counts() && self.session.binding.found_on() == Some(server);
+        !statement.effects.contains(Effects::FOUND_ROWS) || has_found()
+    }
+
     /// Where the session has connections.
     pub(super) fn held_servers(&self) -> Vec<ServerId> {
-        self.held.iter().map(|held| held.lease.server()).collect()
+        self.held.iter().map(Lease::server).collect()
     }
 
     /// Whether another attempt would go to a server that has not failed, perhaps after waiting for one.
@@ -334,12 +346,8 @@ impl Core {
         }
     }
 
-    fn is_held(&self, server: ServerId) -> bool {
-        self.held.iter().any(|held| held.lease.server() == server)
-    }
-
     fn is_clean(&self, server: ServerId) -> bool {
-        self.held.iter().any(|held| held.lease.server() == server && held.lease.is_clean())
+        self.held.iter().any(|lease| lease.server() == server && lease.is_clean())
     }
 
     /// The client is told why its statement waits no longer.
@@ -360,8 +368,9 @@ impl Core {
         if settled.may_have_written {
             self.note_write();
         }
-        if let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) {
-            held.lease.state.follow(&self.session.state);
+        if let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) {
+            lease.state.follow(&self.session.state);
+            lease.state.note(settled.traces);
         }
     }
 }

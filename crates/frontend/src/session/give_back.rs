@@ -1,29 +1,84 @@
-//! What an idle session keeps of the servers' connections, and what it gives back.
+//! What a session keeps of the servers' connections, and what it gives back.
 //!
-//! A connection on which nothing of the session lives is given back after a while, or at once when somebody waits for one. What only that connection
-//! knew is noted where it can be brought to another one (`LAST_INSERT_ID()`); a question about the rest (`ROW_COUNT()`, `FOUND_ROWS()`) gets an
-//! error from then on, never the answer of a connection that knows nothing. A connection with warnings is kept, unless somebody waits.
+//! A connection on which nothing of the session lives is given back: after each statement (`pooling = "transaction"`), or when the session has been idle
+//! for a while. Where only that connection knows something that may be asked for, it is kept for that while, unless somebody waits for one:
+//! `LAST_INSERT_ID()`, which is then noted and can be brought to another connection, and warnings. What the last statement has counted
+//! (`ROW_COUNT()`, `FOUND_ROWS()`) is noted from its answer. A question about the rest gets an error from then on, never the answer of a connection
+//! that knows nothing.
 
 use std::time::Duration;
 
+use backend::Lease;
+use bytes::BytesMut;
+use classifier::{Because, Context, Count, Statement};
 use topology::ServerId;
 
 use super::Core;
+use crate::reply;
 
 /// For asking one number.
 const QUESTION: Duration = Duration::from_secs(1);
 
 impl Core {
+    /// A command was answered: others may use the connections on which nothing of the session is left.
+    pub(super) fn share(&mut self) {
+        if !self.worker.shared.shares_connections {
+            return;
+        }
+        let mut index = 0;
+        while let Some(lease) = self.held.get_mut(index) {
+            let server = lease.server();
+            let binding = &self.session.binding;
+            if binding.home() == Some(server) && !binding.in_transaction() {
+                self.session.loosen(server);
+                lease.state.follow(&self.session.state);
+            }
+            let binding = &self.session.binding;
+            let is_asked = self.statements.ask_about_previous() && binding.previous() == Some(server);
+            if binding.keeps(server) || is_asked || !lease.may_be_shared() {
+                index += 1;
+            } else {
+                self.held.swap_remove(index).share();
+            }
+        }
+    }
+
+    /// The session ends.
+    pub(super) fn give_back_all(&mut self) {
+        for lease in std::mem::take(&mut self.held) {
+            if self.session.binding.loses_with(lease.server()) { lease.give_back() } else { self.release(lease) }
+        }
+    }
+
+    /// Nothing of the session lives on this connection.
+    fn release(&self, lease: Lease) {
+        if self.worker.shared.shares_connections { lease.share() } else { lease.give_back() }
+    }
+
+    /// What the last statement has counted, if that is all that is asked: its connection may serve others by now.
+    pub(super) fn count_answer(&self, statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<BytesMut> {
+        if statement.because != Because::PreviousStatement || !self.worker.shared.shares_connections {
+            return None;
+        }
+        let (count, column) = classifier::asked_count(sql, context)?;
+        let counts = self.session.binding.counts();
+        let value = match count {
+            Count::Changed => counts.changed,
+            Count::Found => counts.found.and_then(|found| i64::try_from(found).ok()),
+        };
+        Some(reply::count(self.answer_sequence, column, value?, self.status(), self.capabilities))
+    }
+
     /// The session waits for its client from now on: others may see what it could give back.
     pub(super) fn note_idle(&mut self) {
-        let servers = self.held.iter().filter(|held| held.lease.is_clean()).map(|held| held.lease.server());
+        let servers = self.held.iter().filter(|lease| lease.is_clean()).map(Lease::server);
         self.entry.idle(servers.filter(|server| !self.session.binding.loses_with(*server)));
     }
 
     /// Whether somebody waits for a connection that the session could give back.
     pub(super) fn is_wanted(&self) -> bool {
         let pools = self.worker.pool.pools();
-        let servers = self.held.iter().map(|held| held.lease.server());
+        let servers = self.held.iter().map(Lease::server);
         servers.filter(|server| pools.waiting(*server) > 0).any(|server| !self.session.binding.loses_with(server))
     }
 
@@ -43,8 +98,10 @@ impl Core {
             if knows_insert_id && (!self.answers(server) || !self.note_insert_id(server).await) {
                 continue;
             }
-            if let Some(place) = self.held.iter().position(|held| held.lease.server() == server) {
-                self.held.swap_remove(place).lease.give_back();
+            if let Some(place) = self.held.iter().position(|lease| lease.server() == server) {
+                let lease = self.held.swap_remove(place);
+                self.session.binding.left(server);
+                self.release(lease);
             }
         }
         self.note_idle();
@@ -56,17 +113,13 @@ impl Core {
 
     /// Asks the connection for `LAST_INSERT_ID()`, to tell the next one. False if the connection is no more.
     pub(super) async fn note_insert_id(&mut self, server: ServerId) -> bool {
-        const NAME: &str = "last_insert_id";
-        let Some(held) = self.held.iter_mut().find(|held| held.lease.server() == server) else { return false };
-        match held.lease.ask_number("SELECT LAST_INSERT_ID()", QUESTION).await {
-            Ok(Some(0)) => self.session.state.unset(NAME),
-            Ok(Some(id)) if self.session.state.set(NAME, format!("last_insert_id = {id}").as_bytes()) => {}
-            _ => {
-                self.forget(server);
-                return false;
-            }
-        }
-        self.session.binding.insert_id_noted();
+        let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) else { return false };
+        let Ok(Some(id)) = lease.ask_number("SELECT LAST_INSERT_ID()", QUESTION).await else {
+            self.forget(server);
+            return false;
+        };
+        lease.state.note_insert_id(id);
+        self.session.note_insert_id(id);
         true
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Unanswered<'a> {
 impl Core {
     /// Drops the connection to a server. What can be restored on another connection is; the rest is gone, and the client has to be told.
     pub(super) fn forget(&mut self, server: ServerId) -> Loss {
-        let Some(index) = self.held.iter().position(|held| held.lease.server() == server) else { return Loss::default() };
+        let Some(index) = self.held.iter().position(|lease| lease.server() == server) else { return Loss::default() };
         self.held.swap_remove(index);
         self.session.lose_connection(server)
     }
@@ -46,7 +46,7 @@ impl Core {
             Denial::PinLost => self.session.binding.home(),
             _ => None,
         }?;
-        self.held.retain(|held| held.lease.server() != server);
+        self.held.retain(|lease| lease.server() != server);
         let loss = self.session.lose_connection(server);
         tracing::info!(
             connection = self.entry.id(),
@@ -174,6 +174,11 @@ impl Core {
 }
 
 impl Failure {
+    /// All connections to the server are in use, and the statement has waited for one already.
+    pub(super) fn is_lack_of_room(&self) -> bool {
+        matches!(self, Self::Connect(ConnectError::Exhausted { .. }))
+    }
+
     /// Nothing of the statement was sent, and a moment later, or on another primary, it may well be.
     pub(super) fn may_pass(&self) -> bool {
         match self {

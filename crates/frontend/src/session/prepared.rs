@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use backend::OnServer;
 use bytes::BytesMut;
 use classifier::{Classifier, Effects, Statement};
 use router::Hint;
-use session::Grammar;
+use session::PreparedText;
 use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 
 use super::steering;
@@ -25,14 +26,16 @@ pub(super) struct Statements {
     last_id: u32,
     text_bytes: usize,
     long_data_bytes: usize,
+    /// What a server is preparing now.
+    being_prepared: Option<Arc<PreparedText>>,
+    /// One of them asks what the statement before it has left.
+    ask_about_previous: bool,
 }
 
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) sql: Box<[u8]>,
-    /// With what it was read, the default schema included: it means the same wherever and whenever it is executed.
-    pub(super) grammar: Grammar,
+    pub(super) text: Arc<PreparedText>,
     reading: Reading,
     hint: Option<Hint>,
     verdict: Arc<Statement>,
@@ -48,24 +51,24 @@ pub(super) struct Prepared {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TooLong;
 
-/// What one server connection has prepared: by the client's number, the server's and the parameter types bound there.
-pub(super) type PreparedOn = HashMap<u32, OnServer>;
-
-#[derive(Debug, Clone)]
-pub(super) struct OnServer {
-    pub(super) id: u32,
-    types: Option<Arc<[u8]>>,
-}
-
-impl OnServer {
-    pub(super) fn new(id: u32) -> Self {
-        Self { id, types: None }
-    }
-}
-
 impl Statements {
+    /// One of them has this text.
+    fn has(&self, text: &PreparedText) -> bool {
+        self.by_id.values().any(|prepared| *prepared.text == *text)
+    }
+
     pub(super) fn get(&self, id: u32) -> Option<&Prepared> {
         self.by_id.get(&id)
+    }
+
+    /// What a server is preparing now.
+    pub(super) fn being_prepared(&self) -> Option<&Arc<PreparedText>> {
+        self.being_prepared.as_ref()
+    }
+
+    /// One of them asks what the statement before it has left on its connection.
+    pub(super) fn ask_about_previous(&self) -> bool {
+        self.ask_about_previous
     }
 
     fn next_id(&mut self) -> u32 {
@@ -78,15 +81,16 @@ impl Statements {
     }
 
     fn add(&mut self, id: u32, prepared: Prepared) {
-        self.text_bytes += prepared.sql.len();
+        self.text_bytes += prepared.text.sql().len();
+        self.ask_about_previous |= prepared.verdict.effects.contains(Effects::PREVIOUS_STATEMENT);
         self.by_id.insert(id, prepared);
     }
 
-    fn remove(&mut self, id: u32) -> bool {
+    fn remove(&mut self, id: u32) -> Option<Prepared> {
         self.forget_long_data(id);
         let removed = self.by_id.remove(&id);
         self.text_bytes -= removed.as_ref().map_or(0, Prepared::kept_bytes);
-        removed.is_some()
+        removed
     }
 
     /// Keeps a piece of a parameter. The protocol has no answer to it: what is wrong is said when the statement is executed.
@@ -118,7 +122,7 @@ impl Statements {
 impl Prepared {
     /// What of it counts against the limit of a session's statements, in bytes.
     fn kept_bytes(&self) -> usize {
-        self.sql.len() + self.types.as_deref().map_or(0, <[u8]>::len)
+        self.text.sql().len() + self.types.as_deref().map_or(0, <[u8]>::len)
     }
 
     /// The hint in its text, with those that come along with this execution.
@@ -138,7 +142,7 @@ impl Prepared {
         let knowledge = classifier.knowledge().version();
         if self.knowledge != knowledge {
             self.knowledge = knowledge;
-            self.verdict = Arc::new(classifier.classify(&self.sql, &self.reading.context(self.grammar.schema())));
+            self.verdict = Arc::new(classifier.classify(self.text.sql(), &self.reading.context(self.text.grammar().schema())));
         }
         Arc::clone(&self.verdict)
     }
@@ -181,21 +185,23 @@ impl Core {
             return self.decline(client, length, &refusal).await;
         }
         let id = self.statements.next_id();
-        let grammar = self.session.state.grammar();
         let hint = match steering::hint(&sql) {
             Ok(hint) => hint,
             Err(refusal) => return self.decline(client, length, &refusal).await,
         };
         let matched = self.matched(&sql, reading.context(self.session.state.schema()), &statement);
         let verdict = Arc::new(statement);
-        // Preparing changes nothing but the session's own list: its effects come with the execution.
-        let effects = verdict.effects - Effects::DEFINES;
+        // Preparing changes nothing but the session's own list, and asks nothing: its effects come with the execution.
+        let effects = verdict.effects - Effects::DEFINES - Effects::PREVIOUS_STATEMENT - Effects::COUNTS - Effects::FOUND_ROWS;
         let preparing = Statement { session: Vec::new(), effects, ..(*verdict).clone() };
         let request = Request::prepare(length, id);
-        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await?;
-        if let Some(PrepareOk { params, .. }) = prepared {
+        let text = Arc::new(PreparedText::new(sql.clone(), self.session.state.grammar()));
+        self.statements.being_prepared = Some(Arc::clone(&text));
+        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await;
+        self.statements.being_prepared = None;
+        if let Some(PrepareOk { params, .. }) = prepared? {
             let long_data = Ok(Vec::new());
-            self.statements.add(id, Prepared { sql, grammar, reading, hint, verdict, knowledge, params, types: None, long_data });
+            self.statements.add(id, Prepared { text, reading, hint, verdict, knowledge, params, types: None, long_data });
         }
         Ok(())
     }
@@ -224,8 +230,8 @@ impl Core {
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
-        let context = prepared.reading.context(prepared.grammar.schema());
-        let matched = self.matched(&prepared.sql, context, &verdict);
+        let context = prepared.reading.context(prepared.text.grammar().schema());
+        let matched = self.matched(prepared.text.sql(), context, &verdict);
         // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
         let opens_cursor = has_cursor && self.session.binding.transaction().is_none_or(|transaction| !transaction.read_only);
         let with_cursor;
@@ -243,22 +249,25 @@ impl Core {
 
     /// `COM_STMT_CLOSE` has no answer.
     pub(super) async fn close_statement(&mut self, id: u32) -> Result<(), Ended> {
-        self.statements.remove(id);
+        let Some(closed) = self.statements.remove(id) else { return Ok(()) };
+        let has_cursor = self.session.binding.has_cursor(id);
         self.session.binding.cursor_closed(id);
+        // Where connections are shared, somebody else may execute the same text next.
+        let is_shared = self.worker.shared.shares_connections || self.statements.has(&closed.text);
         let mut lost = Vec::new();
-        for held in &mut self.held {
-            let Some(on_server) = held.prepared.remove(&id) else { continue };
-            let mut packet = BytesMut::new();
-            put_packet_with(&mut packet, 0, |payload| {
-                payload.extend_from_slice(&[wire::COM_STMT_CLOSE]);
-                payload.extend_from_slice(&on_server.id.to_le_bytes());
-            });
-            if held.lease.link.send(&packet).await.is_err() {
-                lost.push(held.lease.server());
+        for lease in &mut self.held {
+            if has_cursor {
+                lease.prepared.close(&closed.text.for_cursor_of(id));
+            }
+            if !is_shared {
+                lease.prepared.close(&closed.text);
+            }
+            if lease.close_statements().await.is_err() {
+                lost.push(lease.server());
             }
         }
         // A broken connection is noticed, and reported, by the next statement that needs it; a replica's is just replaced.
-        self.held.retain(|held| !lost.contains(&held.lease.server()) || self.session.binding.loses_with(held.lease.server()));
+        self.held.retain(|lease| !lost.contains(&lease.server()) || self.session.binding.loses_with(lease.server()));
         Ok(())
     }
 
@@ -302,7 +311,7 @@ impl Core {
             prepared.types = Some(Arc::from(types));
         }
         let is_known_there = match (&prepared.types, &on_server.types) {
-            (Some(here), Some(there)) => Arc::ptr_eq(here, there),
+            (Some(here), Some(there)) => here == there,
             (None, _) => true,
             (Some(_), None) => false,
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use backend::{Account, PoolSettings, Target};
 use classifier::Classifier;
-use frontend::{Accounts, CausalScope, Frontend, Limits, Running, Runtime};
+use frontend::{Accounts, CausalScope, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer, LoginAs, RawClient};
@@ -34,12 +34,19 @@ pub struct Settings {
     pub server_connections: usize,
     pub rules: Vec<Rule>,
     pub hold_writes: Duration,
+    pub pooling: Pooling,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // Longer than a test's patience: nothing ends by itself.
-        Self { limits: Limits::default(), server_connections: 10, rules: Vec::new(), hold_writes: Duration::from_hours(1) }
+        Self {
+            limits: Limits::default(),
+            server_connections: 10,
+            rules: Vec::new(),
+            hold_writes: Duration::from_hours(1),
+            pooling: Pooling::default(),
+        }
     }
 }
 
@@ -84,7 +91,7 @@ impl Setup {
     }
 
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
-        let Settings { limits, server_connections, rules, hold_writes } = settings;
+        let Settings { limits, server_connections, rules, hold_writes, pooling } = settings;
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -102,6 +109,7 @@ impl Setup {
                 idle_timeout: Duration::from_mins(1),
                 public_key_retrieval: true,
             },
+            pooling,
             policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true, filtered_replicas: false, hold_writes },
             accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),
             rules,

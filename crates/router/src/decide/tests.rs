@@ -95,10 +95,10 @@ fn a_write_goes_to_the_primary() {
 #[test]
 fn anything_unknown_goes_to_the_primary() {
     let now = Instant::now();
-    for effects in Effects::all()
-        .iter()
-        .filter(|effect| !matches!(*effect, Effects::READ_DATA | Effects::CHANGE_SESSION | Effects::PREVIOUS_STATEMENT))
-    {
+    for effects in Effects::all().iter().filter(|effect| {
+        let of_sessions = Effects::CHANGE_SESSION | Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::FOUND_ROWS;
+        !(Effects::READ_DATA | of_sessions).contains(*effect)
+    }) {
         check(
             &statement(effects | Effects::READ_DATA, vec![]),
             SessionView::default(),
@@ -404,6 +404,8 @@ fn a_hint_never_sends_a_write_to_a_replica() {
             | Effects::CHANGE_SESSION
             | Effects::TRANSACTION
             | Effects::PREVIOUS_STATEMENT
+            | Effects::COUNTS
+            | Effects::FOUND_ROWS
             | Effects::USER_VARIABLES)
             .contains(effects);
         if !is_harmless {

@@ -1,3 +1,5 @@
+use classifier::Dialect;
+
 use super::*;
 use crate::LoginDetails;
 use crate::settings::{SETTING_BYTES, SETTINGS};
@@ -7,20 +9,20 @@ fn session(schema: Option<&[u8]>) -> SessionState {
 }
 
 fn fresh() -> ConnectionState {
-    ConnectionState::after_login(Capabilities::empty(), false)
+    ConnectionState::after_login(Capabilities::empty(), 45, false)
 }
 
 /// The commands that a connection in `applied` needs: first byte and text of each.
 fn commands(applied: &mut ConnectionState, state: &SessionState) -> Vec<String> {
     let mut out = BytesMut::new();
-    let count = applied.catch_up(state, Capabilities::empty(), &mut out);
+    let count = applied.catch_up(state, Capabilities::empty(), &mut out).commands;
     let mut commands = Vec::new();
     let mut rest = &out[..];
     while let wire::Frame::Whole { payload, length, .. } = wire::frame(rest, 0, 1 << 20) {
         commands.push(format!("{} {}", payload[0], String::from_utf8_lossy(&payload[1..])));
         rest = &rest[length..];
     }
-    assert_eq!(commands.len(), count);
+    assert_eq!(commands.len(), count as usize);
     commands
 }
 
@@ -42,7 +44,7 @@ fn a_fresh_connection_gets_schema_and_settings_once() {
 
 #[test]
 fn autocommit_is_what_the_session_began_with() {
-    let state = session(None).with_defaults(false, false);
+    let state = session(None).with_defaults(Dialect::MySql, false, false);
     assert_eq!(
         commands(&mut fresh(), &state),
         ["3 SET session_track_state_change = ON, session_track_gtids = OWN_GTID, autocommit = 0"]
@@ -52,9 +54,9 @@ fn autocommit_is_what_the_session_began_with() {
 /// MariaDB has no tracker for GTIDs, but a variable with the last one.
 #[test]
 fn a_connection_of_mariadb_tells_what_it_commits_also_for_another_account() {
-    let mut applied = ConnectionState::after_login(Capabilities::empty(), true);
+    let mut applied = ConnectionState::after_login(Capabilities::empty(), 45, true);
     assert!(commands(&mut applied, &session(None))[0].contains("'last_gtid'"));
-    let mut next = applied.after_change_user();
+    let mut next = applied.after_change_user(45);
     assert!(commands(&mut next, &session(None))[0].contains("'last_gtid'"));
 }
 
@@ -107,15 +109,15 @@ fn a_session_that_was_reset_gets_connections_that_are() {
 
 #[test]
 fn several_statements_in_a_packet_are_an_option_that_outlives_the_session() {
-    let with = session(None).with_defaults(true, true);
+    let with = session(None).with_defaults(Dialect::MySql, true, true);
     let mut applied = fresh();
     assert_eq!(commands(&mut applied, &with)[0].as_bytes(), b"27 \0\0");
-    let mut next = applied.after_change_user();
+    let mut next = applied.after_change_user(45);
     assert!(!commands(&mut next, &with).iter().any(|command| command.starts_with("27")));
-    let mut next = applied.after_change_user();
+    let mut next = applied.after_change_user(45);
     assert_eq!(commands(&mut next, &session(None))[0].as_bytes(), b"27 \x01\0");
     // A connection that has it from its login, or keeps it over a reset, is not told.
-    let mut chosen = ConnectionState::after_login(Capabilities::MULTI_STATEMENTS, false);
+    let mut chosen = ConnectionState::after_login(Capabilities::MULTI_STATEMENTS, 45, false);
     assert!(!commands(&mut chosen, &with).iter().any(|command| command.starts_with("27")));
     chosen.after_reset();
     assert!(!commands(&mut chosen, &with).iter().any(|command| command.starts_with("27")));
@@ -164,8 +166,136 @@ fn settings_are_bounded_in_number_and_bytes() {
     assert!(!state.set("c", b""));
     // In place of the one before it, it is no more than that was.
     assert!(state.set("a", &half));
-    state.unset("b");
-    assert!(state.set("c", b"c = 1"));
-    let setting = |name| state.settings.iter().find(|setting| &*setting.name == name).map(|setting| &*setting.sql);
-    assert_eq!((setting("c"), setting("b")), (Some(b"c = 1".as_slice()), None));
+}
+
+/// What it takes to bring a connection that served `one` to `other`.
+#[track_caller]
+fn distance(one: &SessionState, other: &SessionState) -> Distance {
+    let mut connection = fresh();
+    commands(&mut connection, one);
+    let distance = connection.distance(other);
+    // What is said to be near is there after these commands, and with nothing of the former session.
+    if distance != Distance::Login {
+        commands(&mut connection, other);
+        assert_eq!(connection.distance(other), Distance::None);
+    }
+    distance
+}
+
+#[test]
+fn sessions_that_have_set_the_same_are_no_distance_apart() {
+    let mut one = session(Some(b"shop"));
+    assert!(one.set("a", b"a = 1") && one.set("b", b"b = 1"));
+    let mut other = session(Some(b"shop"));
+    assert!(other.set("a", b"a = 1") && other.set("b", b"b = 1"));
+    assert_eq!(distance(&one, &other), Distance::None);
+}
+
+#[test]
+fn the_same_names_are_near_and_what_is_set_besides_takes_a_login() {
+    let with = |settings: &[(&str, &str)]| {
+        let mut state = session(Some(b"shop"));
+        assert!(settings.iter().all(|(name, sql)| state.set(name, sql.as_bytes())));
+        state
+    };
+    let none = with(&[]);
+    let a = with(&[("a", "a = 1")]);
+    let a_2 = with(&[("a", "a = 2")]);
+    let both = with(&[("b", "b = 1"), ("a", "a = 1")]);
+    for (one, other, expected) in [
+        (&none, &a, Distance::Commands),
+        (&a, &a_2, Distance::Commands),
+        (&a, &both, Distance::Commands),
+        (&a, &none, Distance::Login),
+        (&both, &a, Distance::Login),
+    ] {
+        assert_eq!(distance(one, other), expected, "{one:?} {other:?}");
+    }
+    assert_eq!(distance(&session(None), &none), Distance::Commands);
+    assert_eq!(distance(&none, &session(None)), Distance::Login);
+    assert_eq!(distance(&none, &none.clone().with_defaults(Dialect::MySql, false, false)), Distance::Login);
+    let mut unusual = SessionState::new(LoginDetails { collation: 8, ..LoginDetails::default() }, Some(b"shop"));
+    assert_eq!(distance(&none, &unusual), Distance::Login);
+    unusual = none.clone();
+    unusual.allow_multi_statements(true);
+    assert_eq!(distance(&none, &unusual), Distance::Commands);
+}
+
+/// Each setting is made again that comes after the first one that differs.
+#[test]
+fn settings_are_made_again_in_the_sessions_order() {
+    let mut one = session(None);
+    assert!(one.set("names", b"NAMES latin1") && one.set("character_set_results", b"character_set_results = NULL"));
+    let mut connection = fresh();
+    commands(&mut connection, &one);
+    let mut other = session(None);
+    assert!(other.set("names", b"NAMES utf8mb4") && other.set("character_set_results", b"character_set_results = NULL"));
+    assert_eq!(commands(&mut connection, &other), ["3 SET NAMES utf8mb4", "3 SET character_set_results = NULL"]);
+    // The other way round: the last one wins.
+    let mut third = session(None);
+    assert!(third.set("character_set_results", b"character_set_results = NULL") && third.set("names", b"NAMES utf8mb4"));
+    assert_eq!(commands(&mut connection, &third), ["3 SET NAMES utf8mb4"]);
+}
+
+#[test]
+fn a_session_that_was_reset_needs_no_login_for_what_another_has_set() {
+    let mut one = session(Some(b"shop"));
+    assert!(one.set("a", b"a = 1"));
+    let mut reset = session(Some(b"shop"));
+    reset.reset();
+    assert_eq!(distance(&one, &reset), Distance::Commands);
+    let mut connection = fresh();
+    commands(&mut connection, &reset);
+    assert_eq!(connection.distance(&one), Distance::Login, "a reset is not what a login leaves");
+    let mut again = reset.clone();
+    assert!(again.set("a", b"a = 1"));
+    commands(&mut connection, &again);
+    assert!(connection.catch_up(&reset, Capabilities::empty(), &mut BytesMut::new()).is_reset);
+}
+
+#[test]
+fn an_insert_id_is_brought_along_only_where_it_is_another_one() {
+    let mut connection = fresh();
+    let mut state = session(None);
+    commands(&mut connection, &state);
+    connection.note(Traces { insert_id: true, ..Traces::default() });
+    assert_eq!(commands(&mut connection, &state), ["3 SET last_insert_id = 0"]);
+    state.set_insert_id(Some(7));
+    assert_eq!(commands(&mut connection, &state), ["3 SET last_insert_id = 7"]);
+    connection.note_insert_id(7);
+    assert_eq!(connection.distance(&state), Distance::None);
+    // It is on another connection of the session, where the question goes.
+    state.set_insert_id(None);
+    assert_eq!(connection.distance(&state), Distance::None);
+}
+
+#[test]
+fn what_may_be_left_is_no_other_sessions_business() {
+    let after = |traces: &[Traces]| {
+        let mut connection = fresh();
+        for traces in traces {
+            connection.note(*traces);
+        }
+        connection.is_known()
+    };
+    let none = Traces::default();
+    let (set, unset) = (Some(true), Some(false));
+    assert!(after(&[none]));
+    assert!(!after(&[Traces { unseen: true, ..none }, none]));
+    assert!(!after(&[Traces { lasting_warnings: set, ..none }, none]));
+    assert!(after(&[Traces { lasting_warnings: set, ..none }, Traces { lasting_warnings: unset, ..none }]));
+    assert!(!after(&[Traces { next_transaction: set, ..none }, none]));
+    assert!(after(&[Traces { next_transaction: set, ..none }, Traces { next_transaction: unset, ..none }]));
+}
+
+#[test]
+fn what_a_connection_has_found_is_its_sessions_after_its_first_result() {
+    let mut connection = fresh();
+    assert!(connection.has_own_counts());
+    connection.left();
+    connection.note(Traces::default());
+    assert!(!connection.has_own_counts());
+    connection.note(Traces { rows: true, ..Traces::default() });
+    assert!(connection.has_own_counts());
+    assert!(!connection.after_change_user(45).has_own_counts(), "MySQL keeps it over a login");
 }

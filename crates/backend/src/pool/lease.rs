@@ -1,0 +1,105 @@
+//! A server connection in the hands of one session.
+
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+use topology::ServerId;
+
+use super::{Idle, WorkerPool};
+use crate::connection::{Rest, ServerConnection};
+
+/// A server connection in the hands of one session. Dropped, it is closed: only [`Lease::share`] and [`Lease::give_back`] keep it for others.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) held: Idle,
+    pub(super) pool: WorkerPool,
+    pub(super) keeps_idle: bool,
+}
+
+impl Lease {
+    /// The server it leads to.
+    pub fn server(&self) -> ServerId {
+        self.held.server
+    }
+
+    /// Gives it to whoever needs one next, as it is: what the session has set there is known, and nothing else of it is there. If that is not so,
+    /// it is cleared first.
+    pub fn share(self) {
+        if !self.held.connection.state.is_known() {
+            self.give_back();
+        } else if self.is_worth_keeping() {
+            self.put_back(false);
+        }
+    }
+
+    /// Whether others may use it after this session.
+    pub fn may_be_shared(&self) -> bool {
+        self.is_worth_keeping() && self.held.connection.state.is_known()
+    }
+
+    /// Ends the session's use: what the session had there is ended, in the background, and the connection is kept for the next one. A
+    /// connection on which a response is outstanding is closed instead.
+    pub fn give_back(self) {
+        if self.is_worth_keeping() {
+            tokio::spawn(self.clear());
+        }
+    }
+
+    /// Ends the use by a session whose client is gone while a statement runs: stops the statement and keeps the connection's place until it has
+    /// stopped, in the background, for `limit` at most. Then `ended` is told what the response said, if it came to its end.
+    pub fn abandon(mut self, limit: Duration, ended: impl FnOnce(Option<Rest>) + Send + 'static) {
+        tokio::spawn(async move {
+            let Self { held: Idle { server, options, connection, .. }, pool, .. } = &mut self;
+            let (server, thread_id) = (*server, connection.thread_id());
+            let kill = pool.kill_query(server, options, thread_id);
+            let (killed, stopped) = tokio::join!(kill, timeout(limit, connection.discard_unfinished()));
+            if !matches!(killed, Ok(Ok(()))) {
+                tracing::warn!(server = server.0, ?killed, "cannot stop the statement of a client that has left");
+            }
+            let rest = stopped.ok().and_then(Result::ok).flatten();
+            ended(rest);
+            if rest.is_some() && self.is_worth_keeping() {
+                self.clear().await;
+            }
+        });
+    }
+
+    fn is_worth_keeping(&self) -> bool {
+        self.held.connection.is_clean() && self.keeps_idle && self.held.connection.is_reusable()
+    }
+
+    async fn clear(mut self) {
+        let limit = self.pool.pools.settings.connect_timeout;
+        if let Ok(true) = self.held.connection.clear(limit).await
+            && self.held.connection.is_clean()
+        {
+            self.put_back(true);
+        }
+    }
+
+    fn put_back(self, must_log_in: bool) {
+        let Self { mut held, pool, .. } = self;
+        held.connection.idle_since = Instant::now();
+        held.connection.state.left();
+        held.must_log_in = must_log_in;
+        held.worker = pool.worker;
+        if let Some(connections) = pool.pools.connections(held.server) {
+            connections.put_back(held);
+        }
+    }
+}
+
+impl Deref for Lease {
+    type Target = ServerConnection;
+
+    fn deref(&self) -> &ServerConnection {
+        &self.held.connection
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut ServerConnection {
+        &mut self.held.connection
+    }
+}

@@ -1,0 +1,291 @@
+//! The connections to one server, over all workers: how many there may be, those that nobody uses, and who waits for one.
+//!
+//! Whoever comes first gets the next one. It is handed over directly, so that nobody who comes later can take it in between: the connection itself
+//! if it is one of the same account, else its place, to make a new one in.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use session::Distance;
+use tokio::sync::{Notify, oneshot};
+
+use super::{Idle, Wanted};
+use crate::login::ConnectOptions;
+
+/// All connections to one server.
+#[derive(Debug)]
+pub(super) struct ServerPool {
+    inner: Mutex<Inner>,
+    /// Those in the queue, and those that wait because the server itself is full.
+    waiting: AtomicUsize,
+}
+
+/// `open` is the number of [`Place`]s, those of `idle` and those that are about to be handed to `queue` included. It is above `limit` only after that
+/// was lowered.
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    open: usize,
+    /// The least recently used first.
+    idle: Vec<Idle>,
+    queue: VecDeque<Waiter>,
+}
+
+/// Somebody who waits for a connection.
+#[derive(Debug)]
+struct Waiter {
+    options: ConnectOptions,
+    hand: oneshot::Sender<Handed>,
+}
+
+/// What somebody who waits is given.
+#[derive(Debug)]
+pub(super) enum Handed {
+    /// A connection of the same account.
+    Connection(Box<Idle>),
+    /// Room for a new one.
+    Place(Place),
+}
+
+impl Handed {
+    pub(super) fn into_place(self) -> Place {
+        match self {
+            Self::Connection(idle) => idle.place,
+            Self::Place(place) => place,
+        }
+    }
+}
+
+/// Room for one connection. Dropped, it is given to whoever has waited for longest.
+#[derive(Debug)]
+pub(super) struct Place(Option<Arc<ServerPool>>);
+
+/// Somebody who waits, for all to see.
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
+
+impl ServerPool {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        let inner = Inner { limit, open: 0, idle: Vec::new(), queue: VecDeque::new() };
+        Arc::new(Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0) })
+    }
+
+    /// Room, if there is some.
+    pub(super) fn try_take(self: &Arc<Self>) -> Option<Place> {
+        let mut inner = self.inner();
+        (inner.open < inner.limit).then(|| {
+            inner.open += 1;
+            Place(Some(Arc::clone(self)))
+        })
+    }
+
+    /// The idle connection that fits best: with the least to do, of the worker's own, the one that was used last; or none that is further away than
+    /// `at_most`.
+    pub(super) fn take_idle(&self, worker: usize, wanted: &Wanted<'_>, at_most: Distance) -> Option<Idle> {
+        let mut inner = self.inner();
+        let of_account = inner.idle.iter().enumerate().filter(|(_, idle)| idle.options == *wanted.options);
+        let distances = of_account.map(|(index, idle)| (idle.distance(wanted), idle.worker != worker, Reverse(index)));
+        let (.., Reverse(best)) = distances.filter(|(distance, ..)| *distance <= at_most).min()?;
+        Some(inner.idle.remove(best))
+    }
+
+    /// Waits in the queue for a connection of this account, or for room to make one. Dropped, the receiver leaves the queue.
+    pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions) -> oneshot::Receiver<Handed> {
+        let (hand, receiver) = oneshot::channel();
+        let mut inner = self.inner();
+        inner.queue.retain(|waiter| !waiter.hand.is_closed());
+        inner.queue.push_back(Waiter { options: options.clone(), hand });
+        drop(inner);
+        // Something may have become free in between.
+        if let Some(place) = self.try_take() {
+            drop(place);
+        }
+        receiver
+    }
+
+    /// Nobody uses this connection any more.
+    pub(super) fn put_back(self: &Arc<Self>, idle: Idle) {
+        let mut idle = Box::new(idle);
+        loop {
+            let mut inner = self.inner();
+            if inner.open > inner.limit {
+                drop(inner);
+                return;
+            }
+            let Some(waiter) = inner.queue.pop_front() else {
+                inner.idle.push(*idle);
+                return;
+            };
+            drop(inner);
+            let is_of_account = waiter.options == idle.options;
+            let handed = if is_of_account { Handed::Connection(idle) } else { Handed::Place(idle.place) };
+            match waiter.hand.send(handed) {
+                Err(Handed::Connection(refused)) => idle = refused,
+                // One that is of another account is gone, and its place goes to the next in the queue if this one has left.
+                Ok(()) | Err(Handed::Place(_)) => return,
+            }
+        }
+    }
+
+    /// Closes the connection that has been idle for longest. False if there is none.
+    pub(super) fn evict(&self) -> bool {
+        let mut inner = self.inner();
+        let evicted = (!inner.idle.is_empty()).then(|| inner.idle.remove(0));
+        drop(inner);
+        evicted.is_some()
+    }
+
+    /// Closes the idle connections that are not to be kept.
+    pub(super) fn retain(&self, mut keeps: impl FnMut(&Idle) -> bool) {
+        let mut inner = self.inner();
+        let (keep, close): (Vec<_>, Vec<_>) = inner.idle.drain(..).partition(|idle| keeps(idle));
+        inner.idle = keep;
+        drop(inner);
+        drop(close);
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.inner().limit
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        self.inner().open
+    }
+
+    /// Allows so many from now on. What is open beyond that stays until it is given back.
+    pub(super) fn limit_to(self: &Arc<Self>, limit: usize) {
+        self.inner().limit = limit;
+        let has_queue = || !self.inner().queue.is_empty();
+        while has_queue() && self.try_take().is_some() {}
+    }
+
+    /// Counts one more who waits, and lets `wanted` know.
+    pub(super) fn wait_visibly(&self, wanted: &Notify) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        wanted.notify_one();
+        Waiting(&self.waiting)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(pool) = self.0.take() else { return };
+        loop {
+            let mut inner = pool.inner();
+            let next = if inner.open > inner.limit { None } else { inner.queue.pop_front() };
+            let Some(waiter) = next else {
+                inner.open = inner.open.saturating_sub(1);
+                return;
+            };
+            drop(inner);
+            match waiter.hand.send(Handed::Place(Place(Some(Arc::clone(&pool))))) {
+                // It has left; the place is still this one, to be given to the next.
+                Err(Handed::Place(mut refused)) => drop(refused.0.take()),
+                Ok(()) | Err(Handed::Connection(_)) => return,
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Account;
+
+    fn options(user: &str) -> ConnectOptions {
+        let account = Account { user: user.into(), password: Vec::new() };
+        ConnectOptions { account: Arc::new(account), capabilities: wire::Capabilities::empty() }
+    }
+
+    fn take(pool: &Arc<ServerPool>, count: usize) -> Vec<Place> {
+        (0..count).map_while(|_| pool.try_take()).collect()
+    }
+
+    fn has_place(receiver: &mut oneshot::Receiver<Handed>) -> Option<Place> {
+        receiver.try_recv().ok().map(Handed::into_place)
+    }
+
+    #[test]
+    fn a_lower_limit_holds_for_those_that_end() {
+        let pool = ServerPool::new(5);
+        let mut taken = take(&pool, 9);
+        assert_eq!((taken.len(), pool.taken()), (5, 5));
+        taken.truncate(4);
+        pool.limit_to(2);
+        assert_eq!((pool.limit(), pool.taken()), (2, 4));
+        taken.truncate(2);
+        assert_eq!(pool.taken(), 2);
+        assert!(pool.try_take().is_none());
+        taken.truncate(1);
+        assert_eq!(take(&pool, 9).len(), 1);
+    }
+
+    #[test]
+    fn who_waits_gets_what_becomes_free_in_turn() {
+        let pool = ServerPool::new(1);
+        let mut taken = take(&pool, 1);
+        let (mut first, left, mut third) = (pool.wait(&options("a")), pool.wait(&options("a")), pool.wait(&options("b")));
+        assert!(has_place(&mut first).is_none());
+        taken.clear();
+        let place = has_place(&mut first).unwrap();
+        assert!(pool.try_take().is_none() && has_place(&mut third).is_none());
+        drop(left);
+        drop(place);
+        assert_eq!(pool.taken(), 1);
+        drop(has_place(&mut third).unwrap());
+        assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn a_place_that_is_handed_to_somebody_who_leaves_is_not_lost() {
+        let pool = ServerPool::new(1);
+        let taken = take(&pool, 1);
+        let waiter = pool.wait(&options("a"));
+        drop(taken);
+        drop(waiter);
+        assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn a_higher_limit_serves_those_who_wait() {
+        let pool = ServerPool::new(1);
+        let _taken = take(&pool, 1);
+        let mut waiters = [pool.wait(&options("a")), pool.wait(&options("a"))];
+        pool.limit_to(2);
+        assert!(has_place(&mut waiters[1]).is_none());
+        assert!(waiters[0].try_recv().is_ok());
+    }
+
+    #[test]
+    fn room_that_came_before_the_wait_is_not_missed() {
+        let pool = ServerPool::new(1);
+        let mut waiter = pool.wait(&options("a"));
+        assert!(has_place(&mut waiter).is_some());
+        assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn who_waits_can_be_seen() {
+        let (pool, wanted) = (ServerPool::new(1), Notify::new());
+        assert_eq!(pool.waiting(), 0);
+        let waiting = pool.wait_visibly(&wanted);
+        assert_eq!(pool.waiting(), 1);
+        drop(waiting);
+        assert_eq!(pool.waiting(), 0);
+    }
+}

@@ -1,0 +1,35 @@
+//! What a prepared statement is, whoever has prepared it.
+
+use crate::Grammar;
+
+/// A text and with what it was read: what a prepared statement means does not depend on anything else, so whoever has prepared the same may share it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PreparedText {
+    sql: Box<[u8]>,
+    grammar: Grammar,
+    /// It is executed with a cursor, which another execution would close: nobody else's statement.
+    cursor_of: Option<u32>,
+}
+
+impl PreparedText {
+    /// A text that was prepared with this grammar.
+    pub fn new(sql: Box<[u8]>, grammar: Grammar) -> Self {
+        Self { sql, grammar, cursor_of: None }
+    }
+
+    /// The same for the cursor of the client's statement of this number.
+    #[must_use]
+    pub fn for_cursor_of(&self, id: u32) -> Self {
+        Self { cursor_of: Some(id), ..self.clone() }
+    }
+
+    /// The text.
+    pub fn sql(&self) -> &[u8] {
+        &self.sql
+    }
+
+    /// With what it was read, the default schema included: it means the same wherever and whenever it is executed.
+    pub fn grammar(&self) -> &Grammar {
+        &self.grammar
+    }
+}
