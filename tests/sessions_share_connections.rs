@@ -10,7 +10,6 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use e2e::{APP, Cluster, Engine, Proxy, Start, eventually, unique};
@@ -258,7 +257,8 @@ async fn a_session_is_as_on_a_server_of_its_own(cluster: Arc<Cluster>) {
     // As few connections as five sessions need that may all be in a transaction: they change hands all the time.
     let proxy = Start::before(&cluster).config("limits.server_connections = 6\nlisten.threads = 2").start().await;
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let first = RandomState::new().hash_one(0) >> 16;
+    // The same in every run, but for what the replicas have got in time.
+    let first = 1;
     let sequences = number("POINTSMAN_SEQUENCES").unwrap_or(SEQUENCES);
     let seeds = number("POINTSMAN_SEED").map_or(first..=first + sequences - 1, |seed| seed..=seed);
     let run = unique("r");

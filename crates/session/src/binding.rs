@@ -72,9 +72,11 @@ impl Loss {
     }
 }
 
-/// What the last statement has counted, as far as its answer tells.
+/// What the last statement that ran has counted, as far as its answer tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Where that was.
+    pub on: Option<ServerId>,
     /// `ROW_COUNT()`
     pub changed: Option<i64>,
     /// `FOUND_ROWS()`
@@ -176,6 +178,11 @@ impl Binding {
         self.counts
     }
 
+    /// What was answered has not run a statement: what the one before it has counted still counts.
+    pub(crate) fn keep_counts(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
     /// The server whose connection knows `FOUND_ROWS()`, if the session still has that connection.
     pub fn found_on(&self) -> Option<ServerId> {
         self.found_on
@@ -185,7 +192,7 @@ impl Binding {
     pub fn asked(&mut self) {
         self.asks_for_counts = true;
         self.found_on = None;
-        self.counts = Counts { changed: Some(-1), found: Some(1) };
+        self.counts = Counts { on: None, changed: Some(-1), found: Some(1) };
         self.has_diagnostics = false;
     }
 
@@ -269,7 +276,7 @@ impl Binding {
         // The transaction that was open is rolled back; it may have committed parts by itself before.
         let (wrote_at, committed) =
             if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
-        let counts = Counts { changed: Some(0), ..self.counts };
+        let counts = Counts { on: None, changed: Some(0), ..self.counts };
         let found_on = self.found_on;
         *self = Self { counts, found_on, wrote_at, committed, ..Self::new(beginning) };
     }
@@ -352,7 +359,7 @@ impl Binding {
     ) {
         self.previous = Some(server);
         self.has_diagnostics = outcome.has_warnings || outcome.error.is_some();
-        self.counts = self.counted(statement, outcome);
+        self.counts = self.counted(statement, server, outcome);
         if outcome.rows.is_some() {
             self.found_on = Some(server);
         }
@@ -395,13 +402,15 @@ impl Binding {
 
     /// A result makes `ROW_COUNT()` -1, and an error as well. `FOUND_ROWS()` stays until the next result; what it says after one that is not of a plain
     /// `SELECT`, and after `SQL_CALC_FOUND_ROWS`, is left to the server. MariaDB finds no row where an aggregate of an empty table is the only one.
-    fn counted(&self, statement: &Statement, outcome: &Outcome) -> Counts {
+    fn counted(&self, statement: &Statement, server: ServerId, outcome: &Outcome) -> Counts {
         let is_plain = matches!(statement.verb, Verb::Select | Verb::With) && statement.track() == Track::Replica;
         let is_certain = |rows: &u64| is_plain && !(*rows == 1 && self.dialect == Dialect::MariaDb);
+        let on = Some(server);
         match (outcome.error, outcome.rows) {
-            (Some(_), _) => Counts { changed: Some(-1), found: None },
-            (None, Some(rows)) => Counts { changed: Some(-1), found: Some(rows).filter(is_certain) },
+            (Some(_), _) => Counts { on, changed: Some(-1), found: None },
+            (None, Some(rows)) => Counts { on, changed: Some(-1), found: Some(rows).filter(is_certain) },
             (None, None) => Counts {
+                on,
                 changed: outcome.changed.and_then(|rows| i64::try_from(rows).ok()),
                 found: self.counts.found.filter(|_| finds_nothing(statement.verb)),
             },

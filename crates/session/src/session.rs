@@ -147,7 +147,11 @@ impl Session {
             // Some of its parts ran, and which is not known.
             self.binding.pin(Pin::Connection, server);
         }
+        let counts = self.binding.counts();
         self.binding.answered(statement, server, outcome, had_pending_writes, now);
+        if !kind.runs() {
+            self.binding.keep_counts(counts);
+        }
         let traces = Traces {
             insert_id: may_have_set_insert_id(statement, outcome),
             unseen: leaves_unseen(statement, outcome),

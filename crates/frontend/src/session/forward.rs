@@ -327,8 +327,11 @@ impl Core {
     /// Whether what the statement asks about is on the connection to this server.
     fn knows_previous(&self, server: ServerId, statement: &Statement) -> bool {
         let Some(lease) = self.held.iter().find(|lease| lease.server() == server) else { return false };
-        let has_found = || lease.state.has_own_counts() && self.session.binding.found_on() == Some(server);
-        !statement.effects.contains(Effects::FOUND_ROWS) || has_found()
+        let binding = &self.session.binding;
+        let has_counted = || binding.counts().on == Some(server);
+        let has_found = || lease.state.has_own_counts() && binding.found_on() == Some(server);
+        let asks_for = |what| statement.effects.contains(what);
+        (!asks_for(Effects::COUNTS) || has_counted()) && (!asks_for(Effects::FOUND_ROWS) || has_found())
     }
 
     /// Where the session has connections.
