@@ -45,9 +45,20 @@ async fn start(cluster: &Cluster) -> Proxy {
 }
 
 async fn switch(proxy: &Proxy, to: &str) {
-    let (is_done, said) = proxy.ask(&["switchover", "--to", to]).await;
-    assert!(is_done, "{said}");
+    ask_until_done(proxy, &["switchover", "--to", to]).await;
 }
+
+/// A server that has just become a replica may be behind for a moment on a busy machine: then nothing is done, and it is asked for once more.
+async fn ask_until_done(proxy: &Proxy, command: &[&str]) {
+    eventually("a switchover", async || {
+        let (is_done, said) = proxy.ask(command).await;
+        assert!(is_done || said.contains(BEHIND), "{said}");
+        is_done.then_some(())
+    })
+    .await;
+}
+
+const BEHIND: &str = " s behind";
 
 async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
     // However long the pause is on a busy machine, no write is refused for it.
@@ -62,8 +73,7 @@ async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
         // Now and then back to where it came from, now and then to whoever fits best.
         let next = cluster.servers.iter().find(|server| server.name != old.name).expect("another server");
         let command = if turn % 2 == 0 { vec!["switchover", "--to", &next.name] } else { vec!["switchover"] };
-        let (is_done, said) = proxy.ask(&command).await;
-        assert!(is_done, "{said}");
+        ask_until_done(&proxy, &command).await;
         load.progress(50).await;
         pauses.push(load.gap_after(begun));
         let primary = cluster.present_primary(&proxy).await;
@@ -74,7 +84,7 @@ async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
     eprintln!("pauses: p50 {:?}, p99 {:?}", pauses[SWITCHOVERS / 2], pauses[SWITCHOVERS - 1]);
     let primary = cluster.present_primary(&proxy).await;
     load.finish(primary).await.check_nothing_seen();
-    proxy.finish_with(&EXPECTED).await;
+    proxy.finish_with(&[&EXPECTED[..], &[BEHIND]].concat()).await;
 }
 
 async fn table(cluster: &Cluster) -> String {
@@ -119,7 +129,7 @@ async fn an_open_transaction_gets_time_to_end(cluster: Arc<Cluster>) {
     assert_eq!(old.rows::<u32>(format!("SELECT id FROM {SCHEMA}.{table} ORDER BY id"), ()).await, [1, 2, 5]);
     slow.disconnect().await.unwrap();
     quick.disconnect().await.unwrap();
-    proxy.finish_with(&EXPECTED).await;
+    proxy.finish_with(&[&EXPECTED[..], &[BEHIND]].concat()).await;
 }
 
 /// Waits until new transactions have to wait.
@@ -159,7 +169,7 @@ async fn what_cannot_be_done_is_refused(cluster: Arc<Cluster>) {
     tokio::join!(switch(&proxy, "db2"), second);
     assert_eq!(proxy.primary().await.as_deref(), Some("db2"));
     client.disconnect().await.unwrap();
-    proxy.finish_with(&EXPECTED).await;
+    proxy.finish_with(&[&EXPECTED[..], &[BEHIND]].concat()).await;
 }
 
 /// The next primary cannot apply the rest, as somebody has locked it.
@@ -184,5 +194,5 @@ async fn a_switchover_that_cannot_be_finished_is_undone(cluster: Arc<Cluster>) {
     locker.disconnect().await.unwrap();
     cluster.wait_until_all_follow(cluster.primary()).await;
     load.finish(cluster.primary()).await.check_nothing_seen();
-    proxy.finish_with(&EXPECTED).await;
+    proxy.finish_with(&[&EXPECTED[..], &[BEHIND]].concat()).await;
 }
