@@ -530,7 +530,7 @@ fn size_of_name(pin: &Pin) -> usize {
     }
 }
 
-fn uses_table(statement: &Statement) -> bool {
+pub(crate) fn uses_table(statement: &Statement) -> bool {
     statement.effects.intersects(Effects::READ_DATA | Effects::WRITE_DATA)
 }
 

@@ -119,7 +119,7 @@ impl ConnectionState {
 
     /// How far it is from `state`.
     pub fn distance(&self, state: &SessionState) -> Distance {
-        let takes_reset = state.is_reset && (!self.is_reset || !self.has_nothing_else(state));
+        let takes_reset = self.takes_reset(state);
         let has_too_much = self.is_reset && !state.is_reset
             || self.collation != state.login().collation
             || self.schema.is_some() && state.schema.is_none()
@@ -136,6 +136,11 @@ impl ConnectionState {
         }
     }
 
+    /// The session was reset: so is the connection, if it has not been, or has been set to something since.
+    fn takes_reset(&self, state: &SessionState) -> bool {
+        state.is_reset && (!self.is_reset || !self.has_nothing_else(state))
+    }
+
     /// Whether each of its settings is also one of the session's, if with another value: then the session's, made again in their order, leave what
     /// they would leave on a fresh connection.
     fn has_nothing_else(&self, state: &SessionState) -> bool {
@@ -149,7 +154,7 @@ impl ConnectionState {
         state.insert_id.is_none_or(|id| self.insert_id == Some(id))
     }
 
-    /// Appends the commands that bring the connection to `state`; the number of responses to expect, 0 nearly always.
+    /// Appends the commands that bring the connection to `state`, nearly always none.
     /// The connection counts as brought there at once: if one of them fails, it must not be used any more.
     ///
     /// What it has too much (see [`Distance::Login`]) stays.
@@ -157,7 +162,7 @@ impl ConnectionState {
         if self.distance(state) == Distance::None {
             return CaughtUp::default();
         }
-        let mut done = CaughtUp::default();
+        let mut done = CaughtUp { commands: 0, is_reset: self.takes_reset(state) };
         let mut put = |write: &dyn Fn(&mut BytesMut)| {
             put_packet_with(out, 0, write);
             done.commands += 1;
@@ -168,8 +173,7 @@ impl ConnectionState {
             put(&|payload| payload.extend_from_slice(&[wire::COM_SET_OPTION, low, high]));
             self.multi_statements = state.multi_statements;
         }
-        let is_reset = state.is_reset && (!self.is_reset || !self.has_nothing_else(state));
-        if is_reset {
+        if done.is_reset {
             put(&|payload| payload.extend_from_slice(&[wire::COM_RESET_CONNECTION]));
             self.after_reset();
         }
@@ -196,7 +200,6 @@ impl ConnectionState {
             });
             self.schema = Some(schema.clone());
         }
-        done.is_reset = is_reset;
         done
     }
 

@@ -6,7 +6,7 @@ use classifier::{Dialect, Effects, Pin, SessionEffect, Statement, Track, Verb};
 use topology::ServerId;
 use wire::StatusFlags;
 
-use crate::binding::{leaves_unseen, may_have_set_insert_id};
+use crate::binding::{leaves_unseen, may_have_set_insert_id, uses_table};
 use crate::{Beginning, Binding, LoginDetails, Loss, Outcome, SessionState};
 
 /// What a client has set and holds.
@@ -178,7 +178,7 @@ impl Session {
         let has_some = outcome.has_warnings || outcome.error.is_some();
         match self.binding.dialect() {
             Dialect::MariaDb if has_some => Some(true),
-            Dialect::MariaDb => statement.effects.intersects(Effects::READ_DATA | Effects::WRITE_DATA).then_some(false),
+            Dialect::MariaDb => uses_table(statement).then_some(false),
             Dialect::MySql => None,
         }
     }

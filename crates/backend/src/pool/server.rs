@@ -105,8 +105,7 @@ impl ServerPool {
     }
 
     /// Nobody uses this connection any more.
-    pub(super) fn put_back(self: &Arc<Self>, idle: Idle) {
-        let mut idle = Box::new(idle);
+    pub(super) fn put_back(self: &Arc<Self>, mut idle: Idle) {
         loop {
             let mut inner = self.inner();
             if inner.open > inner.limit {
@@ -114,14 +113,14 @@ impl ServerPool {
                 return;
             }
             let Some(waiter) = inner.queue.pop_front() else {
-                inner.idle.push(*idle);
+                inner.idle.push(idle);
                 return;
             };
             drop(inner);
             let is_of_account = waiter.options == idle.options;
-            let handed = if is_of_account { Handed::Connection(idle) } else { Handed::Place(idle.place) };
+            let handed = if is_of_account { Handed::Connection(Box::new(idle)) } else { Handed::Place(idle.place) };
             match waiter.hand.send(handed) {
-                Err(Handed::Connection(refused)) => idle = refused,
+                Err(Handed::Connection(refused)) => idle = *refused,
                 // One that is of another account is gone, and its place goes to the next in the queue if this one has left.
                 Ok(()) | Err(Handed::Place(_)) => return,
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use backend::{ConnectError, Lease, ServerConnection, Wanted};
+use backend::{ConnectError, ServerConnection, Wanted};
 use bytes::BytesMut;
 use classifier::{Because as Reason, Effects, Statement, Track};
 use net::{Link, LinkError};
@@ -227,30 +227,22 @@ impl Core {
         if let RequestKind::Prepare(id) = request.kind {
             relay.statement_id = Some(id);
         }
-        let preparing = statements.being_prepared().filter(|_| matches!(request.kind, RequestKind::Prepare(_))).cloned();
-        let outcome = relay.run(request.expect).await.map_err(|error| match error {
+        relay.run(request.expect).await.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
             RelayError::Client => Failure::ClientGone,
-        })?;
-        if let (Some(text), Some(on_server), None) = (preparing, &outcome.prepared, outcome.error)
-            && let Some(lease) = held.get_mut(index)
-        {
-            lease.prepared.add(&text, on_server.statement_id, !session.binding.has_cursors());
-        }
-        Ok(outcome)
+        })
     }
 
     /// The place of the connection to this server among those held; another one if there is none that is alive.
     async fn connect(&mut self, server: ServerId, statement: &Statement) -> Result<usize, Failure> {
         let reign = self.worker.shared.reign(server);
-        if let Some(index) = self.held.iter().position(|lease| lease.server() == server) {
-            let is_of_now = |lease: &Lease| reign.is_none_or(|epoch| !lease.is_of_another_epoch(epoch));
-            let is_alive = |lease: &Lease| lease.is_clean() && lease.link.is_quiet();
-            if !self.held.get(index).is_some_and(|lease| is_of_now(lease) && is_alive(lease)) {
+        if let Some((index, lease)) = self.held.iter().enumerate().find(|(_, lease)| lease.server() == server) {
+            let is_of_now = reign.is_none_or(|epoch| !lease.is_of_another_epoch(epoch));
+            if !(is_of_now && lease.is_clean() && lease.link.is_quiet()) {
                 return Err(Failure::LostBefore);
             }
-            let distance = self.held.get(index).map(|lease| lease.state.distance(&self.session.state));
-            if distance != Some(Distance::Login) || self.session.binding.keeps(server) {
+            let is_near = lease.state.distance(&self.session.state) != Distance::Login;
+            if is_near || self.session.binding.keeps(server) {
                 return Ok(index);
             }
             self.held.swap_remove(index).give_back();

@@ -30,9 +30,9 @@ impl Core {
         while let Some(lease) = self.held.get_mut(index) {
             let server = lease.server();
             let binding = &self.session.binding;
+            let is_home = binding.home() == Some(server) && !binding.in_transaction();
             // What was set on another connection meanwhile is not on this one yet: then it is not known to be at the new state.
-            let is_there = lease.state.distance(&self.session.state) == Distance::None;
-            if is_there && binding.home() == Some(server) && !binding.in_transaction() {
+            if is_home && lease.state.distance(&self.session.state) == Distance::None {
                 self.session.loosen(server);
                 lease.state.follow(&self.session.state);
             }

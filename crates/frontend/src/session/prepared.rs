@@ -26,8 +26,6 @@ pub(super) struct Statements {
     last_id: u32,
     text_bytes: usize,
     long_data_bytes: usize,
-    /// What a server is preparing now.
-    being_prepared: Option<Arc<PreparedText>>,
     /// One of them asks what the statement before it has left.
     ask_about_previous: bool,
 }
@@ -59,11 +57,6 @@ impl Statements {
 
     pub(super) fn get(&self, id: u32) -> Option<&Prepared> {
         self.by_id.get(&id)
-    }
-
-    /// What a server is preparing now.
-    pub(super) fn being_prepared(&self) -> Option<&Arc<PreparedText>> {
-        self.being_prepared.as_ref()
     }
 
     /// One of them asks what the statement before it has left on its connection.
@@ -195,11 +188,14 @@ impl Core {
         let effects = verdict.effects - Effects::DEFINES - Effects::PREVIOUS_STATEMENT - Effects::COUNTS - Effects::FOUND_ROWS;
         let preparing = Statement { session: Vec::new(), effects, ..(*verdict).clone() };
         let request = Request::prepare(length, id);
-        let text = Arc::new(PreparedText::new(sql.clone(), self.session.state.grammar()));
-        self.statements.being_prepared = Some(Arc::clone(&text));
-        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await;
-        self.statements.being_prepared = None;
-        if let Some(PrepareOk { params, .. }) = prepared? {
+        let grammar = self.session.state.grammar();
+        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await?;
+        if let Some(PrepareOk { params, statement_id, .. }) = prepared {
+            let text = Arc::new(PreparedText::new(sql, grammar));
+            let binding = &self.session.binding;
+            if let Some(lease) = self.held.iter_mut().find(|lease| Some(lease.server()) == binding.previous()) {
+                lease.prepared.add(&text, statement_id, !binding.has_cursors());
+            }
             let long_data = Ok(Vec::new());
             self.statements.add(id, Prepared { text, reading, hint, verdict, knowledge, params, types: None, long_data });
         }
