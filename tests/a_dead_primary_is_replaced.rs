@@ -37,19 +37,24 @@ async fn start(cluster: &Cluster) -> Proxy {
     Start::before(cluster).config(AUTOMATIC).start().await
 }
 
-async fn a_killed_primary_is_replaced_and_comes_back_as_a_replica(cluster: Arc<Cluster>) {
-    let proxy = start(&cluster).await;
-    let load = Load::start(&cluster, &proxy, 4, 2).await;
+/// The primary is harmed under load, another one takes over, and the former one follows it once the harm is undone.
+async fn is_replaced(cluster: &Cluster, what: &str, harm: impl AsyncFnOnce(&Server), undo: impl AsyncFnOnce(&Server)) {
+    let proxy = start(cluster).await;
+    let load = Load::start(cluster, &proxy, 4, 2).await;
     let old = cluster.primary();
-    let killed = Instant::now();
-    old.kill().await;
-    let primary = cluster.next_primary(&proxy, cluster.primary()).await;
+    let harmed = Instant::now();
+    harm(old).await;
+    let primary = cluster.next_primary(&proxy, old).await;
     load.progress(50).await;
-    eprintln!("no write for {:?} after the kill", load.gap_after(killed));
-    old.start().await;
+    eprintln!("no write for {:?} after the {what}", load.gap_after(harmed));
+    undo(old).await;
     cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
     load.finish(primary).await.check();
     proxy.finish_with(&EXPECTED).await;
+}
+
+async fn a_killed_primary_is_replaced_and_comes_back_as_a_replica(cluster: Arc<Cluster>) {
+    is_replaced(&cluster, "kill", Server::kill, Server::start).await;
 }
 
 async fn a_primary_that_shuts_down_is_replaced(cluster: Arc<Cluster>) {
@@ -70,33 +75,11 @@ async fn a_primary_that_shuts_down_is_replaced(cluster: Arc<Cluster>) {
 }
 
 async fn a_frozen_primary_is_replaced(cluster: Arc<Cluster>) {
-    let proxy = start(&cluster).await;
-    let load = Load::start(&cluster, &proxy, 4, 2).await;
-    let old = cluster.primary();
-    let frozen = Instant::now();
-    old.freeze().await;
-    let primary = cluster.next_primary(&proxy, cluster.primary()).await;
-    load.progress(50).await;
-    eprintln!("no write for {:?} after the freeze", load.gap_after(frozen));
-    old.thaw().await;
-    cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
-    load.finish(primary).await.check();
-    proxy.finish_with(&EXPECTED).await;
+    is_replaced(&cluster, "freeze", Server::freeze, Server::thaw).await;
 }
 
 async fn a_primary_that_is_cut_off_is_replaced(cluster: Arc<Cluster>) {
-    let proxy = start(&cluster).await;
-    let load = Load::start(&cluster, &proxy, 4, 2).await;
-    let old = cluster.primary();
-    let cut = Instant::now();
-    old.cut_off().await;
-    let primary = cluster.next_primary(&proxy, cluster.primary()).await;
-    load.progress(50).await;
-    eprintln!("no write for {:?} after the cut", load.gap_after(cut));
-    old.rejoin().await;
-    cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
-    load.finish(primary).await.check();
-    proxy.finish_with(&EXPECTED).await;
+    is_replaced(&cluster, "cut", Server::cut_off, Server::rejoin).await;
 }
 
 /// Both replicas lag: one has received what it has not applied, the other has not even received it.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use e2e::{APP, Cluster, Engine, Proxy, Start, eventually, unique};
 use testkit::answer::Rows;
+use testkit::random::Random;
 use testkit::{Answer, LoginAs, RawClient};
 
 e2e::suite! {
@@ -32,21 +33,8 @@ const SESSIONS: usize = 5;
 
 // --- Equivalence ---
 
-/// Numbers that look random and come from a seed (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, count: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % count as u64).unwrap()
-    }
-
-    fn one_of<'t>(&mut self, texts: &[&'t str]) -> &'t str {
-        texts[self.below(texts.len())]
-    }
+fn one_of<'t>(dice: &mut Random, texts: &[&'t str]) -> &'t str {
+    texts[dice.index(texts.len())]
 }
 
 /// What a client does. `{me}` is a name that differs between the session and its twin.
@@ -60,40 +48,43 @@ enum Step {
     Reset,
 }
 
-fn step(dice: &mut Dice) -> Step {
-    let n = dice.below(1000);
-    match dice.below(30) {
+fn step(dice: &mut Random) -> Step {
+    let n = dice.index(1000);
+    match dice.index(30) {
         0..=15 => Step::Query(plain(dice, n)),
         16..=20 => Step::Query(setting(dice, n)),
         21 | 22 => Step::Query(question(dice).to_owned()),
         23 => Step::Query(held(dice).to_owned()),
         24 => Step::Query(mistake(dice).to_owned()),
         25 => Step::Prepare(
-            dice.one_of(&[
-                "SELECT a, b FROM t WHERE b = ? ORDER BY a",
-                "INSERT INTO t (b) VALUES (?)",
-                "SELECT ?, @@sql_mode, @@time_zone",
-                "UPDATE t SET b = ? LIMIT 1",
-                "SELECT \"quoted\", ?",
-                "SELECT @a, ?",
-            ])
+            one_of(
+                dice,
+                &[
+                    "SELECT a, b FROM t WHERE b = ? ORDER BY a",
+                    "INSERT INTO t (b) VALUES (?)",
+                    "SELECT ?, @@sql_mode, @@time_zone",
+                    "UPDATE t SET b = ? LIMIT 1",
+                    "SELECT \"quoted\", ?",
+                    "SELECT @a, ?",
+                ],
+            )
             .to_owned(),
         ),
         26 | 27 => {
-            let parameter = [Some(n.to_string()), None, Some("text".to_owned())][dice.below(3)].clone();
-            Step::Execute(dice.below(3), vec![parameter])
+            let parameter = [Some(n.to_string()), None, Some("text".to_owned())][dice.index(3)].clone();
+            Step::Execute(dice.index(3), vec![parameter])
         }
-        28 => Step::CloseStatement(dice.below(3)),
-        _ if dice.below(6) == 0 => Step::Reset,
+        28 => Step::CloseStatement(dice.index(3)),
+        _ if dice.index(6) == 0 => Step::Reset,
         _ => Step::Query("SELECT 1".to_owned()),
     }
 }
 
-fn plain(dice: &mut Dice, n: usize) -> String {
-    match dice.below(11) {
+fn plain(dice: &mut Random, n: usize) -> String {
+    match dice.index(11) {
         0 => format!("INSERT INTO t (b) VALUES ('{n}')"),
         1 => format!("INSERT INTO t (b) VALUES ('{n}'), ('x'), (NULL)"),
-        2 => format!("INSERT INTO t (a, b) VALUES ({}, 'given')", 1_000_000 + n * 1000 + dice.below(1000)),
+        2 => format!("INSERT INTO t (a, b) VALUES ({}, 'given')", 1_000_000 + n * 1000 + dice.index(1000)),
         3 => format!("UPDATE t SET b = CONCAT(b, '!') WHERE a % 7 = {}", n % 7),
         4 => format!("DELETE FROM t WHERE a % 50 = {}", n % 50),
         5 => "INSERT INTO t (b) SELECT b FROM t LIMIT 2".to_owned(),
@@ -105,20 +96,20 @@ fn plain(dice: &mut Dice, n: usize) -> String {
     }
 }
 
-fn setting(dice: &mut Dice, n: usize) -> String {
-    match dice.below(16) {
-        0 => format!("SET time_zone = '{}'", dice.one_of(&["+01:00", "+02:00", "SYSTEM"])),
-        1 => format!("SET sql_mode = '{}'", dice.one_of(&["", "ANSI_QUOTES", "STRICT_ALL_TABLES", "NO_BACKSLASH_ESCAPES"])),
-        2 => dice.one_of(&["SET NAMES utf8mb4", "SET NAMES latin1", "SET NAMES utf8mb4 COLLATE utf8mb4_bin"]).to_owned(),
+fn setting(dice: &mut Random, n: usize) -> String {
+    match dice.index(16) {
+        0 => format!("SET time_zone = '{}'", one_of(dice, &["+01:00", "+02:00", "SYSTEM"])),
+        1 => format!("SET sql_mode = '{}'", one_of(dice, &["", "ANSI_QUOTES", "STRICT_ALL_TABLES", "NO_BACKSLASH_ESCAPES"])),
+        2 => one_of(dice, &["SET NAMES utf8mb4", "SET NAMES latin1", "SET NAMES utf8mb4 COLLATE utf8mb4_bin"]).to_owned(),
         3 => format!("SET @a = {n}"),
         4 => "SET @a = 'a text'".to_owned(),
         5 => "SET @a = @a + 1".to_owned(),
         6 => "SET @a = NULL, @b = 5".to_owned(),
-        7 => dice.one_of(&["USE {me}_one", "USE {me}_two"]).to_owned(),
+        7 => one_of(dice, &["USE {me}_one", "USE {me}_two"]).to_owned(),
         8 => format!("SET SESSION sort_buffer_size = {}", 40_000 + n),
-        9 => format!("SET autocommit = {}", usize::from(dice.below(4) != 0)),
-        10 => dice.one_of(&["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK"]).to_owned(),
-        11 => dice.one_of(&["COMMIT", "ROLLBACK"]).to_owned(),
+        9 => format!("SET autocommit = {}", usize::from(dice.index(4) != 0)),
+        10 => one_of(dice, &["BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK"]).to_owned(),
+        11 => one_of(dice, &["COMMIT", "ROLLBACK"]).to_owned(),
         12 => "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
         13 => "SET time_zone = '+03:00', lc_time_names = 'de_DE'".to_owned(),
         14 => format!("SET last_insert_id = {n}"),
@@ -126,50 +117,59 @@ fn setting(dice: &mut Dice, n: usize) -> String {
     }
 }
 
-fn question(dice: &mut Dice) -> &'static str {
-    dice.one_of(&[
-        "SELECT LAST_INSERT_ID()",
-        "SELECT ROW_COUNT()",
-        "SELECT FOUND_ROWS()",
-        "SHOW WARNINGS",
-        "SELECT @@warning_count",
-        "SELECT @a, @b",
-        "SELECT @@last_insert_id",
-        "SELECT 1/0",
-        "SELECT CAST('12x' AS SIGNED)",
-        "SELECT SQL_CALC_FOUND_ROWS a FROM t ORDER BY a LIMIT 1",
-        "SELECT LAST_INSERT_ID(77)",
-    ])
+fn question(dice: &mut Random) -> &'static str {
+    one_of(
+        dice,
+        &[
+            "SELECT LAST_INSERT_ID()",
+            "SELECT ROW_COUNT()",
+            "SELECT FOUND_ROWS()",
+            "SHOW WARNINGS",
+            "SELECT @@warning_count",
+            "SELECT @a, @b",
+            "SELECT @@last_insert_id",
+            "SELECT 1/0",
+            "SELECT CAST('12x' AS SIGNED)",
+            "SELECT SQL_CALC_FOUND_ROWS a FROM t ORDER BY a LIMIT 1",
+            "SELECT LAST_INSERT_ID(77)",
+        ],
+    )
 }
 
-fn held(dice: &mut Dice) -> &'static str {
-    dice.one_of(&[
-        "CREATE TEMPORARY TABLE IF NOT EXISTS temp (a INT)",
-        "INSERT INTO temp VALUES (1)",
-        "SELECT COUNT(*) FROM temp",
-        "DROP TEMPORARY TABLE IF EXISTS temp",
-        "SELECT GET_LOCK('{me}', 0) AS got",
-        "SELECT IS_USED_LOCK('{me}') IS NULL AS free",
-        "SELECT RELEASE_LOCK('{me}') AS released",
-        "PREPARE p FROM 'SELECT COUNT(*) + ? FROM t'",
-        "EXECUTE p USING @b",
-        "DEALLOCATE PREPARE p",
-        "CALL put(3)",
-        "SET TRANSACTION READ ONLY",
-        "SELECT made()",
-    ])
+fn held(dice: &mut Random) -> &'static str {
+    one_of(
+        dice,
+        &[
+            "CREATE TEMPORARY TABLE IF NOT EXISTS temp (a INT)",
+            "INSERT INTO temp VALUES (1)",
+            "SELECT COUNT(*) FROM temp",
+            "DROP TEMPORARY TABLE IF EXISTS temp",
+            "SELECT GET_LOCK('{me}', 0) AS got",
+            "SELECT IS_USED_LOCK('{me}') IS NULL AS free",
+            "SELECT RELEASE_LOCK('{me}') AS released",
+            "PREPARE p FROM 'SELECT COUNT(*) + ? FROM t'",
+            "EXECUTE p USING @b",
+            "DEALLOCATE PREPARE p",
+            "CALL put(3)",
+            "SET TRANSACTION READ ONLY",
+            "SELECT made()",
+        ],
+    )
 }
 
-fn mistake(dice: &mut Dice) -> &'static str {
-    dice.one_of(&[
-        "SELECT",
-        "SELECT nothing FROM t",
-        "SELECT * FROM nowhere",
-        "INSERT INTO u VALUES (1, 'a'), (1, 'b')",
-        "SET time_zone = 'nowhere'",
-        "SET @c = 1, time_zone = 'nowhere'",
-        "CALL fails()",
-    ])
+fn mistake(dice: &mut Random) -> &'static str {
+    one_of(
+        dice,
+        &[
+            "SELECT",
+            "SELECT nothing FROM t",
+            "SELECT * FROM nowhere",
+            "INSERT INTO u VALUES (1, 'a'), (1, 'b')",
+            "SET time_zone = 'nowhere'",
+            "SET @c = 1, time_zone = 'nowhere'",
+            "CALL fails()",
+        ],
+    )
 }
 
 /// A client of Pointsman and one of a plain server, which do the same.
@@ -245,9 +245,7 @@ impl Twins {
             }
             Step::Reset => {
                 self.prepared.clear();
-                let answers = (vec![self.shared.command(&[0x1f]).await], vec![self.plain.command(&[0x1f]).await]);
-                // MySQL leaves the server's default character set: what follows is not about that.
-                answers
+                (vec![self.shared.command(&[0x1f]).await], vec![self.plain.command(&[0x1f]).await])
             }
         }
     }
@@ -276,14 +274,14 @@ async fn a_session_is_as_on_a_server_of_its_own(cluster: Arc<Cluster>) {
 }
 
 async fn run_sequence(cluster: &Cluster, proxy: &Proxy, names: &[String], seed: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = Random::new(seed);
     let mut twins = Vec::new();
     for name in names {
         twins.push(Twins::login(cluster, proxy, name.clone()).await);
     }
     let mut taken: Vec<(usize, Step)> = Vec::new();
     for _ in 0..STEPS {
-        let index = dice.below(SESSIONS);
+        let index = dice.index(SESSIONS);
         let step = step(&mut dice);
         // MariaDB's warnings outlast statements without tables, which may run on another server.
         let is_about_warnings = matches!(&step, Step::Query(sql) if sql.contains("WARNINGS") || sql.contains("warning_count"));
@@ -470,8 +468,6 @@ async fn nothing_of_a_session_is_seen_by_the_next(cluster: Arc<Cluster>) {
         used.extend(taken.rows[0][1].clone());
         assert_eq!(variables(&mut watcher, sql).await, expected, "after {statement}");
     }
-    let engine = cluster.primary().engine();
-    eprintln!("{} connections were used on {}", used.len(), engine.label());
-    assert!(matches!(engine, Engine::MySql | Engine::MariaDb));
+    eprintln!("{} connections were used on {}", used.len(), cluster.primary().engine().label());
     proxy.finish().await;
 }

@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use monitor::{Control, Failover, Settings, Snapshots, Target, start};
+use common::{look_at_primary, target};
+use monitor::{Control, Failover, Settings, Snapshots, start};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,19 +20,6 @@ use tokio_util::sync::CancellationToken;
 use topology::{Condition, DownCause};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-const VARIABLES: [(&str, &str); 10] = [
-    ("read_only", "0"),
-    ("offline_mode", "0"),
-    ("log_bin", "1"),
-    ("gtid_mode", "ON"),
-    ("gtid_executed", ""),
-    ("super_read_only", "0"),
-    ("server_id", "1"),
-    ("server_uuid", "3e11fa47-71ca-11e1-9e33-c80aa9429564"),
-    ("sql_mode", ""),
-    ("version", "9.7.4"),
-];
 
 /// What the server does.
 const SERVES: u8 = 0;
@@ -43,13 +33,10 @@ fn answer(call: Call<'_>, state: u8) -> Vec<Action> {
     if state != SERVES && is_look {
         return vec![Action::Close];
     }
-    let (names, values): (Vec<&str>, Vec<&str>) = VARIABLES.into_iter().unzip();
     let answer = match call.sql() {
         _ if is_ping => Answer::ok(),
         _ if is_ending => Answer::err(1053, *b"08S01", "Server shutdown in progress"),
-        sql if sql.starts_with("SHOW REPLICA STATUS") => Answer::rows(&["Source_Host"], &[]),
-        sql if sql.contains("version_comment") => Answer::rows(&["version", "version_comment"], &[&["9.7.4", "for a test"]]),
-        _ if is_look => Answer::rows(&names, &[&values]),
+        sql if is_look => look_at_primary(sql),
         _ => Answer::ok(),
     };
     let end = is_ending.then_some(Action::Close);
@@ -85,13 +72,7 @@ impl World {
                 });
             }
         });
-        let target = Target {
-            name: "a".into(),
-            host: address.ip().to_string(),
-            port: address.port(),
-            replication: monitor::Address { host: address.ip().to_string(), port: address.port() },
-            weight: 1,
-        };
+        let target = target(address);
         let settings = Settings::new(vec![target], "watcher", "secret");
         let stop = CancellationToken::new();
         let (mut snapshots, control, _task) = start(settings, Failover::none(1), stop.clone());

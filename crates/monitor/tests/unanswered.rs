@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use monitor::{Failover, Settings, Snapshots, Target, start};
+use common::{look_at_primary, target};
+use monitor::{Failover, Settings, Snapshots, start};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer};
 use tokio::time::timeout;
@@ -22,30 +25,14 @@ const ANSWERS: u8 = 0;
 const HOLDS_REPLICA_STATUS: u8 = 1;
 const IS_FROZEN: u8 = 2;
 
-const VARIABLES: [(&str, &str); 10] = [
-    ("read_only", "0"),
-    ("offline_mode", "0"),
-    ("log_bin", "1"),
-    ("gtid_mode", "ON"),
-    ("gtid_executed", ""),
-    ("super_read_only", "0"),
-    ("server_id", "1"),
-    ("server_uuid", "3e11fa47-71ca-11e1-9e33-c80aa9429564"),
-    ("sql_mode", ""),
-    ("version", "9.7.4"),
-];
-
 fn answer(call: Call<'_>, state: u8) -> Vec<Action> {
     let is_status = call.sql().starts_with("SHOW REPLICA STATUS");
     if state == IS_FROZEN || (state == HOLDS_REPLICA_STATUS && is_status) {
         return vec![Action::Hang];
     }
-    let (names, values): (Vec<&str>, Vec<&str>) = VARIABLES.into_iter().unzip();
     vec![Action::Answer(match call.sql() {
         "" => Answer::ok(),
-        _ if is_status => Answer::rows(&["Source_Host"], &[]),
-        sql if sql.contains("version_comment") => Answer::rows(&["version", "version_comment"], &[&["9.7.4", "for a test"]]),
-        _ => Answer::rows(&names, &[&values]),
+        sql => look_at_primary(sql),
     })]
 }
 
@@ -64,14 +51,7 @@ impl World {
             move |call: Call<'_>| answer(call, state.load(Ordering::Relaxed))
         };
         let server = FakeServer::start(Character::default(), script).await;
-        let address = server.address();
-        let target = Target {
-            name: "a".into(),
-            host: address.ip().to_string(),
-            port: address.port(),
-            replication: monitor::Address { host: address.ip().to_string(), port: address.port() },
-            weight: 1,
-        };
+        let target = target(server.address());
         let settings = Settings {
             interval: Duration::from_millis(20),
             position_interval: Duration::from_millis(10),

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use monitor::{Failover, Settings, Snapshots, Target, start};
+use common::target;
+use monitor::{Failover, Settings, Snapshots, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,17 +17,10 @@ use topology::{Health, ServerId};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn settings(address: SocketAddr) -> Settings {
-    let target = Target {
-        name: "a".into(),
-        host: address.ip().to_string(),
-        port: address.port(),
-        replication: monitor::Address { host: address.ip().to_string(), port: address.port() },
-        weight: 1,
-    };
     Settings {
         connect_timeout: Duration::from_millis(50),
         query_timeout: Duration::from_millis(50),
-        ..Settings::new(vec![target], "watcher", "secret")
+        ..Settings::new(vec![target(address)], "watcher", "secret")
     }
 }
 

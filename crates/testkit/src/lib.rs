@@ -18,6 +18,8 @@ pub mod raw;
 
 pub mod fake;
 
+pub mod random;
+
 pub mod simulator;
 
 use std::time::Duration;

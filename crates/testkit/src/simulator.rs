@@ -11,7 +11,6 @@ mod executor;
 mod faults;
 mod monitor;
 mod proxy;
-mod random;
 mod replication;
 mod server;
 mod writes;
@@ -23,9 +22,9 @@ use std::time::{Duration, Instant};
 use failover::{Durability, Member, Policy, Step};
 use topology::{Engine, ThreadState};
 
+use crate::random::Random;
 use faults::Fault;
 use proxy::Proxy;
-use random::Random;
 use server::{ReplyTo, Server, Transaction, Tx};
 
 /// Milliseconds after which a replica notices that its source has fallen silent.
