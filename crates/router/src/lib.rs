@@ -17,7 +17,7 @@ pub use awaited::Awaited;
 pub use balance::Balancer;
 pub use decide::{Decision, Policy, Route, candidates, decide};
 pub use denial::Denial;
-pub use reason::{Because, Exclusion};
+pub use reason::{Because, Exclusion, millis_up};
 pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};
 pub use steering::{By, Hint, HintError, Steering, Target};
 pub use view::{Previous, SessionView};

@@ -133,11 +133,29 @@ impl fmt::Display for Exclusion {
             Self::Filtered => f.write_str("replication filters leave out some of what the primary writes"),
             Self::UnknownStaleness => f.write_str("it was never seen to have caught up"),
             Self::Stale { staleness, max_lag } => {
-                write!(f, "it lags by {} ms, {} ms are allowed", staleness.as_millis(), max_lag.as_millis())
+                write!(f, "it lags by {} ms, {} ms are allowed", millis_up(*staleness), max_lag.as_millis())
             }
             Self::LacksOwnWrite => f.write_str("it is not known yet to have what this session wrote"),
             Self::NoWeight => f.write_str("its weight is 0"),
             Self::JustFailed => f.write_str("it has just failed this statement"),
         }
+    }
+}
+
+/// In milliseconds, rounded up, so that what is beyond a limit also reads as beyond it.
+#[must_use]
+pub fn millis_up(staleness: Duration) -> u128 {
+    staleness.as_nanos().div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_staleness_just_beyond_the_limit_reads_as_beyond_it() {
+        let max_lag = Duration::from_secs(1);
+        let stale = Exclusion::Stale { staleness: max_lag + Duration::from_nanos(1), max_lag };
+        assert_eq!(stale.to_string(), "it lags by 1001 ms, 1000 ms are allowed");
     }
 }
