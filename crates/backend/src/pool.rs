@@ -68,7 +68,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(50);
 struct Idle {
     server: ServerId,
     options: ConnectOptions,
-    connection: ServerConnection,
+    // Boxed, so that it is cheap to hand over.
+    connection: Box<ServerConnection>,
     place: Place,
     /// Whose runtime knows its socket.
     worker: usize,
@@ -202,7 +203,7 @@ impl WorkerPool {
             }
             match self.wait(target, connections, wanted).await? {
                 Handed::Connection(idle) if wanted.keeps_idle => {
-                    if let Some(lease) = self.renew(*idle, target, connections, wanted).await? {
+                    if let Some(lease) = self.renew(idle, target, connections, wanted).await? {
                         return Ok(lease);
                     }
                 }
@@ -212,6 +213,7 @@ impl WorkerPool {
         let connection = self.connect(target, connections, wanted).await?;
         let options = wanted.options.clone();
         tracing::debug!(server = %target, user = %String::from_utf8_lossy(&options.account.user), "connected");
+        let connection = Box::new(connection);
         let idle = Idle { server, options, connection, place, worker: self.worker, must_log_in: false };
         Ok(self.lease_of(idle, wanted))
     }
@@ -237,9 +239,9 @@ impl WorkerPool {
             return Ok(Some(self.lease_of(idle, wanted)));
         }
         let Idle { connection, place, .. } = idle;
-        match login::change_user(connection, target, wanted.options, wanted.state.login(), self.pools.terms()).await {
+        match login::change_user(*connection, target, wanted.options, wanted.state.login(), self.pools.terms()).await {
             Ok(connection) => {
-                let idle = Idle { connection, place, must_log_in: false, ..idle };
+                let idle = Idle { connection: Box::new(connection), place, must_log_in: false, ..idle };
                 Ok(Some(self.lease_of(idle, wanted)))
             }
             Err(error @ ConnectError::Timeout { .. }) => Err(error),

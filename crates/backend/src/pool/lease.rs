@@ -50,7 +50,8 @@ impl Lease {
     /// stopped, in the background, for `limit` at most. Then `ended` is told what the response said, if it came to its end.
     pub fn abandon(mut self, limit: Duration, ended: impl FnOnce(Option<Rest>) + Send + 'static) {
         tokio::spawn(async move {
-            let Self { held: Idle { server, options, connection, .. }, pool, .. } = &mut self;
+            let Self { held, pool, .. } = &mut self;
+            let Idle { server, options, connection, .. } = held;
             let (server, thread_id) = (*server, connection.thread_id());
             let kill = pool.kill_query(server, options, thread_id);
             let (killed, stopped) = tokio::join!(kill, timeout(limit, connection.discard_unfinished()));

@@ -3,16 +3,19 @@
 //! Whoever comes first gets the next one. It is handed over directly, so that nobody who comes later can take it in between: the connection itself
 //! if it is one of the same account, else its place, to make a new one in.
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use session::Distance;
 use tokio::sync::{Notify, oneshot};
 
 use super::{Idle, Wanted};
 use crate::login::ConnectOptions;
+
+/// A connection that its worker has used within this time is likely to be used by it again.
+const BUSY_MOMENT: Duration = Duration::from_millis(10);
 
 /// All connections to one server.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ struct Waiter {
 #[derive(Debug)]
 pub(super) enum Handed {
     /// A connection of the same account.
-    Connection(Box<Idle>),
+    Connection(Idle),
     /// Room for a new one.
     Place(Place),
 }
@@ -80,14 +83,30 @@ impl ServerPool {
         })
     }
 
-    /// The idle connection that fits best: with the least to do, of the worker's own, the one that was used last; or none that is further away than
-    /// `at_most`.
+    /// The idle connection that fits best: of the worker's own, with the least to do, the one that was used last; or none that is further away than
+    /// `at_most`. Another worker's is taken only if nobody has used it for a moment, or if there is no room for a new one: it costs system calls
+    /// to take it over, and two busy workers would take each other's again and again.
     pub(super) fn take_idle(&self, worker: usize, wanted: &Wanted<'_>, at_most: Distance) -> Option<Idle> {
         let mut inner = self.inner();
-        let of_account = inner.idle.iter().enumerate().filter(|(_, idle)| idle.options == *wanted.options);
-        let distances = of_account.map(|(index, idle)| (idle.distance(wanted), idle.worker != worker, Reverse(index)));
-        let (.., Reverse(best)) = distances.filter(|(distance, ..)| *distance <= at_most).min()?;
-        Some(inner.idle.remove(best))
+        let has_room = inner.open < inner.limit;
+        let (mut best, mut now) = (None, None);
+        for (index, idle) in inner.idle.iter().enumerate().rev().filter(|(_, idle)| idle.options == *wanted.options) {
+            let is_foreign = idle.worker != worker;
+            let mut idle_for = || now.get_or_insert_with(Instant::now).saturating_duration_since(idle.connection.idle_since);
+            if is_foreign && !is_worth_moving(has_room, idle_for()) {
+                continue;
+            }
+            let distance = idle.distance(wanted);
+            let rank = (is_foreign, distance);
+            if distance <= at_most && best.is_none_or(|(best, _)| rank < best) {
+                best = Some((rank, index));
+            }
+            if rank == (false, Distance::None) {
+                break;
+            }
+        }
+        let (_, index) = best?;
+        Some(inner.idle.remove(index))
     }
 
     /// Waits in the queue for a connection of this account, or for room to make one. Dropped, the receiver leaves the queue.
@@ -118,9 +137,9 @@ impl ServerPool {
             };
             drop(inner);
             let is_of_account = waiter.options == idle.options;
-            let handed = if is_of_account { Handed::Connection(Box::new(idle)) } else { Handed::Place(idle.place) };
+            let handed = if is_of_account { Handed::Connection(idle) } else { Handed::Place(idle.place) };
             match waiter.hand.send(handed) {
-                Err(Handed::Connection(refused)) => idle = *refused,
+                Err(Handed::Connection(refused)) => idle = refused,
                 // One that is of another account is gone, and its place goes to the next in the queue if this one has left.
                 Ok(()) | Err(Handed::Place(_)) => return,
             }
@@ -201,6 +220,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Whether to take a connection that another worker has used so long ago.
+fn is_worth_moving(has_room: bool, idle_for: Duration) -> bool {
+    !has_room || idle_for >= BUSY_MOMENT
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +300,13 @@ mod tests {
         let mut waiter = pool.wait(&options("a"));
         assert!(has_place(&mut waiter).is_some());
         assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn a_connection_in_use_stays_with_its_worker_while_there_is_room() {
+        assert!(!is_worth_moving(true, BUSY_MOMENT / 2));
+        assert!(is_worth_moving(true, BUSY_MOMENT));
+        assert!(is_worth_moving(false, Duration::ZERO));
     }
 
     #[test]
