@@ -42,9 +42,7 @@ listen mysql
 """
 
 POINTSMAN_CONFIG = """
-[listen]
-address = "127.0.0.1:0"
-threads = {workers}
+{keys}
 
 [[servers]]
 name = "primary"
@@ -54,16 +52,9 @@ address = "{server.host}:{server.port}"
 user = "monitor"
 password = "{monitor}"
 
-[security]
-public_key_retrieval = true
-
 [[users]]
 name = "{user}"
 password = "{password}"
-
-[limits]
-client_connections = {connections}
-server_connections = {connections}
 """
 
 
@@ -121,18 +112,26 @@ class HAProxy:
 
 @dataclass(frozen=True)
 class Pointsman:
-    """A Pointsman binary, and options for its `run`."""
+    """A Pointsman binary, options for its `run`, and keys of its configuration beside the usual ones."""
 
     binary: Path
     options: str = ""
     label: str = "pointsman"
+    keys: str = ""
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
         with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as home:
             config, log = Path(home, "pointsman.toml"), Path(home, "log")
+            keys = {
+                "listen.address": '"127.0.0.1:0"',
+                "listen.threads": settings.workers,
+                "security.public_key_retrieval": "true",
+                "limits.client_connections": settings.connections,
+                "limits.server_connections": settings.connections,
+            } | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
             config.write_text(POINTSMAN_CONFIG.format(
-                workers=settings.workers, connections=settings.connections, server=to,
+                keys="\n".join(f"{key} = {value}" for key, value in keys.items()), server=to,
                 monitor=server.MONITOR, user=server.USER, password=server.PASSWORD,
             ))
             command = [str(self.binary), "run", "--config", str(config), *shlex.split(self.options)]
