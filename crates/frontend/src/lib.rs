@@ -12,6 +12,7 @@ mod limits;
 mod listener;
 mod login;
 mod moment;
+mod packet;
 mod registry;
 mod relay;
 mod reply;

@@ -34,6 +34,7 @@ use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
 use crate::login::Client;
 use crate::moment::Moment;
+use crate::packet::Packet;
 use crate::registry::{Entry, Signal};
 use crate::relay::within;
 use crate::reply::{self, Refusal};
@@ -105,8 +106,8 @@ impl ClientSession {
     /// Serves the client until it leaves, breaks the protocol, or the process ends.
     pub(crate) async fn run(mut self) {
         let Self { client, core } = &mut self;
-        while let Ok(length) = core.next_command(client).await {
-            if core.serve(client, length).await.is_err() {
+        while let Ok(mut packet) = core.next_command(client).await {
+            if core.serve(client, &mut packet).await.is_err() {
                 break;
             }
             core.end_write();
@@ -135,8 +136,8 @@ impl Core {
         }
     }
 
-    /// Waits for a whole command and says how many bytes of the inbox it takes.
-    async fn next_command(&mut self, client: &mut Link) -> Result<usize, Ended> {
+    /// Waits for a whole command.
+    async fn next_command(&mut self, client: &mut Link) -> Result<Packet, Ended> {
         let max_packet = self.worker.shared.limits.max_packet;
         loop {
             if !self.entry.signals.take(Signal::KILL_SESSION).is_empty() {
@@ -146,7 +147,7 @@ impl Core {
                 match frame(client.bytes(), 0, max_packet) {
                     Frame::Whole { length, sequence, .. } => {
                         self.answer_sequence = sequence.wrapping_add(1);
-                        return Ok(length);
+                        return Ok(Packet::new(client.take(length)));
                     }
                     Frame::Incomplete { needed } => client.reserve(needed),
                     Frame::TooLarge { .. } => return Err(self.dismiss(client, &Refusal::packet_too_large(max_packet), 1).await),
@@ -197,10 +198,9 @@ impl Core {
         .await
     }
 
-    /// Serves the command in the first `length` bytes of the client's inbox, and consumes it.
-    async fn serve(&mut self, client: &mut Link, length: usize) -> Result<(), Ended> {
-        let max_packet = self.worker.shared.limits.max_packet;
-        let Frame::Whole { payload, .. } = frame(client.bytes(), 0, max_packet) else { return Err(Ended) };
+    /// Has a command answered.
+    async fn serve(&mut self, client: &mut Link, packet: &mut Packet) -> Result<(), Ended> {
+        let payload = packet.payload();
         let command = match Command::parse(&payload, self.capabilities) {
             Ok(command) => command,
             Err(malformed) => {
@@ -212,78 +212,67 @@ impl Core {
                 let statement = self.classify(sql);
                 let context = self.reading().context(self.session.state.schema());
                 if let Some(own) = kill::own_answer(&statement, sql, &context) {
-                    return Box::pin(self.answer_own(client, own, length)).await;
+                    return Box::pin(self.answer_own(client, own)).await;
                 }
-                if let Some(packet) = self.count_answer(&statement, sql, &context) {
+                if let Some(answer) = self.count_answer(&statement, sql, &context) {
                     self.session.binding.asked();
-                    client.consume(length);
-                    return self.say(client, &packet).await;
+                    return self.say(client, &answer).await;
                 }
                 if let Some(explained) = explained_route(&statement, sql, &context) {
-                    return Box::pin(self.explain_route(client, &explained, length)).await;
+                    return Box::pin(self.explain_route(client, &explained)).await;
                 }
                 let hint = steering::hint(sql).and_then(|hint| steering::with_attributes(hint, &attributes, |_| false));
                 let hint = match hint {
                     Ok(hint) => hint,
-                    Err(refusal) => return self.decline(client, length, &refusal).await,
+                    Err(refusal) => return self.reply(client, &refusal).await,
                 };
                 let matched = self.matched(sql, context, &statement);
-                let request = Request::whole(length, Expect::Query);
-                self.forward(client, &statement, matched.steering(hint.as_ref()), request).await
+                let request = Request::whole(packet, Expect::Query);
+                self.forward(client, &statement, matched.steering(hint.as_ref()), request).await.map(drop)
             }
             Command::Execute(execute) => {
                 let id = execute.statement_id;
                 let hint = self.statements.get(id).map_or(Ok(None), |prepared| prepared.hint(&execute, self.capabilities));
                 match hint {
-                    Ok(hint) => self.execute(client, id, execute.has_cursor(), hint, length).await,
-                    Err(refusal) => self.decline(client, length, &refusal).await,
+                    Ok(hint) => self.execute(client, id, execute.has_cursor(), hint, packet).await,
+                    Err(refusal) => self.reply(client, &refusal).await,
                 }
             }
-            Command::Fetch { statement_id, .. } => Box::pin(self.fetch(client, statement_id, length)).await,
+            Command::Fetch { statement_id, .. } => Box::pin(self.fetch(client, statement_id, packet)).await,
             Command::Prepare(sql) => {
                 let sql = Box::from(sql);
-                self.prepare(client, sql, length).await
+                self.prepare(client, sql, packet).await
             }
-            Command::CloseStatement(id) => {
-                client.consume(length);
-                self.close_statement(id).await
-            }
+            Command::CloseStatement(id) => self.close_statement(id).await,
             Command::SendLongData { statement_id, parameter, data } => {
-                self.statements.add_long_data(statement_id, parameter, data, max_packet);
-                client.consume(length);
+                self.statements.add_long_data(statement_id, parameter, data, self.worker.shared.limits.max_packet);
                 Ok(())
             }
-            Command::ResetStatement(id) => Box::pin(self.reset_statement(client, id, length)).await,
+            Command::ResetStatement(id) => Box::pin(self.reset_statement(client, id, packet)).await,
             Command::InitDb(schema) => {
                 let statement = session_statement(Verb::Use, vec![SessionEffect::Use(Box::from(schema))]);
-                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Ok)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Ok)).await.map(drop)
             }
             Command::Statistics => {
                 let statement = session_statement(Verb::Show, Vec::new());
-                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Text)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Text)).await.map(drop)
             }
-            Command::Ping => {
-                client.consume(length);
-                self.reply_ok(client).await
-            }
-            Command::ResetConnection => {
-                client.consume(length);
-                self.reset(client).await
-            }
+            Command::Ping => self.reply_ok(client).await,
+            Command::ResetConnection => self.reset(client).await,
             Command::Quit => Err(Ended),
             Command::FieldList { .. } => {
                 let statement = Statement { effects: Effects::READ_DATA, ..session_statement(Verb::Show, Vec::new()) };
-                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::FieldList)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::FieldList)).await.map(drop)
             }
             Command::ProcessInfo => {
                 let statement = Statement { effects: Effects::THIS_SERVER, ..session_statement(Verb::Show, Vec::new()) };
-                self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Query)).await
+                self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Query)).await.map(drop)
             }
-            Command::ProcessKill(id) => Box::pin(self.process_kill(client, id, length)).await,
-            Command::SetOption(option) => self.set_option(client, option, length).await,
+            Command::ProcessKill(id) => Box::pin(self.process_kill(client, id, packet)).await,
+            Command::SetOption(option) => self.set_option(client, option).await,
             Command::Refresh(_) | Command::Debug | Command::Other(_) => {
                 let byte = payload.first().copied().unwrap_or_default();
-                self.decline(client, length, &Refusal::unknown_command(byte)).await
+                self.reply(client, &Refusal::unknown_command(byte)).await
             }
         }
     }
@@ -321,12 +310,6 @@ impl Core {
         let connection = self.entry.id();
         tracing::info!(connection, ?limit, "closed a client that does not read its answers (timeouts.client_write)");
         Err(Ended)
-    }
-
-    /// Answers a command with an error in place of serving it.
-    async fn decline(&mut self, client: &mut Link, length: usize, refusal: &Refusal) -> Result<(), Ended> {
-        client.consume(length);
-        self.reply(client, refusal).await
     }
 
     /// Tells the client of an error after which the session cannot go on.

@@ -39,6 +39,14 @@ pub fn give_back(mut buffer: BytesMut) {
     });
 }
 
+/// Moves what it holds into a buffer of just that size, and gives the other one back: for little that will wait for long.
+pub fn compact(buffer: &mut BytesMut) {
+    if buffer.len() < BUFFER {
+        let small = BytesMut::from(&**buffer);
+        give_back(std::mem::replace(buffer, small));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Buf;

@@ -7,7 +7,7 @@ mod error;
 mod exchange;
 mod link;
 
-pub use buffers::{give_back as give_back_buffer, take as take_buffer};
+pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take as take_buffer};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::Link;

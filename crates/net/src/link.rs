@@ -76,12 +76,17 @@ impl Link {
         }
     }
 
-    /// Moves the inbox into a buffer of just its size: for a link that will wait for long with little in it.
-    pub fn compact(&mut self) {
-        if let Some(inbox) = self.inbox.take_if(|inbox| inbox.len() < BUFFER) {
-            self.inbox = Some(BytesMut::from(&*inbox));
-            buffers::give_back(inbox);
+    /// Takes the first `count` bytes out of the inbox (all of them, if there are fewer): its buffer, if that is all that it holds, else a copy.
+    pub fn take(&mut self, count: usize) -> BytesMut {
+        let Some(mut inbox) = self.inbox.take() else { return BytesMut::new() };
+        if count >= inbox.len() {
+            return inbox;
         }
+        let mut taken = buffers::take();
+        taken.extend_from_slice(inbox.get(..count).unwrap_or_default());
+        inbox.advance(count);
+        self.inbox = Some(inbox);
+        taken
     }
 
     /// Makes room for `total` unconsumed bytes. The caller has checked `total` against a limit.

@@ -12,44 +12,45 @@ use net::{Link, LinkError};
 use router::{Because, Previous, Route};
 use session::{Distance, Grammar, Outcome, PreparedText, RequestKind, is_refused_as_a_whole};
 use topology::{ServerId, Snapshot};
-use wire::{ErrOwned, Expect, Frame, Malformed, PrepareOk, frame, put_packet_with};
+use wire::{ErrOwned, Expect, Malformed, PrepareOk, put_packet_with};
 
 use super::Core;
 use super::deadline::TimeLimit;
 use super::prepared::Execution;
 use super::supervision::Progress;
 use crate::acknowledgement::Acknowledgement;
-use crate::relay::{READ_AHEAD, Relay, RelayError};
+use crate::packet::Packet;
+use crate::relay::{Relay, RelayError};
 use crate::reply::Refusal;
 use crate::worker::{Reign, Shared};
 
-/// What is to be sent: a command that stands in the first `length` bytes of the client's inbox.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Request {
-    pub(super) length: usize,
+/// What is to be sent.
+#[derive(Debug)]
+pub(super) struct Request<'p> {
+    pub(super) packet: &'p mut Packet,
     expect: Expect,
     pub(super) kind: RequestKind,
 }
 
-impl Request {
-    pub(super) fn whole(length: usize, expect: Expect) -> Self {
-        Self { length, expect, kind: RequestKind::Whole }
+impl<'p> Request<'p> {
+    pub(super) fn whole(packet: &'p mut Packet, expect: Expect) -> Self {
+        Self { packet, expect, kind: RequestKind::Whole }
     }
 
-    pub(super) fn prepare(length: usize, id: u32) -> Self {
-        Self { length, expect: Expect::Prepare, kind: RequestKind::Prepare(id) }
+    pub(super) fn prepare(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Prepare, kind: RequestKind::Prepare(id) }
     }
 
-    pub(super) fn execute(length: usize, id: u32, opens_cursor: bool) -> Self {
-        Self { length, expect: Expect::Query, kind: RequestKind::Execute { id, opens_cursor } }
+    pub(super) fn execute(packet: &'p mut Packet, id: u32, opens_cursor: bool) -> Self {
+        Self { packet, expect: Expect::Query, kind: RequestKind::Execute { id, opens_cursor } }
     }
 
-    pub(super) fn fetch(length: usize, id: u32) -> Self {
-        Self { length, expect: Expect::Fetch, kind: RequestKind::Fetch(id) }
+    pub(super) fn fetch(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Fetch, kind: RequestKind::Fetch(id) }
     }
 
-    pub(super) fn reset_statement(length: usize, id: u32) -> Self {
-        Self { length, expect: Expect::Ok, kind: RequestKind::ResetStatement(id) }
+    pub(super) fn reset_statement(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Ok, kind: RequestKind::ResetStatement(id) }
     }
 }
 
@@ -128,10 +129,9 @@ impl Core {
         &mut self,
         client: &mut Link,
         statement: &Statement,
-        request: Request,
+        request: &mut Request<'_>,
         placement: &Placement,
         watch: (&Progress, Option<&TimeLimit<'_>>),
-        unread: &mut Unread,
     ) -> Result<Outcome, Failure> {
         let route = placement.route;
         if let Some(server) = route.end_first {
@@ -168,9 +168,7 @@ impl Core {
                 lease.prepared.add(&text, prepared.statement_id, !session.binding.has_cursors());
             }
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
-            let Frame::Whole { payload, .. } = frame(client.bytes(), 0, limits.max_packet) else {
-                return Err(Failure::ClientMisbehaved(Malformed::new("an incomplete packet")));
-            };
+            let payload = request.packet.payload();
             ahead.commands.reserve(payload.len() + wire::HEADER);
             let execution = Execution { capabilities, opens_cursor, limit: limits.prepared_statement_bytes };
             Self::put_execution(statements, id, on_server, execution, &payload, &mut ahead.commands)
@@ -178,10 +176,9 @@ impl Core {
         } else if let RequestKind::Fetch(id) | RequestKind::ResetStatement(id) = request.kind {
             let text = statements.get(id).ok_or(Failure::LostBefore)?.text.for_cursor_of(id);
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
-            let packet = client.bytes().get(..request.length).unwrap_or_default();
-            ahead.commands.extend_from_slice(&with_statement_id(packet, on_server.id)?);
+            ahead.commands.extend_from_slice(&with_statement_id(request.packet.bytes(), on_server.id)?);
         } else if !ahead.commands.is_empty() {
-            ahead.commands.extend_from_slice(client.bytes().get(..request.length).unwrap_or_default());
+            ahead.commands.extend_from_slice(request.packet.bytes());
         }
 
         if placement.may_commit && placement.is_on_primary() {
@@ -192,19 +189,17 @@ impl Core {
         }
         lease.expect_responses(1);
         progress.sent(lease.thread_id());
-        let as_it_stands = client.bytes().get(..request.length).unwrap_or_default();
-        let bytes = if ahead.commands.is_empty() { as_it_stands } else { &ahead.commands };
+        let bytes = if ahead.commands.is_empty() { request.packet.bytes() } else { &ahead.commands };
         lease.link.send(bytes).await.map_err(LinkError::from)?;
         ahead.commands = BytesMut::new();
         // One that may be refused because the server was just closed to writes can then be sent again.
         let may_be_sent_again = placement.may_commit
             && placement.is_on_primary()
             && route.because != Because::Transaction
-            && request.length <= LARGEST_SENT_AGAIN
+            && request.packet.len() <= LARGEST_SENT_AGAIN
             && is_refused_as_a_whole(statement);
         if !is_retried && !may_be_sent_again {
-            // Frees what may be many megabytes, and lets the relay watch the client.
-            unread.consume(client);
+            request.packet.release();
         }
         ahead.receive(lease).await?;
 
@@ -326,21 +321,12 @@ fn with_statement_id(packet: &[u8], id: u32) -> Result<Vec<u8>, Failure> {
 }
 
 /// A longer write is not kept until it is answered, in bytes.
-const LARGEST_SENT_AGAIN: usize = READ_AHEAD / 2;
+const LARGEST_SENT_AGAIN: usize = 4 * 1024;
 
 /// What a read-only server says to a statement that writes: `ER_OPTION_PREVENTS_STATEMENT`,
 /// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
 fn is_refused_write(code: u16) -> bool {
     matches!(code, 1290 | 1792 | 1836)
-}
-
-/// The bytes of the client's inbox that belong to the statement under way.
-pub(super) struct Unread(pub(super) usize);
-
-impl Unread {
-    pub(super) fn consume(&mut self, client: &mut Link) {
-        client.consume(std::mem::take(&mut self.0));
-    }
 }
 
 /// Reads the answers to what brought a connection to the session's state.

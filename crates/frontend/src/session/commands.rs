@@ -7,6 +7,7 @@ use wire::command::{MULTI_STATEMENTS_OFF, MULTI_STATEMENTS_ON};
 
 use super::prepared::Statements;
 use super::{Core, Ended};
+use crate::packet::Packet;
 use crate::reply::{self, Refusal};
 
 impl Core {
@@ -30,13 +31,12 @@ impl Core {
     }
 
     /// `COM_SET_OPTION`: connections follow before their next statement.
-    pub(super) async fn set_option(&mut self, client: &mut Link, option: u16, length: usize) -> Result<(), Ended> {
+    pub(super) async fn set_option(&mut self, client: &mut Link, option: u16) -> Result<(), Ended> {
         let is_on = match option {
             MULTI_STATEMENTS_ON => true,
             MULTI_STATEMENTS_OFF => false,
-            _ => return self.decline(client, length, &Refusal::unknown_command(wire::COM_SET_OPTION)).await,
+            _ => return self.reply(client, &Refusal::unknown_command(wire::COM_SET_OPTION)).await,
         };
-        client.consume(length);
         self.session.state.allow_multi_statements(is_on);
         let packet = reply::eof(self.answer_sequence, self.status(), self.capabilities);
         self.say(client, &packet).await
@@ -50,14 +50,13 @@ impl Core {
     }
 
     /// `COM_STMT_RESET`: long data and the cursor are gone.
-    pub(super) async fn reset_statement(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+    pub(super) async fn reset_statement(&mut self, client: &mut Link, id: u32, packet: &mut Packet) -> Result<(), Ended> {
         if !self.statements.forget_long_data(id) {
-            return self.decline(client, length, &Refusal::unknown_statement(id, "mysql_stmt_reset")).await;
+            return self.reply(client, &Refusal::unknown_statement(id, "mysql_stmt_reset")).await;
         }
         if self.session.binding.has_cursor(id) {
-            return self.close_cursor(client, id, length).await;
+            return self.close_cursor(client, id, packet).await;
         }
-        client.consume(length);
         self.reply_ok(client).await
     }
 }

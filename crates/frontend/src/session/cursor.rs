@@ -9,25 +9,26 @@ use router::Steering;
 
 use super::attempt::Request;
 use super::{Core, Ended, session_statement};
+use crate::packet::Packet;
 use crate::reply::Refusal;
 
 impl Core {
     /// `COM_STMT_FETCH`
-    pub(super) async fn fetch(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+    pub(super) async fn fetch(&mut self, client: &mut Link, id: u32, packet: &mut Packet) -> Result<(), Ended> {
         if self.statements.get(id).is_none() {
-            return self.decline(client, length, &Refusal::unknown_statement(id, "mysqld_stmt_fetch")).await;
+            return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_fetch")).await;
         }
         if !self.session.binding.has_cursor(id) {
             // ER_STMT_HAS_NO_OPEN_CURSOR
             let refusal = Refusal::new(1421, *b"HY000", format!("the statement ({id}) has no open cursor"));
-            return self.decline(client, length, &refusal).await;
+            return self.reply(client, &refusal).await;
         }
-        self.forward(client, &about_cursor(), Steering::default(), Request::fetch(length, id)).await
+        self.forward(client, &about_cursor(), Steering::default(), Request::fetch(packet, id)).await.map(drop)
     }
 
     /// `COM_STMT_RESET` of a statement whose rows wait on its server.
-    pub(super) async fn close_cursor(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
-        self.forward(client, &about_cursor(), Steering::default(), Request::reset_statement(length, id)).await
+    pub(super) async fn close_cursor(&mut self, client: &mut Link, id: u32, packet: &mut Packet) -> Result<(), Ended> {
+        self.forward(client, &about_cursor(), Steering::default(), Request::reset_statement(packet, id)).await.map(drop)
     }
 }
 

@@ -21,13 +21,12 @@ const DIGEST_TEXT: usize = 1024;
 type Row = [Option<String>; COLUMNS.len()];
 
 impl Core {
-    /// Answers the client, whose command takes `length` bytes.
-    pub(super) async fn explain_route(&mut self, client: &mut Link, sql: &[u8], length: usize) -> Result<(), Ended> {
+    /// Answers the client.
+    pub(super) async fn explain_route(&mut self, client: &mut Link, sql: &[u8]) -> Result<(), Ended> {
         let hint = match steering::hint(sql) {
             Ok(hint) => hint,
-            Err(refusal) => return self.decline(client, length, &refusal).await,
+            Err(refusal) => return self.reply(client, &refusal).await,
         };
-        client.consume(length);
         let statement = self.classify(sql);
         let context = self.reading().context(self.session.state.schema());
         let matched = self.matched(sql, context, &statement);
@@ -118,7 +117,7 @@ impl Core {
             };
             let mut row = row("server", &server.name, result, because);
             row[4] = Some(server.role.to_string());
-            row[5] = server.staleness(now).map(|staleness| staleness.as_millis().to_string());
+            row[5] = server.staleness(now).map(|staleness| router::millis_up(staleness).to_string());
             row[6] = Some(server.weight.to_string());
             row
         };

@@ -13,13 +13,14 @@ use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
 
-use super::attempt::{Failure, Placement, Request, Unread};
+use super::attempt::{Failure, Placement, Request};
 use super::deadline::TimeLimit;
 use super::definitions::{Course, End};
 use super::hold::{GivenUp, Hold};
 use super::loss::Unanswered;
 use super::supervision::{Progress, Supervision};
 use super::{Core, Ended};
+use crate::packet::Packet;
 use crate::worker::Reign;
 
 /// A read with a longer text stays with a server that falls silent, until it is sure that the server is lost: such a text may well be what keeps
@@ -33,38 +34,13 @@ const ABANDONED: Duration = Duration::from_mins(1);
 const ATTEMPTS: usize = 3;
 
 impl Core {
-    /// Has a statement answered, by a server or with an error, and consumes it from the client's inbox.
+    /// Has a statement answered, by a server or with an error. `COM_STMT_PREPARE` gives something to keep.
     pub(super) async fn forward(
         &mut self,
         client: &mut Link,
         statement: &Statement,
         steering: Steering<'_>,
-        request: Request,
-    ) -> Result<(), Ended> {
-        self.forward_prepare(client, statement, steering, request).await.map(|_| ())
-    }
-
-    /// The same for `COM_STMT_PREPARE`, which gives something to keep.
-    pub(super) async fn forward_prepare(
-        &mut self,
-        client: &mut Link,
-        statement: &Statement,
-        steering: Steering<'_>,
-        request: Request,
-    ) -> Result<Option<PrepareOk>, Ended> {
-        let mut unread = Unread(request.length);
-        let outcome = self.forward_unread(client, statement, steering, request, &mut unread).await;
-        unread.consume(client);
-        outcome
-    }
-
-    async fn forward_unread(
-        &mut self,
-        client: &mut Link,
-        statement: &Statement,
-        steering: Steering<'_>,
-        request: Request,
-        unread: &mut Unread,
+        mut request: Request<'_>,
     ) -> Result<Option<PrepareOk>, Ended> {
         let mut failed: Vec<ServerId> = Vec::new();
         let limit = TimeLimit::of(&steering);
@@ -75,7 +51,8 @@ impl Core {
         // Servers to which a dead connection was replaced.
         let mut replaced: Vec<ServerId> = Vec::new();
         loop {
-            let chosen = self.choose(client, statement, (&mut failed, steering), &mut hold, limit.as_ref()).await;
+            let waiting = (&mut *request.packet, &mut hold);
+            let chosen = self.choose(client, statement, (&mut failed, steering), waiting, limit.as_ref()).await;
             let (route, reign) = match chosen {
                 ControlFlow::Continue(chosen) => chosen,
                 ControlFlow::Break(answered) => return answered.map(|()| None),
@@ -93,7 +70,7 @@ impl Core {
             let may_commit = self.session.may_commit(statement, request.kind);
             let placement = Placement { route, reign, may_commit };
             let belongs_to_transaction = !self.session.binding.autocommit() && placement.is_on_primary() && request.kind.runs();
-            let attempt = self.supervised(client, statement, request, &placement, (&failed, steering), watch, unread).await;
+            let attempt = self.supervised(client, statement, &mut request, &placement, (&failed, steering), watch).await;
             let course = Course::of(statement);
             let end = match &attempt {
                 Ok(outcome) => Some(outcome.error.map_or(End::Well, End::Error)),
@@ -175,7 +152,7 @@ impl Core {
         client: &mut Link,
         statement: &Statement,
         (failed, steering): (&mut Vec<ServerId>, Steering<'_>),
-        hold: &mut Option<Box<Hold>>,
+        (packet, hold): (&mut Packet, &mut Option<Box<Hold>>),
         limit: Option<&TimeLimit<'_>>,
     ) -> ControlFlow<Result<(), Ended>, (Route, Reign)> {
         loop {
@@ -189,7 +166,10 @@ impl Core {
             match decision {
                 Decision::Forward(route) => return ControlFlow::Continue((route, reign)),
                 Decision::Wait { awaited, at_most } => {
-                    let hold = hold.get_or_insert_with(|| Box::new(Hold::new(at_most)));
+                    let hold = hold.get_or_insert_with(|| {
+                        packet.compact();
+                        Box::new(Hold::new(packet.len(), at_most))
+                    });
                     // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
                     let held = Box::pin(self.hold(client, statement, (failed, steering), hold, awaited, limit)).await;
                     if let Err(given_up) = held {
@@ -207,16 +187,14 @@ impl Core {
     }
 
     /// One try, watched.
-    #[expect(clippy::too_many_arguments, reason = "each is used once, here")]
     async fn supervised(
         &mut self,
         client: &mut Link,
         statement: &Statement,
-        request: Request,
+        request: &mut Request<'_>,
         placement: &Placement,
         (failed, steering): (&[ServerId], Steering<'_>),
         watch: (&Progress, Option<&TimeLimit<'_>>),
-        unread: &mut Unread,
     ) -> Result<Outcome, Failure> {
         let (worker, entry) = (Arc::clone(&self.worker), Arc::clone(&self.entry));
         let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
@@ -226,14 +204,16 @@ impl Core {
             statement,
             placement,
             view: self.view(statement, &[], failed, steering),
-            may_move: is_read && request.length <= LARGEST_MOVED && !self.session.binding.loses_with(placement.route.server),
+            may_move: is_read
+                && request.packet.len() <= LARGEST_MOVED
+                && !self.session.binding.loses_with(placement.route.server),
             may_wait: !self.session.binding.loses_with(placement.route.server)
                 && !self.worker.shared.policy.hold_writes.is_zero(),
             progress: watch.0,
             limit: watch.1,
         };
         // Pinned here, so that it does not lie in the future twice.
-        let attempt = pin!(self.attempt(client, statement, request, placement, watch, unread));
+        let attempt = pin!(self.attempt(client, statement, request, placement, watch));
         supervision.see_through(attempt).await
     }
 
@@ -363,7 +343,7 @@ impl Core {
     }
 
     /// A statement was answered.
-    fn settle(&mut self, statement: &Statement, request: &Request, server: ServerId, outcome: &Outcome) {
+    fn settle(&mut self, statement: &Statement, request: &Request<'_>, server: ServerId, outcome: &Outcome) {
         let settled = self.session.settle(statement, request.kind, server, outcome, Instant::now());
         if let Some(limit) = settled.idle_limit {
             self.patience.limit_to(limit.min(self.worker.shared.limits.client_idle));

@@ -1,6 +1,6 @@
 //! Waiting for a primary with a statement of which nothing was sent.
 //!
-//! It waits where it stands, in the client's inbox, and takes up no server connection meanwhile, except one on which something of the session lives.
+//! It takes up no server connection meanwhile, except one on which something of the session lives.
 //! It is woken when the servers look otherwise, not by the clock; only a primary that the monitor takes for well, and to which no
 //! connection can be had, is tried again after a pause.
 
@@ -30,6 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// All the waiting of one statement.
 #[derive(Debug)]
 pub(super) struct Hold {
+    /// What waits.
+    bytes: usize,
     /// The most that it may wait.
     at_most: Duration,
     /// When that is over.
@@ -49,10 +51,10 @@ pub(super) enum GivenUp {
 }
 
 impl Hold {
-    /// Begins now.
-    pub(super) fn new(at_most: Duration) -> Self {
+    /// Begins now, for a command of so many bytes.
+    pub(super) fn new(bytes: usize, at_most: Duration) -> Self {
         // A time beyond what the clock can hold never ends.
-        Self { at_most, end: Instant::now().checked_add(at_most), pause: FIRST_PAUSE }
+        Self { bytes, at_most, end: Instant::now().checked_add(at_most), pause: FIRST_PAUSE }
     }
 
     /// When it decides anew, whatever happens.
@@ -86,12 +88,11 @@ impl Core {
     ) -> Result<(), GivenUp> {
         let worker = Arc::clone(&self.worker);
         let shared = &worker.shared;
-        let _place = shared.held.admit(client.bytes().len(), awaited).map_err(GivenUp::Told)?;
+        let _place = shared.held.admit(hold.bytes, awaited).map_err(GivenUp::Told)?;
         tracing::debug!(connection = self.entry.id(), awaited = awaited.label(), "a statement waits");
         // A kill of the statement before this one came too late.
         self.entry.signals.take(Signal::KILL_QUERY);
         self.leave_connections().await;
-        client.compact();
         let mut changes = shared.held.changes();
         loop {
             changes.borrow_and_update();
@@ -131,9 +132,8 @@ impl Core {
 
     /// Ready when nobody wants the answer any more.
     async fn is_given_up(&mut self, client: &mut Link) -> GivenUp {
-        let room = client.bytes().len().saturating_add(READ_AHEAD);
         poll_fn(|cx| {
-            while client.bytes().len() < room {
+            while client.bytes().len() < READ_AHEAD {
                 match client.poll_fill(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(1..)) => {}

@@ -12,6 +12,7 @@ use wire::Expect;
 
 use super::attempt::Request;
 use super::{Core, Ended, session_statement};
+use crate::packet::Packet;
 use crate::registry::{Kill, Signal, is_session_id};
 use crate::reply::{self, Refusal};
 
@@ -48,29 +49,24 @@ pub(super) fn own_answer(statement: &Statement, sql: &[u8], context: &Context<'_
 }
 
 impl Core {
-    pub(super) async fn answer_own(&mut self, client: &mut Link, answer: OwnAnswer, length: usize) -> Result<(), Ended> {
+    pub(super) async fn answer_own(&mut self, client: &mut Link, answer: OwnAnswer) -> Result<(), Ended> {
         match answer {
             OwnAnswer::ConnectionId(column) => {
-                client.consume(length);
                 let packet =
                     reply::number(self.answer_sequence, &column, u64::from(self.entry.id()), self.status(), self.capabilities);
                 self.say(client, &packet).await
             }
-            OwnAnswer::Kill(signal, id) => {
-                client.consume(length);
-                self.kill(client, signal, id).await
-            }
+            OwnAnswer::Kill(signal, id) => self.kill(client, signal, id).await,
         }
     }
 
     /// `COM_PROCESS_KILL`
-    pub(super) async fn process_kill(&mut self, client: &mut Link, id: u32, length: usize) -> Result<(), Ended> {
+    pub(super) async fn process_kill(&mut self, client: &mut Link, id: u32, packet: &mut Packet) -> Result<(), Ended> {
         if is_session_id(id.into()) {
-            client.consume(length);
             return self.kill(client, Signal::KILL_SESSION, Some(id.into())).await;
         }
         let statement = Statement { effects: classifier::Effects::WRITE_DATA, ..session_statement(Verb::Kill, Vec::new()) };
-        self.forward(client, &statement, Steering::default(), Request::whole(length, Expect::Ok)).await
+        self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Ok)).await.map(drop)
     }
 
     async fn kill(&mut self, client: &mut Link, signal: Signal, id: Option<u64>) -> Result<(), Ended> {

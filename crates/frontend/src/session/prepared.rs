@@ -16,6 +16,7 @@ use wire::{Capabilities, Malformed, PrepareOk, put_packet_with};
 
 use super::steering;
 use super::{Core, Ended, Reading, explained_route};
+use crate::packet::Packet;
 use crate::reply::Refusal;
 use crate::session::attempt::Request;
 
@@ -154,13 +155,13 @@ pub(super) struct Execution {
 
 impl Core {
     /// `COM_STMT_PREPARE`: on the server where it would run now.
-    pub(super) async fn prepare(&mut self, client: &mut net::Link, sql: Box<[u8]>, length: usize) -> Result<(), Ended> {
+    pub(super) async fn prepare(&mut self, client: &mut net::Link, sql: Box<[u8]>, packet: &mut Packet) -> Result<(), Ended> {
         // Before the verdict: what becomes known in between makes it be given again.
         let knowledge = self.worker.shared.classifier.knowledge().version();
         let statement = self.classify(&sql);
         let reading = self.reading();
         if explained_route(&statement, &sql, &reading.context(self.session.state.schema())).is_some() {
-            return self.decline(client, length, &Refusal::explanation_prepared()).await;
+            return self.reply(client, &Refusal::explanation_prepared()).await;
         }
         let limits = &self.worker.shared.limits;
         let is_too_many = self.statements.by_id.len() >= limits.prepared_statements
@@ -175,21 +176,21 @@ impl Core {
                     limits.prepared_statements, limits.prepared_statement_bytes
                 ),
             );
-            return self.decline(client, length, &refusal).await;
+            return self.reply(client, &refusal).await;
         }
         let id = self.statements.next_id();
         let hint = match steering::hint(&sql) {
             Ok(hint) => hint,
-            Err(refusal) => return self.decline(client, length, &refusal).await,
+            Err(refusal) => return self.reply(client, &refusal).await,
         };
         let matched = self.matched(&sql, reading.context(self.session.state.schema()), &statement);
         let verdict = Arc::new(statement);
         // Preparing changes nothing but the session's own list, and asks nothing: its effects come with the execution.
         let effects = verdict.effects - Effects::DEFINES - Effects::PREVIOUS_STATEMENT - Effects::COUNTS - Effects::FOUND_ROWS;
         let preparing = Statement { session: Vec::new(), effects, ..(*verdict).clone() };
-        let request = Request::prepare(length, id);
+        let request = Request::prepare(packet, id);
         let grammar = self.session.state.grammar();
-        let prepared = self.forward_prepare(client, &preparing, matched.steering(hint.as_ref()), request).await?;
+        let prepared = self.forward(client, &preparing, matched.steering(hint.as_ref()), request).await?;
         if let Some(PrepareOk { params, statement_id, .. }) = prepared {
             let text = Arc::new(PreparedText::new(sql, grammar));
             let binding = &self.session.binding;
@@ -209,10 +210,10 @@ impl Core {
         id: u32,
         has_cursor: bool,
         hint: Option<Hint>,
-        length: usize,
+        packet: &mut Packet,
     ) -> Result<(), Ended> {
         let Some(prepared) = self.statements.by_id.get_mut(&id) else {
-            return self.decline(client, length, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
+            return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_execute")).await;
         };
         if prepared.long_data.is_err() {
             self.statements.forget_long_data(id);
@@ -222,7 +223,7 @@ impl Core {
                 *b"HY000",
                 format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"),
             );
-            return self.decline(client, length, &refusal).await;
+            return self.reply(client, &refusal).await;
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
@@ -237,10 +238,10 @@ impl Core {
         } else {
             &*verdict
         };
-        let request = Request::execute(length, id, opens_cursor);
+        let request = Request::execute(packet, id, opens_cursor);
         let outcome = self.forward(client, statement, matched.steering(hint.as_ref()), request).await;
         self.statements.forget_long_data(id);
-        outcome
+        outcome.map(drop)
     }
 
     /// `COM_STMT_CLOSE` has no answer.
