@@ -9,7 +9,7 @@ use std::time::Duration;
 use mysql_async::{Conn, OptsBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use toml::Table;
@@ -29,6 +29,7 @@ pub struct Proxy {
     journal: PathBuf,
     /// What it takes to start it once more.
     config: Table,
+    config_file: PathBuf,
     arguments: Vec<&'static str>,
     child: Child,
     pid: Pid,
@@ -124,19 +125,18 @@ impl<'a> Start<'a> {
 }
 
 async fn spawn(Killed { config, arguments, admin, journal }: Killed) -> Proxy {
+    let config_file = temporary(&unique("config"));
+    write_config(&config_file, &config);
     let mut child = Command::new(binary())
-        .args(["run", "--config", "/dev/stdin"])
+        .args(["run", "--config"])
+        .arg(&config_file)
         .args(&arguments)
-        .stdin(Stdio::piped())
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("pointsman starts");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(config.to_string().as_bytes()).await.expect("pointsman reads its configuration");
-    drop(stdin);
-
     let log = Log::default();
     let reader = tokio::spawn(log.clone().collect(BufReader::new(child.stderr.take().expect("a pipe"))));
     let pid = Pid::from_raw(i32::try_from(child.id().expect("it runs")).expect("a process id")).expect("a process id");
@@ -145,6 +145,7 @@ async fn spawn(Killed { config, arguments, admin, journal }: Killed) -> Proxy {
         admin,
         journal,
         config,
+        config_file,
         arguments,
         child,
         pid,
@@ -242,6 +243,36 @@ impl Proxy {
         let said = [output.stdout, output.stderr].concat();
         assert!(matches!(output.status.code(), Some(0 | 1)), "{command:?} ended with {}", output.status);
         (output.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
+    }
+
+    /// Lays this TOML over its configuration, and has it read that once more: whether it took it over, and what it said. A mistake is not kept.
+    pub async fn reload(&mut self, toml: &str) -> (bool, String) {
+        let before = self.config.clone();
+        self.reconfigure(toml);
+        let (is_done, said) = self.ask(&["reload"]).await;
+        if !is_done {
+            self.config = before;
+            write_config(&self.config_file, &self.config);
+        }
+        (is_done, said)
+    }
+
+    /// Lays this TOML over its configuration file, of which it is told nothing.
+    pub fn reconfigure(&mut self, toml: &str) {
+        merge(&mut self.config, toml.parse().expect("a test's TOML"));
+        write_config(&self.config_file, &self.config);
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        kill_process(self.pid, Signal::HUP).expect("it runs");
+    }
+
+    /// The configured servers of these names.
+    pub fn servers_toml(&self, names: &[&str]) -> String {
+        let servers = self.config["servers"].as_array().expect("a list").iter();
+        let chosen = servers.filter(|server| names.iter().any(|name| server["name"].as_str() == Some(name)));
+        format!("servers = {}", toml::Value::Array(chosen.cloned().collect()))
     }
 
     /// The name of the server that it sends writes to, as it says itself.
@@ -374,6 +405,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.journal);
+        let _ = std::fs::remove_file(&self.config_file);
         if std::thread::panicking() {
             let lines: Vec<String> = self.log.lines().into_iter().map(|line| line.text).collect();
             eprintln!("the log of the proxy at {}:\n{}", self.address, lines.join("\n"));
@@ -407,6 +439,10 @@ impl Line {
 /// A path of this test run's own, where nothing is yet.
 fn temporary(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("pointsman-e2e-{name}"))
+}
+
+fn write_config(path: &PathBuf, config: &Table) {
+    std::fs::write(path, config.to_string()).expect("a file of this test's own");
 }
 
 fn usual_config(cluster: &Cluster) -> Table {

@@ -13,6 +13,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use serde::Deserialize;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
@@ -25,6 +26,9 @@ const ENTRIES: usize = 50;
 /// default of `routing.hold_writes`: a switchover that is undone at its end shall not cost an error either.
 const DRAIN: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(4);
+
+/// To whoever can read the configuration file once more: each request is a place for what came of it.
+pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
 /// A socket that nobody is served on yet.
 #[derive(Debug)]
@@ -51,14 +55,15 @@ pub async fn bind(path: &Path) -> std::io::Result<Bound> {
 
 impl Bound {
     /// Serves until `stop` is cancelled, and takes the socket away.
-    pub async fn serve(self, control: Control, journal: Journal, stop: CancellationToken) {
-        let state = Api { control, journal };
+    pub async fn serve(self, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
+        let state = Api { control, journal, reload };
         let router = Router::new()
             .route("/api/status", get(status))
             .route("/api/journal", get(journal_entries))
             .route("/api/switchover", post(switchover))
             .route("/api/failover", post(failover))
             .route("/api/rebuild", post(rebuild))
+            .route("/api/reload", post(reload_config))
             .with_state(state);
         let served = axum::serve(self.listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
         if let Err(error) = served {
@@ -73,6 +78,7 @@ impl Bound {
 struct Api {
     control: Control,
     journal: Journal,
+    reload: Reloads,
 }
 
 async fn status(State(api): State<Api>) -> Response {
@@ -132,6 +138,17 @@ struct Rebuild {
 
 async fn rebuild(State(api): State<Api>, Json(wanted): Json<Rebuild>) -> Response {
     answer(api.control.rebuild(wanted.server).await)
+}
+
+async fn reload_config(State(api): State<Api>) -> Response {
+    let (reply, outcome) = oneshot::channel();
+    // If it cannot be sent, the answer cannot come either.
+    let _ = api.reload.send(reply).await;
+    match outcome.await {
+        Ok(Ok(done)) => (StatusCode::OK, done).into_response(),
+        Ok(Err(why)) => (StatusCode::CONFLICT, why).into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "Pointsman is about to end").into_response(),
+    }
 }
 
 async fn change(api: &Api, change: Change) -> Response {

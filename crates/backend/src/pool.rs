@@ -15,6 +15,7 @@ mod server;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use net::LinkError;
 use session::{Distance, LoginDetails, SessionState};
 use tokio::sync::{Notify, Semaphore};
@@ -28,11 +29,11 @@ use crate::ConnectError;
 use crate::connection::ServerConnection;
 use crate::login::{self, ConnectOptions, Target, Terms};
 
-/// The limits and times of the pools.
+/// The servers, and the limits and times of their pools.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// The servers, in the order of their [`ServerId`]s.
-    pub servers: Vec<Target>,
+    /// Which there are. A number always means the same server.
+    pub servers: Vec<(ServerId, Target)>,
     /// Connections to one server at most, in use and idle.
     pub server_connections: usize,
     /// For connecting and logging in.
@@ -48,13 +49,47 @@ pub struct PoolSettings {
 /// All connections to all servers.
 #[derive(Debug)]
 pub struct Pools {
-    settings: PoolSettings,
-    /// One for each server.
-    connections: Vec<Arc<ServerPool>>,
+    current: ArcSwap<Current>,
     /// Somebody has begun to wait for a connection.
     wanted: Notify,
     /// For connections beside the limit: whoever stops a statement must not wait for the place that this statement takes.
     urgent: Semaphore,
+}
+
+/// What the configuration says now, with the pools of the servers that it names.
+#[derive(Debug)]
+struct Current {
+    settings: PoolSettings,
+    servers: Vec<Pooled>,
+}
+
+/// One server.
+#[derive(Debug, Clone)]
+struct Pooled {
+    id: ServerId,
+    target: Target,
+    connections: Arc<ServerPool>,
+}
+
+impl Current {
+    /// The pools of servers that were there before stay.
+    fn new(settings: PoolSettings, before: &[Pooled]) -> Self {
+        let pooled = |(id, target): &(ServerId, Target)| {
+            let known = before.iter().find(|pooled| pooled.id == *id).map(|pooled| Arc::clone(&pooled.connections));
+            let connections = known.unwrap_or_else(|| ServerPool::new(settings.server_connections));
+            Pooled { id: *id, target: target.clone(), connections }
+        };
+        let servers = settings.servers.iter().map(pooled).collect();
+        Self { settings, servers }
+    }
+
+    fn server(&self, id: ServerId) -> Option<&Pooled> {
+        self.servers.iter().find(|pooled| pooled.id == id)
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { limit: self.settings.connect_timeout, public_key_retrieval: self.settings.public_key_retrieval }
+    }
 }
 
 /// Connections beside the limit at once, over all servers.
@@ -112,8 +147,22 @@ pub struct WorkerPool {
 impl Pools {
     /// Empty pools.
     pub fn new(settings: PoolSettings) -> Arc<Self> {
-        let connections = settings.servers.iter().map(|_| ServerPool::new(settings.server_connections)).collect();
-        Arc::new(Self { settings, connections, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
+        let current = ArcSwap::from_pointee(Current::new(settings, &[]));
+        Arc::new(Self { current, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
+    }
+
+    /// Other settings from now on. Connections to servers that are gone are closed as soon as nobody uses them.
+    pub fn reload(&self, settings: PoolSettings) {
+        let before = self.current.load_full();
+        let limit = settings.server_connections;
+        let now = Arc::new(Current::new(settings, &before.servers));
+        self.current.store(Arc::clone(&now));
+        for pooled in &before.servers {
+            match now.server(pooled.id) {
+                Some(_) => pooled.connections.limit_to(limit),
+                None => pooled.connections.close(),
+            }
+        }
     }
 
     /// The view of one worker: any number, as long as each has its own.
@@ -123,17 +172,19 @@ impl Pools {
 
     /// Connections to a server that are open now, in use or idle.
     pub fn open_connections(&self, server: ServerId) -> usize {
-        self.connections(server).map_or(0, |connections| connections.taken())
+        self.of(server, ServerPool::taken).unwrap_or(0)
     }
 
     /// Statements that wait for a connection to a server now.
     pub fn waiting(&self, server: ServerId) -> usize {
-        self.connections(server).map_or(0, |connections| connections.waiting())
+        self.of(server, ServerPool::waiting).unwrap_or(0)
     }
 
-    /// The servers, by number.
-    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
-        (0..).map(ServerId).take(self.connections.len())
+    /// The servers that somebody waits for, and how many do.
+    pub fn waited_for(&self) -> Vec<(ServerId, usize)> {
+        let current = self.current.load();
+        let waiting = current.servers.iter().map(|pooled| (pooled.id, pooled.connections.waiting()));
+        waiting.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Waits until somebody begins to wait for a connection.
@@ -144,8 +195,9 @@ impl Pools {
     /// A server says how many connections it takes in all. Some of them are for others: replicas, administrators, the monitor. The new limit, if
     /// it is another one, and lower than the configuration's.
     pub fn server_takes(&self, server: ServerId, max_connections: usize) -> Option<usize> {
-        let connections = self.connections(server)?;
-        let configured = self.settings.server_connections;
+        let current = self.current.load();
+        let connections = &current.server(server)?.connections;
+        let configured = current.settings.server_connections;
         let left_to_others = (max_connections / 10).max(5);
         let limit = configured.min(max_connections.saturating_sub(left_to_others).max(1));
         let is_news = limit != connections.limit();
@@ -157,15 +209,11 @@ impl Pools {
 
     /// How many connections to a server are allowed now.
     pub fn limit(&self, server: ServerId) -> usize {
-        self.connections(server).map_or(0, |connections| connections.limit())
+        self.of(server, ServerPool::limit).unwrap_or(0)
     }
 
-    fn connections(&self, server: ServerId) -> Option<&Arc<ServerPool>> {
-        self.connections.get(server.index())
-    }
-
-    fn terms(&self) -> Terms {
-        Terms { limit: self.settings.connect_timeout, public_key_retrieval: self.settings.public_key_retrieval }
+    fn of<T>(&self, server: ServerId, look: impl FnOnce(&ServerPool) -> T) -> Option<T> {
+        self.current.load().server(server).map(|pooled| look(&pooled.connections))
     }
 }
 
@@ -177,7 +225,8 @@ impl WorkerPool {
 
     /// A connection that can be used as it is, but for what [`ServerConnection::catch_up`] sends, if one is idle.
     pub fn take(&self, server: ServerId, wanted: &Wanted<'_>) -> Option<Lease> {
-        let connections = self.pools.connections(server)?;
+        let current = self.pools.current.load();
+        let connections = &current.server(server)?.connections;
         while let Some(idle) = self.take_idle(connections, wanted, Distance::Commands) {
             if let Some(idle) = self.adopt(idle, wanted) {
                 return Some(self.lease_of(idle, wanted));
@@ -188,7 +237,7 @@ impl WorkerPool {
 
     /// A connection to the server, which still has to be brought to the session's state: one that is idle, or a new one; or what becomes free first.
     pub async fn lease(&self, server: ServerId, wanted: &Wanted<'_>) -> Result<Lease, ConnectError> {
-        let (target, connections) = self.server(server)?;
+        let Pooled { target, connections, .. } = &self.server(server)?;
         let place = loop {
             while let Some(idle) = self.take_idle(connections, wanted, Distance::Login) {
                 if let Some(lease) = self.renew(idle, target, connections, wanted).await? {
@@ -239,7 +288,7 @@ impl WorkerPool {
             return Ok(Some(self.lease_of(idle, wanted)));
         }
         let Idle { connection, place, .. } = idle;
-        match login::change_user(*connection, target, wanted.options, wanted.state.login(), self.pools.terms()).await {
+        match login::change_user(*connection, target, wanted.options, wanted.state.login(), self.terms()).await {
             Ok(connection) => {
                 let idle = Idle { connection: Box::new(connection), place, must_log_in: false, ..idle };
                 Ok(Some(self.lease_of(idle, wanted)))
@@ -256,9 +305,10 @@ impl WorkerPool {
 
     /// Closes what has been idle for too long or was closed by its server. To be called now and then.
     pub fn sweep(&self) {
-        let limit = self.pools.settings.idle_timeout;
-        for connections in &self.pools.connections {
-            connections.retain(|idle| {
+        let current = self.pools.current.load_full();
+        let limit = current.settings.idle_timeout;
+        for pooled in &current.servers {
+            pooled.connections.retain(|idle| {
                 let is_fresh = || idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet();
                 idle.worker != self.worker || is_fresh()
             });
@@ -273,12 +323,13 @@ impl WorkerPool {
         options: &ConnectOptions,
         thread_id: u32,
     ) -> Result<Result<(), ErrOwned>, ConnectError> {
-        let (target, _) = self.server(server)?;
-        let busy =
-            ConnectError::Exhausted { address: target.to_string(), limit: URGENT, waited: self.pools.settings.lease_timeout };
-        let turn = timeout(self.pools.settings.lease_timeout, self.pools.urgent.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(busy) };
-        let terms = self.pools.terms();
+        let Pooled { target, .. } = &self.server(server)?;
+        let waited = self.lease_timeout();
+        let turn = timeout(waited, self.pools.urgent.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(ConnectError::Exhausted { address: target.to_string(), limit: URGENT, waited });
+        };
+        let terms = self.terms();
         // utf8mb4_general_ci, known to every server.
         let details = LoginDetails { collation: 45, ..LoginDetails::default() };
         let mut connection = login::connect(target, options, &details, terms).await?;
@@ -286,10 +337,17 @@ impl WorkerPool {
         connection.run_query(&format!("KILL QUERY {thread_id}"), terms.limit).await.map_err(broken)
     }
 
-    fn server(&self, server: ServerId) -> Result<(&Target, &Arc<ServerPool>), ConnectError> {
-        self.pools.settings.servers.get(server.index()).zip(self.pools.connections(server)).ok_or_else(|| {
-            ConnectError::ServerMisbehaved { address: String::new(), what: format!("there is no server {}", server.0) }
-        })
+    fn server(&self, server: ServerId) -> Result<Pooled, ConnectError> {
+        let gone = || ConnectError::ServerMisbehaved { address: String::new(), what: format!("there is no server {}", server.0) };
+        self.pools.current.load().server(server).cloned().ok_or_else(gone)
+    }
+
+    fn terms(&self) -> Terms {
+        self.pools.current.load().terms()
+    }
+
+    fn lease_timeout(&self) -> Duration {
+        self.pools.current.load().settings.lease_timeout
     }
 
     /// Connects, in the place that was taken. A server that is full for others' connections gets the idle ones back, and some time.
@@ -301,9 +359,9 @@ impl WorkerPool {
     ) -> Result<ServerConnection, ConnectError> {
         let began = Instant::now();
         loop {
-            let connected = login::connect(target, wanted.options, wanted.state.login(), self.pools.terms()).await;
+            let connected = login::connect(target, wanted.options, wanted.state.login(), self.terms()).await;
             let is_full = matches!(&connected, Err(ConnectError::Refused { error, .. }) if is_about_room(error.code));
-            if !is_full || began.elapsed() >= self.pools.settings.lease_timeout {
+            if !is_full || began.elapsed() >= self.lease_timeout() {
                 return connected;
             }
             if !connections.evict() {
@@ -332,7 +390,7 @@ impl WorkerPool {
 
     /// Waits for its turn.
     async fn wait(&self, target: &Target, connections: &Arc<ServerPool>, wanted: &Wanted<'_>) -> Result<Handed, ConnectError> {
-        let waited = self.pools.settings.lease_timeout;
+        let waited = self.lease_timeout();
         let _waiting = connections.wait_visibly(&self.pools.wanted);
         let handed = timeout(waited, connections.wait(wanted.options)).await.ok().and_then(Result::ok);
         handed.ok_or_else(|| ConnectError::Exhausted { address: target.to_string(), limit: connections.limit(), waited })

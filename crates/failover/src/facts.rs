@@ -49,7 +49,8 @@ impl<'a> Situation<'a> {
     }
 
     pub(crate) fn member(&self, id: ServerId) -> Member {
-        self.policy.members.get(id.index()).copied().unwrap_or_default()
+        let known = self.policy.members.iter().find(|(member, _)| *member == id);
+        known.map_or_else(Member::default, |(_, member)| *member)
     }
 
     /// It answers, or is in an `offline_mode` that we have set: an administrator's statements reach it.

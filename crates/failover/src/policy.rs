@@ -12,8 +12,8 @@ use crate::StepKind;
 pub struct Policy {
     /// What a promotion may cost.
     pub durability: Durability,
-    /// Of each server, in the order of the list.
-    pub members: Vec<Member>,
+    /// Of each server; of one that is not here, the default.
+    pub members: Vec<(ServerId, Member)>,
     /// A primary that answers nothing is dead once it has been silent for so long and its replicas have lost it, too.
     pub hang: Duration,
     /// After an automatic promotion no other follows for so long.

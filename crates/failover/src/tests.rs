@@ -45,7 +45,8 @@ fn world(before: &str, cluster: &str) -> World {
         let (state, source) = rest.split_once('>').map_or((rest, None), |(state, source)| (state, Some(source)));
         let has = |flag: char| state.contains(flag);
         let (received, applied) = numbers.split_once(':').unwrap_or((numbers, numbers));
-        members.push(Member { priority: if has('5') { 105 } else { 100 }, never_promote: has('N') });
+        let member = Member { priority: if has('5') { 105 } else { 100 }, never_promote: has('N') };
+        members.push((ServerId(u16::try_from(place).unwrap()), member));
         let io = source.map(|source| match source.chars().last().unwrap() {
             '+' => ThreadState::Running,
             '*' => ThreadState::Connecting,

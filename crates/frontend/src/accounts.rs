@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use backend::Account;
 
@@ -20,8 +21,11 @@ pub enum CausalScope {
 }
 
 /// The accounts of the configuration, by user name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Accounts {
+    scope: CausalScope,
+    /// When anybody wrote last.
+    of_all: Arc<Moment>,
     by_name: HashMap<Vec<u8>, Entry>,
 }
 
@@ -42,7 +46,35 @@ impl Accounts {
             CausalScope::Global => Some(Arc::clone(&of_all)),
         };
         let entry = |account: Account| (account.user.clone(), Entry { account: Arc::new(account), moment: moment() });
-        Self { by_name: accounts.into_iter().map(entry).collect() }
+        let by_name = accounts.into_iter().map(entry).collect();
+        Self { scope, of_all, by_name }
+    }
+
+    /// The same in place of an earlier list: what was last written is carried over. Where that was not noted so far, something may have been written
+    /// just now.
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        if self.scope == CausalScope::Global && before.scope == CausalScope::Global {
+            self.of_all = Arc::clone(&before.of_all);
+        }
+        for (name, entry) in &mut self.by_name {
+            let noted = match self.scope {
+                CausalScope::Session => continue,
+                CausalScope::Global => Some(Arc::clone(&self.of_all)),
+                CausalScope::User if before.scope == CausalScope::User => before.moment(name),
+                CausalScope::User => None,
+            };
+            let moment = noted.unwrap_or_else(|| Arc::new(Moment::never()));
+            if before.scope != self.scope {
+                moment.note(Instant::now());
+            }
+            entry.moment = Some(moment);
+        }
+        self
+    }
+
+    /// Whether this user is in the list.
+    pub(crate) fn has(&self, user: &[u8]) -> bool {
+        self.by_name.contains_key(user)
     }
 
     /// The account of that name.
@@ -53,5 +85,46 @@ impl Accounts {
     /// When those wrote last whose writes a session of that user must see, beside its own.
     pub(crate) fn moment(&self, user: &[u8]) -> Option<Arc<Moment>> {
         self.by_name.get(user)?.moment.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts(names: &[&str], scope: CausalScope) -> Accounts {
+        let account = |name: &&str| Account { user: name.as_bytes().to_vec(), password: Vec::new() };
+        Accounts::new(names.iter().map(account), scope)
+    }
+
+    fn last(accounts: &Accounts, user: &str) -> Option<Instant> {
+        accounts.moment(user.as_bytes())?.last()
+    }
+
+    #[test]
+    fn a_new_list_knows_what_was_written_under_the_old_one() {
+        let at = Instant::now();
+        for scope in [CausalScope::User, CausalScope::Global] {
+            let before = accounts(&["a", "b"], scope);
+            before.moment(b"a").expect("a moment").note(at);
+            let after = accounts(&["a", "c"], scope).following(&before);
+            assert!(last(&after, "a") >= Some(at));
+            assert_eq!(last(&after, "c").is_some(), scope == CausalScope::Global);
+            // Sessions of the old list still write.
+            before.moment(b"a").expect("a moment").note(at + std::time::Duration::from_secs(1));
+            assert!(last(&after, "a") > Some(at));
+            assert!(!after.has(b"b"));
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_noted_something_may_just_have_been_written() {
+        let before = accounts(&["a"], CausalScope::Session);
+        let since = Instant::now();
+        for scope in [CausalScope::User, CausalScope::Global] {
+            assert!(last(&accounts(&["a"], scope).following(&before), "a") >= Some(since));
+        }
+        let after = accounts(&["a"], CausalScope::Session).following(&accounts(&["a"], CausalScope::User));
+        assert!(after.moment(b"a").is_none());
     }
 }

@@ -15,8 +15,6 @@ use crate::reply::Refusal;
 /// All of them, over all workers.
 #[derive(Debug)]
 pub(crate) struct HeldStatements {
-    most: usize,
-    most_bytes: usize,
     count: AtomicUsize,
     bytes: AtomicUsize,
     /// Counts the changes that may release somebody.
@@ -31,26 +29,20 @@ pub(crate) struct HeldPlace<'a> {
 }
 
 impl HeldStatements {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            most: limits.held_statements,
-            most_bytes: limits.held_bytes,
-            count: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            changes: watch::Sender::new(0),
-        }
+    pub(crate) fn new() -> Self {
+        Self { count: AtomicUsize::new(0), bytes: AtomicUsize::new(0), changes: watch::Sender::new(0) }
     }
 
     /// Takes one more in, of so many bytes; or says that there are too many.
-    pub(crate) fn admit(&self, bytes: usize, awaited: Awaited) -> Result<HeldPlace<'_>, Refusal> {
+    pub(crate) fn admit(&self, bytes: usize, awaited: Awaited, limits: &Limits) -> Result<HeldPlace<'_>, Refusal> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let sum = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let place = HeldPlace { held: self, bytes };
-        if count > self.most {
-            return Err(Refusal::too_many_held(awaited, "limits.held_statements", self.most));
+        if count > limits.held_statements {
+            return Err(Refusal::too_many_held(awaited, "limits.held_statements", limits.held_statements));
         }
-        if sum > self.most_bytes {
-            return Err(Refusal::too_many_held(awaited, "limits.held_bytes", self.most_bytes));
+        if sum > limits.held_bytes {
+            return Err(Refusal::too_many_held(awaited, "limits.held_bytes", limits.held_bytes));
         }
         Ok(place)
     }
@@ -118,8 +110,9 @@ mod tests {
 
     #[test]
     fn places_are_bounded_in_number_and_bytes_and_come_back() {
-        let held = HeldStatements::new(&Limits { held_statements: 2, held_bytes: 100, ..Limits::default() });
-        let admit = |bytes| held.admit(bytes, Awaited::Primary);
+        let held = HeldStatements::new();
+        let limits = Limits { held_statements: 2, held_bytes: 100, ..Limits::default() };
+        let admit = |bytes| held.admit(bytes, Awaited::Primary, &limits);
         let first = admit(60).expect("room");
         assert!(admit(50).expect_err("too many bytes").message.contains("limits.held_bytes"));
         let second = admit(40).expect("room");
@@ -131,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_primary_wakes_and_a_new_position_does_not() {
-        let held = HeldStatements::new(&Limits::default());
+        let held = HeldStatements::new();
         let (mut publisher, servers) = topology::publishing(Snapshot::default());
         let (generations, announced) = watch::channel(0);
         let mut changes = held.changes();

@@ -39,7 +39,7 @@ pub(crate) async fn keep(shared: Arc<Shared>, pools: Arc<Pools>) {
         ask_for_wanted(&shared, &pools);
         if looked_at.elapsed() >= IDLE_LOOK {
             looked_at = Instant::now();
-            shared.sessions.tell_idle_for(shared.limits.session_idle, Signal::GIVE_BACK);
+            shared.sessions.tell_idle_for(shared.settings.load().limits.session_idle, Signal::GIVE_BACK);
             follow_limits(&pools, &snapshot);
         }
     }
@@ -85,11 +85,8 @@ fn ask_for_what_would_be_lost(shared: &Shared, snapshot: &Snapshot) {
 }
 
 fn ask_for_wanted(shared: &Shared, pools: &Pools) {
-    for server in pools.servers() {
-        match pools.waiting(server) {
-            0 => {}
-            waiting => shared.sessions.tell_idle_on(server, waiting, Signal::GIVE_BACK | Signal::WANTED),
-        }
+    for (server, waiting) in pools.waited_for() {
+        shared.sessions.tell_idle_on(server, waiting, Signal::GIVE_BACK | Signal::WANTED);
     }
 }
 

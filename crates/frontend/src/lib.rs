@@ -18,8 +18,10 @@ mod relay;
 mod reply;
 mod rsa;
 mod session;
+mod settings;
 mod worker;
 
 pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
-pub use listener::{Frontend, Pooling, Running, Runtime};
+pub use listener::{Frontend, Running, Runtime};
+pub use settings::{Pooling, Settings};

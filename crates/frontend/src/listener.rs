@@ -10,21 +10,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
-use router::{Policy, Rule};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
 
-use crate::accounts::Accounts;
 use crate::held::HeldStatements;
 use crate::keeper;
-use crate::limits::Limits;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
+use crate::settings::Settings;
 use crate::worker::{Shared, Worker};
 
 /// Connections that the system completes before they are accepted.
@@ -48,34 +47,16 @@ pub enum Runtime {
     MultiThread(usize),
 }
 
-/// How long a session keeps a server connection, as long as nothing of it lives there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Pooling {
-    /// Until its statement or its transaction ends.
-    #[default]
-    Transaction,
-    /// Until it ends, has been idle for a while, or somebody waits for a connection.
-    Session,
-}
-
 /// Everything that the frontend needs to be told.
 pub struct Frontend {
     /// Where to listen. Port 0 lets the system choose.
     pub listen: SocketAddr,
     /// How to run sessions.
     pub runtime: Runtime,
-    /// Limits of the client side.
-    pub limits: Limits,
-    /// Limits of the server side.
+    /// What it says of sessions.
+    pub settings: Settings,
+    /// What it says of server connections.
     pub pools: PoolSettings,
-    /// How long a session keeps a server connection.
-    pub pooling: Pooling,
-    /// Routing.
-    pub policy: Policy,
-    /// Who may log in.
-    pub accounts: Accounts,
-    /// What the configuration asks for beyond the policy; the first rule that matches a statement counts.
-    pub rules: Vec<Rule>,
     /// The classifier.
     pub classifier: Arc<Classifier>,
     /// The servers, as the monitor sees them.
@@ -92,6 +73,7 @@ pub struct Running {
     acceptor: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
+    pools: Arc<Pools>,
 }
 
 impl Frontend {
@@ -100,11 +82,8 @@ impl Frontend {
         let listener = bind(self.listen)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            held: HeldStatements::new(&self.limits),
-            limits: self.limits,
-            policy: self.policy,
-            rules: (!self.rules.is_empty()).then(|| self.rules.into()),
-            accounts: self.accounts,
+            held: HeldStatements::new(),
+            settings: ArcSwap::from_pointee(self.settings),
             classifier: self.classifier,
             servers: self.servers,
             generations: self.generations,
@@ -113,7 +92,6 @@ impl Frontend {
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             sessions: Registry::new(),
-            shares_connections: self.pooling == Pooling::Transaction,
             clients: AtomicUsize::new(0),
         });
         let count = match self.runtime {
@@ -140,8 +118,8 @@ impl Frontend {
         }
         let acceptor = tokio::spawn(accept(listener, seats, Arc::clone(&shared)));
         tokio::spawn(wake_held(Arc::clone(&shared)));
-        tokio::spawn(keeper::keep(Arc::clone(&shared), pools));
-        Ok(Running { address, acceptor, threads, shared })
+        tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::clone(&pools)));
+        Ok(Running { address, acceptor, threads, shared, pools })
     }
 }
 
@@ -169,6 +147,23 @@ impl Running {
         self.shared.held.count()
     }
 
+    /// How long open statements and transactions get in the end.
+    pub fn drain_limit(&self) -> Duration {
+        self.shared.settings().limits.drain
+    }
+
+    /// Other settings from now on: for a session before its next statement, but for what it was given at its login.
+    pub fn reload(&self, settings: Settings) {
+        let before = self.shared.settings();
+        let accounts = settings.accounts.following(&before.accounts);
+        self.shared.settings.store(Arc::new(Settings { accounts, ..settings }));
+    }
+
+    /// Other servers, and limits of their connections.
+    pub fn reload_pools(&self, pools: PoolSettings) {
+        self.pools.reload(pools);
+    }
+
     /// Ends it: no new clients, idle ones leave at once, open statements and transactions get the time of `limits.drain`.
     /// True if all had ended by themselves.
     pub async fn drain(self) -> bool {
@@ -176,7 +171,7 @@ impl Running {
         let _ = self.acceptor.await;
         let threads = self.threads;
         let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let in_time = tokio::time::timeout(self.shared.limits.drain, &mut ended).await.is_ok();
+        let in_time = tokio::time::timeout(self.shared.settings().limits.drain, &mut ended).await.is_ok();
         if !in_time {
             self.shared.stop.cancel();
             let _ = ended.await;

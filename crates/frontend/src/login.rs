@@ -109,7 +109,8 @@ pub(crate) enum LoginError {
 
 /// Greets the client and has it prove who it is, within the time allowed.
 pub(crate) async fn log_in(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
-    timeout(worker.shared.limits.handshake, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
+    let limit = worker.shared.settings.load().limits.handshake;
+    timeout(limit, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 
 async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
@@ -167,7 +168,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
         return Err(LoginError::NotOffered("compression"));
     }
     let user = || String::from_utf8_lossy(login.user).into_owned();
-    let account = shared.accounts.find(login.user);
+    let account = shared.settings.load().accounts.find(login.user);
     if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {
         let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
         tell(exchange, &refusal).await;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use arc_swap::Guard;
 use backend::Lease;
 use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
 use net::Link;
@@ -43,6 +44,7 @@ pub(crate) use crate::session::deadline::TimeLimit;
 use crate::session::patience::Patience;
 use crate::session::prepared::Statements;
 pub(crate) use crate::session::supervision::Progress;
+use crate::settings::{Pooling, Settings};
 use crate::worker::Worker;
 
 /// The session ends. Whoever returns it has told the client, if there was something to tell.
@@ -58,6 +60,9 @@ pub(crate) struct ClientSession {
 /// All of a session but its client's stream, so that a command can be read in place while the rest is changed.
 struct Core {
     worker: Arc<Worker>,
+    settings: Arc<Settings>,
+    /// It gives its connections to others between its transactions.
+    shares_connections: bool,
     /// What the client and Pointsman have negotiated.
     capabilities: Capabilities,
     /// What others see of this session.
@@ -85,10 +90,11 @@ impl ClientSession {
         let account = &client.options.account;
         tracing::debug!(connection = client.id, peer = %client.peer, user = %String::from_utf8_lossy(&account.user), "logged in");
         let beginning = worker.shared.beginning(client.state.login().collation);
+        let settings = worker.shared.settings();
         let core = Core {
             capabilities: client.capabilities,
             peer: client.peer,
-            moment: worker.shared.accounts.moment(&account.user),
+            moment: settings.accounts.moment(&account.user),
             entry: worker.shared.sessions.add(client.id, client.options),
             session: Session::new(client.state, beginning),
             statements: Statements::default(),
@@ -96,7 +102,9 @@ impl ClientSession {
             since: client.since,
             write: None,
             answer_sequence: 1,
-            patience: Patience::new(worker.shared.limits.client_idle),
+            patience: Patience::new(settings.limits.client_idle),
+            shares_connections: settings.pooling == Pooling::Transaction,
+            settings,
             drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
             worker,
         };
@@ -138,12 +146,13 @@ impl Core {
 
     /// Waits for a whole command.
     async fn next_command(&mut self, client: &mut Link) -> Result<Packet, Ended> {
-        let max_packet = self.worker.shared.limits.max_packet;
         loop {
             if !self.entry.signals.take(Signal::KILL_SESSION).is_empty() {
                 return Err(Ended);
             }
             if !client.bytes().is_empty() {
+                self.follow_settings();
+                let max_packet = self.settings.limits.max_packet;
                 match frame(client.bytes(), 0, max_packet) {
                     Frame::Whole { length, sequence, .. } => {
                         self.answer_sequence = sequence.wrapping_add(1);
@@ -155,6 +164,19 @@ impl Core {
                 }
             }
             self.pause(client).await?;
+        }
+    }
+
+    /// Takes in what the configuration says now.
+    fn follow_settings(&mut self) {
+        let latest = self.worker.shared.settings.load();
+        if Arc::ptr_eq(&latest, &self.settings) {
+            return;
+        }
+        self.settings = Guard::into_inner(latest);
+        let user = &self.entry.options().account.user;
+        if self.settings.accounts.has(user) {
+            self.moment = self.settings.accounts.moment(user);
         }
     }
 
@@ -245,7 +267,7 @@ impl Core {
             }
             Command::CloseStatement(id) => self.close_statement(id).await,
             Command::SendLongData { statement_id, parameter, data } => {
-                self.statements.add_long_data(statement_id, parameter, data, self.worker.shared.limits.max_packet);
+                self.statements.add_long_data(statement_id, parameter, data, self.settings.limits.max_packet);
                 Ok(())
             }
             Command::ResetStatement(id) => Box::pin(self.reset_statement(client, id, packet)).await,
@@ -303,7 +325,7 @@ impl Core {
 
     /// Sends what Pointsman itself has to say. A client that does not read it is as good as gone.
     async fn say(&self, client: &mut Link, packet: &[u8]) -> Result<(), Ended> {
-        let limit = self.worker.shared.limits.client_write;
+        let limit = self.settings.limits.client_write;
         if let Ok(sent) = within(limit, client.send(packet)).await {
             return sent.map_err(|_| Ended);
         }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use backend::WorkerPool;
 use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
 use net::Link;
-use router::{Balancer, Decision, Policy, Rule, SessionView};
+use router::{Balancer, Decision, Policy, SessionView};
 use session::Beginning;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
-use crate::accounts::Accounts;
 use crate::held::HeldStatements;
 use crate::limits::Limits;
 use crate::login::{LoginError, log_in};
@@ -25,14 +25,11 @@ use crate::registry::Registry;
 use crate::reply::Refusal;
 use crate::rsa::LoginKey;
 use crate::session::ClientSession;
+use crate::settings::Settings;
 
 /// What all workers share.
 pub(crate) struct Shared {
-    pub(crate) limits: Limits,
-    pub(crate) policy: Policy,
-    /// `None` where there are none, as nearly everywhere.
-    pub(crate) rules: Option<Arc<[Rule]>>,
-    pub(crate) accounts: Accounts,
+    pub(crate) settings: ArcSwap<Settings>,
     pub(crate) classifier: Arc<Classifier>,
     pub(crate) servers: Published,
     /// The generations of their snapshots, each announced after the snapshot was published.
@@ -46,13 +43,16 @@ pub(crate) struct Shared {
     /// Cancelled when the time for that is over.
     pub(crate) stop: CancellationToken,
     pub(crate) sessions: Registry,
-    /// A session gives its connections to others between its transactions.
-    pub(crate) shares_connections: bool,
     /// Clients over all workers.
     pub(crate) clients: AtomicUsize,
 }
 
 impl Shared {
+    /// The latest settings, to keep.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
     /// What clients are told that they talk to: the primary's own version, since drivers choose their dialect by it. MariaDB's servers before 11
     /// put a prefix before theirs, by which some drivers tell them from MySQL.
     pub(crate) fn server_version(&self) -> Vec<u8> {
@@ -172,17 +172,23 @@ impl Worker {
     }
 
     /// Asks the router, and notes how the primary stood.
-    pub(crate) fn decide(&self, statement: &Statement, session: &SessionView<'_>) -> (Decision, Reign) {
+    pub(crate) fn decide(&self, policy: &Policy, statement: &Statement, session: &SessionView<'_>) -> (Decision, Reign) {
         let snapshot = self.shared.servers.load();
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        let decision = router::decide(statement, session, &snapshot, &self.shared.policy, Instant::now(), &mut balancer);
+        let decision = router::decide(statement, session, &snapshot, policy, Instant::now(), &mut balancer);
         (decision, Reign::of(&snapshot))
     }
 
     /// What [`Self::decide`] would say of these servers, without a turn being taken.
-    pub(crate) fn foresee(&self, statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Decision {
+    pub(crate) fn foresee(
+        &self,
+        policy: &Policy,
+        statement: &Statement,
+        session: &SessionView<'_>,
+        snapshot: &Snapshot,
+    ) -> Decision {
         let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        router::decide(statement, session, snapshot, &self.shared.policy, Instant::now(), &mut balancer)
+        router::decide(statement, session, snapshot, policy, Instant::now(), &mut balancer)
     }
 
     /// Counts a client that is about to be adopted.
@@ -211,10 +217,10 @@ impl Worker {
 
     async fn serve(self: &Arc<Self>, mut link: Link, peer: SocketAddr) {
         let shared = &self.shared;
-        let limit = shared.limits.client_connections;
+        let Limits { client_connections: limit, client_write, .. } = shared.settings.load().limits;
         if shared.clients.load(Ordering::Relaxed) > limit {
             let packet = Refusal::too_many_connections(limit).packet(0);
-            let _ = timeout(shared.limits.client_write, link.send(&packet)).await;
+            let _ = timeout(client_write, link.send(&packet)).await;
             link.close().await;
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;

@@ -18,7 +18,7 @@ async fn main() {
     let length = Duration::from_secs(args.next().unwrap().parse().unwrap());
     let targets: Vec<Target> = args.map(|address| target(&address)).collect();
     let settings = Settings::new(targets.clone(), "monitor", "monitor");
-    let (mut snapshots, _control, _task) = start(settings, Failover::none(targets.len()), CancellationToken::new());
+    let (mut snapshots, _control, _task) = start(settings, Failover::none(), CancellationToken::new());
     let snapshot =
         snapshots.wait_until(|s| s.primary.is_some() && s.servers.iter().all(|s| s.fresh_as_of.is_some())).await.unwrap();
     let primary = snapshot.primary.unwrap();
@@ -60,7 +60,14 @@ async fn main() {
 fn target(address: &str) -> Target {
     let (host, port) = address.rsplit_once(':').unwrap();
     let replication = Address { host: host.into(), port: port.parse().unwrap() };
-    Target { name: address.into(), host: host.into(), port: port.parse().unwrap(), replication, weight: 1 }
+    Target {
+        id: topology::ServerId(0),
+        name: address.into(),
+        host: host.into(),
+        port: port.parse().unwrap(),
+        replication,
+        weight: 1,
+    }
 }
 
 async fn connect(target: &Target) -> Conn {

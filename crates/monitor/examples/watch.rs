@@ -20,7 +20,7 @@ async fn main() {
     let settings =
         Settings::new(('a'..).zip(args).filter_map(|(name, address)| target(name, &address)).collect(), user, password);
     let stop = CancellationToken::new();
-    let failover = Failover::none(settings.servers.len());
+    let failover = Failover::none();
     let (mut snapshots, _control, _task) = start(settings, failover, stop);
 
     let mut printed = String::new();
@@ -42,7 +42,7 @@ fn target(name: char, address: &str) -> Option<Target> {
     let (host, port) = address.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let replication = Address { host: host.into(), port };
-    Some(Target { name: name.to_string(), host: host.into(), port, replication, weight: 1 })
+    Some(Target { id: topology::ServerId(0), name: name.to_string(), host: host.into(), port, replication, weight: 1 })
 }
 
 fn state(server: &Server) -> String {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use classifier::{Catalogue, Classifier, Definition, Dialect};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts the task. It ends soon after `stop` is cancelled. Until its first success, the classifier knows that it knows nothing.
 pub fn keep_catalogue(
-    settings: Settings,
+    settings: watch::Receiver<Settings>,
     snapshots: Snapshots,
     classifier: Arc<Classifier>,
     stop: CancellationToken,
@@ -38,7 +39,7 @@ pub fn keep_catalogue(
 }
 
 struct Keeper {
-    settings: Settings,
+    settings: watch::Receiver<Settings>,
     snapshots: Snapshots,
     classifier: Arc<Classifier>,
     /// What was read last: most of the time nothing has changed, and judging takes longer than comparing.
@@ -65,10 +66,11 @@ impl Keeper {
     }
 
     async fn read_from(&mut self, server: ServerId) -> Result<(), ProbeError> {
-        let Some(target) = self.settings.servers.get(usize::from(server.0)) else { return Ok(()) };
+        let settings = self.settings.borrow().clone();
+        let Some(target) = settings.servers.iter().find(|target| target.id == server) else { return Ok(()) };
         let as_of = self.classifier.knowledge().changes();
-        let mut session = Session::open(target, &self.settings).await?;
-        let found = session.definitions(self.settings.catalogue_timeout).await?;
+        let mut session = Session::open(target, &settings).await?;
+        let found = session.definitions(settings.catalogue_timeout).await?;
         session.close().await;
         self.take_in(found, as_of).await;
         Ok(())
@@ -78,7 +80,7 @@ impl Keeper {
     async fn take_in(&mut self, found: (Dialect, Vec<Definition>), as_of: u64) {
         let classifier = Arc::clone(&self.classifier);
         let last = self.last.take();
-        let user = self.settings.user.clone();
+        let user = self.settings.borrow().user.clone();
         let judging = tokio::task::spawn_blocking(move || {
             let catalogue = match &last {
                 Some(last) if *last == found => None,
@@ -100,8 +102,9 @@ impl Keeper {
     async fn wait_for_reason(&self) {
         let start = Instant::now();
         loop {
-            sleep(LOOK_INTERVAL.min(self.settings.catalogue_interval)).await;
-            if self.classifier.knowledge().is_out_of_date() || start.elapsed() >= self.settings.catalogue_interval {
+            let interval = self.settings.borrow().catalogue_interval;
+            sleep(LOOK_INTERVAL.min(interval)).await;
+            if self.classifier.knowledge().is_out_of_date() || start.elapsed() >= interval {
                 return;
             }
         }
@@ -111,8 +114,9 @@ impl Keeper {
         if error == self.last_error {
             return;
         }
-        let name = self.settings.servers.get(usize::from(server.0)).map_or("?", |target| &target.name);
-        let user = &self.settings.user;
+        let settings = self.settings.borrow();
+        let name = settings.servers.iter().find(|target| target.id == server).map_or("?", |target| &target.name);
+        let user = &settings.user;
         tracing::warn!(
             server = name,
             %error,

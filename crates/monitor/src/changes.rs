@@ -5,10 +5,11 @@ use tracing::{error, info, warn};
 
 /// Says what is different in `after`.
 pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
-    for (old, new) in before.servers.iter().zip(&after.servers) {
-        log_health(old, new);
-        log_silence(old, new);
-        log_role(old, new);
+    for new in &after.servers {
+        match before.server(new.id) {
+            Some(old) => log_server(old, new),
+            None => log_server(&Server::new(new.id, new.name.clone(), new.address.clone(), new.weight), new),
+        }
     }
     if before.primary != after.primary {
         if let Some(primary) = after.primary_server() {
@@ -30,6 +31,12 @@ pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
     for warning in before.warnings.iter().filter(|warning| !after.warnings.contains(warning)) {
         info!("no longer: {warning}");
     }
+}
+
+fn log_server(old: &Server, new: &Server) {
+    log_health(old, new);
+    log_silence(old, new);
+    log_role(old, new);
 }
 
 fn log_health(old: &Server, new: &Server) {

@@ -1,7 +1,7 @@
 //! Whether the monitor's account can do its work on each server: for `pointsman check --connect`, before anything goes live.
 
 use tokio::time::{Instant, timeout};
-use topology::{ClusterView, Engine, Report, ServerId};
+use topology::{ClusterView, Engine, Report};
 
 use crate::answers::{GlobalPrivileges, Need, Proof, action_needs, needs, quoted_account};
 use crate::failure::ProbeError;
@@ -37,14 +37,14 @@ pub async fn check_accounts(settings: &Settings, acts: bool) -> Vec<AccountCheck
 /// Looks at every server once, one after the other. Changes nothing.
 pub async fn look_once(settings: &Settings) -> ClusterView {
     let mut cluster = new_cluster(settings);
-    for (id, target) in (0..).map(ServerId).zip(&settings.servers) {
+    for target in &settings.servers {
         let look = async { Session::open(target, settings).await?.observe().await };
         let late = ProbeError::ConnectTimeout(settings.connect_timeout);
         let report = match timeout(settings.connect_timeout + settings.query_timeout, look).await.unwrap_or(Err(late)) {
             Ok(observation) => Report::Observed(Box::new(observation)),
             Err(error) => Report::Failed(error.to_failure(&settings.user)),
         };
-        cluster.observe(id, report, Instant::now().into_std());
+        cluster.observe(target.id, report, Instant::now().into_std());
     }
     cluster.view()
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use failover::{Durability, Requirement};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use topology::ClusterView;
+
+use crate::settings::{FailoverSettings, Settings};
 
 /// Requests that may wait for the monitor.
 pub(crate) const COMMANDS_QUEUED_MAX: usize = 16;
@@ -15,6 +17,7 @@ pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     Change(Change, oneshot::Sender<Result<String, String>>),
     Rebuild(String, oneshot::Sender<Result<String, String>>),
+    Reload(Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), String>>),
 }
 
 /// A change of primary that a person asks for.
@@ -59,6 +62,7 @@ pub struct Status {
 #[derive(Clone, Debug)]
 pub struct Control {
     commands: mpsc::Sender<Command>,
+    settings: watch::Receiver<Settings>,
 }
 
 /// The monitor has ended.
@@ -67,8 +71,21 @@ pub struct Control {
 pub struct MonitorEnded;
 
 impl Control {
-    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Control {
-        Control { commands }
+    pub(crate) fn new(commands: mpsc::Sender<Command>, settings: watch::Receiver<Settings>) -> Control {
+        Control { commands, settings }
+    }
+
+    /// What the monitor goes by.
+    pub fn settings(&self) -> watch::Receiver<Settings> {
+        self.settings.clone()
+    }
+
+    /// Goes by other settings from now on; or says why not, and everything is as it was.
+    pub async fn reload(&self, settings: Settings, failover: FailoverSettings) -> Result<Result<(), String>, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Reload(Box::new((settings, failover)), reply);
+        self.commands.send(command).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
     }
 
     /// How things are now.

@@ -19,11 +19,11 @@ use topology::{ClusterView, Observation, Report, ServerId, ServerView, Writes};
 use crate::actor::Actor;
 use crate::control::Status;
 use crate::journal::{Entry, Event, Moment, Outcome, Recorder};
-use crate::settings::{FailoverSettings, Settings};
+use crate::settings::{FailoverSettings, ReplicationAccount, Settings};
 use evidence::evidence;
 use progress::Promotion;
 use requests::Asked;
-use stage::{Locked, Servers, StageEnd, Tried};
+use stage::{Locked, Servers, StageEnd, Told, Tried};
 
 /// After a stage that failed, or a lock that somebody else has, the next try waits so long, and up to twice that; after more of them longer.
 const RETRY: Duration = Duration::from_millis(100);
@@ -66,6 +66,8 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Executor {
     policy: Policy,
+    /// For servers that do not replicate yet.
+    account: Option<ReplicationAccount>,
     servers: Servers,
     recorder: Arc<dyn Recorder>,
     /// What our own sessions have under way on the primary.
@@ -96,15 +98,10 @@ impl Executor {
         recorder: Arc<dyn Recorder>,
         writes: Writes,
     ) -> Executor {
-        let actor = |target: &crate::Target| Actor::start(target.clone(), settings.clone(), failover.account.clone());
-        let servers = Servers {
-            actors: settings.servers.iter().map(actor).collect(),
-            addresses: settings.servers.iter().map(|target| target.replication.clone()).collect(),
-            step_timeout: failover.step_timeout,
-        };
         Executor {
+            servers: servers(settings, &failover, |_| None),
             policy: failover.policy,
-            servers,
+            account: failover.account,
             recorder,
             writes,
             history,
@@ -122,9 +119,36 @@ impl Executor {
         }
     }
 
-    /// Who changes the servers, in the order of the config.
-    pub(crate) fn actors(&self) -> &[Actor] {
-        &self.servers.actors
+    /// Who changes a server.
+    pub(crate) fn actor(&self, id: ServerId) -> Option<&Actor> {
+        self.servers.actor(id)
+    }
+
+    /// Servers that do not replicate yet are given this account already.
+    pub(crate) fn has_account(&self, account: Option<&ReplicationAccount>) -> bool {
+        self.account.as_ref() == account
+    }
+
+    /// Something is being done to the servers.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// A change of primary has begun, or somebody has asked for one.
+    pub(crate) fn is_changing_primary(&self) -> bool {
+        self.asked.is_some() || self.promotion.is_some()
+    }
+
+    /// Another configuration. Actors of servers for which nothing has changed go on.
+    pub(crate) fn change(&mut self, settings: &Settings, failover: FailoverSettings, is_kept: impl Fn(ServerId) -> bool) {
+        let before = &self.servers;
+        let knows_account = self.has_account(failover.account.as_ref());
+        let known = |id| before.actor(id).filter(|_| knows_account && is_kept(id)).cloned();
+        self.servers = servers(settings, &failover, known);
+        self.policy = failover.policy;
+        self.account = failover.account;
+        // Locks die with their connections.
+        (self.has_locks, self.locks) = (false, None);
     }
 
     /// Waits for the end of what is under way; for ever, if nothing is.
@@ -338,6 +362,14 @@ impl Executor {
             view,
         }
     }
+}
+
+fn servers(settings: &Settings, failover: &FailoverSettings, known: impl Fn(ServerId) -> Option<Actor>) -> Servers {
+    let told = |target: &crate::Target| {
+        let start = || Actor::start(target.clone(), settings.clone(), failover.account.clone());
+        Told { id: target.id, actor: known(target.id).unwrap_or_else(start), address: target.replication.clone() }
+    };
+    Servers { all: settings.servers.iter().map(told).collect(), step_timeout: failover.step_timeout }
 }
 
 fn reports(looks: Vec<(ServerId, Box<Observation>)>) -> Vec<(ServerId, Report)> {

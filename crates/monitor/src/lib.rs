@@ -24,10 +24,11 @@ mod snapshots;
 use std::sync::Arc;
 
 use failover::History;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use topology::{Cluster, ClusterSettings, Member, Publisher, Report, ServerId, Snapshot, publishing};
 
 pub use catalogue::keep_catalogue;
@@ -59,13 +60,13 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Looks, and changes nothing: for so many servers.
-    pub fn none(servers: usize) -> Failover {
+    /// Looks, and changes nothing.
+    pub fn none() -> Failover {
         Failover {
             settings: FailoverSettings {
                 policy: failover::Policy {
                     durability: failover::Durability::Manual,
-                    members: vec![failover::Member::default(); servers],
+                    members: Vec::new(),
                     hang: Duration::from_secs(3),
                     cooldown: Duration::ZERO,
                     daily_max: 0,
@@ -89,24 +90,30 @@ pub fn start(settings: Settings, failover: Failover, stop: CancellationToken) ->
     let (announce, generations) = watch::channel(0);
     let (commands, asked) = mpsc::channel(COMMANDS_QUEUED_MAX);
     let executor = Executor::start(&settings, failover.settings, failover.history, failover.recorder, readable.writes().clone());
-    let wanted = settings.servers.iter().map(|_| Arc::default()).collect();
-    let task = tokio::spawn(Monitor { cluster, publisher, announce, executor, wanted }.run(settings, asked, stop));
-    (Snapshots::new(readable, generations), Control::new(commands), task)
+    let (report, reports) = mpsc::channel(REPORTS_QUEUED_MAX);
+    let (settings, known) = watch::channel(settings);
+    let monitor = Monitor { cluster, publisher, announce, executor, settings, report, probers: Vec::new(), reload: None };
+    let task = tokio::spawn(monitor.run(asked, reports, stop));
+    (Snapshots::new(readable, generations), Control::new(commands, known), task)
 }
 
 /// Nothing is known yet but the list.
 fn new_cluster(settings: &Settings) -> Cluster {
-    let members = settings.servers.iter().map(member).collect();
-    Cluster::new(members, ClusterSettings { failures: settings.failures, ..ClusterSettings::default() })
+    Cluster::new(members(settings), cluster_settings(settings))
 }
 
-fn member(target: &Target) -> Member {
-    Member {
+fn cluster_settings(settings: &Settings) -> ClusterSettings {
+    ClusterSettings { failures: settings.failures, ..ClusterSettings::default() }
+}
+
+fn members(settings: &Settings) -> Vec<(ServerId, Member)> {
+    let member = |target: &Target| Member {
         name: target.name.as_str().into(),
         address: target.address().into(),
         replication_address: target.replication.to_string().into(),
         weight: target.weight,
-    }
+    };
+    settings.servers.iter().map(|target| (target.id, member(target))).collect()
 }
 
 /// The owner of the cluster's state.
@@ -115,37 +122,101 @@ struct Monitor {
     publisher: Publisher,
     announce: watch::Sender<u64>,
     executor: Executor,
-    /// Has a server looked at in full, in the order of the config.
-    wanted: Vec<Arc<Notify>>,
+    settings: watch::Sender<Settings>,
+    /// For the probers.
+    report: mpsc::Sender<(ServerId, Report)>,
+    probers: Vec<Probing>,
+    /// Another configuration, until the servers are left alone.
+    reload: Option<Reload>,
+}
+
+/// Another configuration, and who waits for it.
+type Reload = (Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), String>>);
+
+/// A server that is looked at. Dropped, it is so no longer.
+#[derive(Debug)]
+struct Probing {
+    target: Target,
+    /// Has it looked at in full.
+    wanted: Arc<Notify>,
+    /// The prober is cut off wherever it is: all it does is look.
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Monitor {
-    async fn run(mut self, settings: Settings, mut asked: mpsc::Receiver<Command>, stop: CancellationToken) {
-        let (report, mut reports) = mpsc::channel(REPORTS_QUEUED_MAX);
-        let mut probers = JoinSet::new();
-        for (((id, target), wanted), actor) in
-            (0..).map(ServerId).zip(&settings.servers).zip(&self.wanted).zip(self.executor.actors())
-        {
-            probers.spawn(Prober::new(id, target.clone(), &settings, report.clone(), Arc::clone(wanted), actor.clone()).run());
-        }
-        drop(report);
+    async fn run(
+        mut self,
+        mut asked: mpsc::Receiver<Command>,
+        mut reports: mpsc::Receiver<(ServerId, Report)>,
+        stop: CancellationToken,
+    ) {
+        self.probe(Vec::new());
         let mut ticks = interval(DECISION_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The probers are cut off wherever they are: all they do is look.
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 ended = self.executor.ended() => self.take_end(ended),
                 Some(command) = asked.recv() => self.take_command(command),
-                report = reports.recv() => match report {
-                    Some((id, report)) => self.take_in(id, report),
-                    None => return,
-                },
+                Some((id, report)) = reports.recv() => self.take_in(id, report),
                 _ = ticks.tick() => {}
             }
             self.decide();
+            if !self.executor.is_busy()
+                && let Some((settings, reply)) = self.reload.take()
+            {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.change(*settings));
+            }
         }
+    }
+
+    /// Looks at all servers; those of which nothing has changed are looked at already.
+    fn probe(&mut self, mut kept: Vec<Probing>) {
+        let settings = self.settings.borrow();
+        for target in &settings.servers {
+            let known = kept.iter().position(|probing| probing.target.id == target.id).map(|place| kept.swap_remove(place));
+            let start = || {
+                let (wanted, actor) = (Arc::default(), self.executor.actor(target.id)?.clone());
+                let prober = Prober::new(target.clone(), &settings, self.report.clone(), Arc::clone(&wanted), actor);
+                Some(Probing { target: target.clone(), wanted, _task: AbortOnDropHandle::new(tokio::spawn(prober.run())) })
+            };
+            self.probers.extend(known.or_else(start));
+        }
+    }
+
+    /// Goes by another configuration; or says why not.
+    fn change(&mut self, (settings, failover): (Settings, FailoverSettings)) -> Result<(), String> {
+        if self.executor.is_changing_primary() {
+            return Err("a change of primary is under way: reload once it is over".to_owned());
+        }
+        let view = self.cluster.view();
+        let is_named = |id| settings.servers.iter().any(|target| target.id == id);
+        if let Some(primary) = view.primary.filter(|id| !is_named(*id)).and_then(|id| view.server(id)) {
+            return Err(format!(
+                "{} is the primary, and would be gone or have another address: switch over to another server first",
+                primary.name
+            ));
+        }
+        let before = self.settings.borrow().clone();
+        let is_same = |id: ServerId| {
+            let of = |settings: &Settings| {
+                let target = settings.servers.iter().find(|target| target.id == id);
+                target.map(|target| Target { weight: 0, ..target.clone() })
+            };
+            before.common() == settings.common() && of(&before) == of(&settings)
+        };
+        let has_same_account = self.executor.has_account(failover.account.as_ref());
+        self.executor.change(&settings, failover, is_same);
+        let snapshot = self.cluster.change(members(&settings), cluster_settings(&settings));
+        self.settings.send_replace(settings.clone());
+        let mut kept = std::mem::take(&mut self.probers);
+        // A prober whose actor is another one would ask a former one for last words.
+        kept.retain(|probing| has_same_account && is_same(probing.target.id));
+        self.probe(kept);
+        self.publish(snapshot);
+        Ok(())
     }
 
     fn take_in(&mut self, id: ServerId, report: Report) {
@@ -164,6 +235,7 @@ impl Monitor {
             // Whoever asked may have gone.
             Command::Status(reply) => drop(reply.send(self.executor.status(self.cluster.view()))),
             Command::Rebuild(server, reply) => self.executor.rebuild(&self.cluster.view(), &server, reply),
+            Command::Reload(settings, reply) => self.reload = Some((settings, reply)),
             Command::Change(change, reply) => self.executor.ask(&self.cluster.view(), &change, reply),
         }
     }
@@ -172,8 +244,8 @@ impl Monitor {
         let Orders { unfence, fence, accept, is_closing, looks } = self.executor.consider(&self.cluster.view());
         let suspects = self.publisher.reader().suspects().take();
         for id in looks.into_iter().chain(suspects) {
-            if let Some(wanted) = self.wanted.get(id.index()) {
-                wanted.notify_one();
+            if let Some(probing) = self.probers.iter().find(|probing| probing.target.id == id) {
+                probing.wanted.notify_one();
             }
         }
         if let Some(id) = unfence {

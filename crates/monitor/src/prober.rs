@@ -44,14 +44,13 @@ enum End {
 
 impl Prober {
     pub(crate) fn new(
-        id: ServerId,
         target: Target,
         settings: &Settings,
         reports: mpsc::Sender<(ServerId, Report)>,
         wanted: Arc<Notify>,
         actor: Actor,
     ) -> Prober {
-        Prober { id, target, settings: settings.clone(), reports, wanted, actor }
+        Prober { id: target.id, target, settings: settings.clone(), reports, wanted, actor }
     }
 
     /// Runs until nobody listens, or until it is aborted.

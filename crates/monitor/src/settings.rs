@@ -3,9 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use topology::ServerId;
+
 /// A server to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// Its number, which always means the same server.
+    pub id: ServerId,
     /// Its name in the config, in logs and in metrics.
     pub name: String,
     /// Host name or IP address.
@@ -75,7 +79,7 @@ pub struct FailoverSettings {
 /// Whom to look at, as whom, and how often.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// All servers. Their order gives them their [`topology::ServerId`].
+    /// All servers.
     pub servers: Vec<Target>,
     /// The account of the monitor, the same on every server. For what it needs see the README; [`check_accounts`](crate::check_accounts)
     /// tries it.
@@ -101,10 +105,11 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults, for these servers and this account.
+    /// The defaults, for these servers, which are numbered in this order, and this account.
     pub fn new(servers: Vec<Target>, user: impl Into<String>, password: impl Into<String>) -> Settings {
+        let numbered = (0..).map(ServerId).zip(servers).map(|(id, target)| Target { id, ..target });
         Settings {
-            servers,
+            servers: numbered.collect(),
             user: user.into(),
             password: password.into(),
             interval: Duration::from_millis(250),
@@ -116,6 +121,11 @@ impl Settings {
             catalogue_interval: Duration::from_mins(1),
             catalogue_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// The same for all servers.
+    pub(crate) fn common(&self) -> Settings {
+        Settings { servers: Vec::new(), ..self.clone() }
     }
 }
 

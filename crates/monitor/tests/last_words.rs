@@ -75,7 +75,7 @@ impl World {
         let target = target(address);
         let settings = Settings::new(vec![target], "watcher", "secret");
         let stop = CancellationToken::new();
-        let (mut snapshots, control, _task) = start(settings, Failover::none(1), stop.clone());
+        let (mut snapshots, control, _task) = start(settings, Failover::none(), stop.clone());
         let seen = snapshots.wait_until(|snapshot| snapshot.primary.is_some());
         timeout(DEADLINE, seen).await.expect("there is no primary").unwrap();
         // The prober's connection and the actor's.

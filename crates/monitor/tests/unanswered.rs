@@ -60,7 +60,7 @@ impl World {
             ..Settings::new(vec![target], "watcher", "secret")
         };
         let stop = CancellationToken::new();
-        let (snapshots, _control, _task) = start(settings, Failover::none(1), stop.clone());
+        let (snapshots, _control, _task) = start(settings, Failover::none(), stop.clone());
         let mut world = World { server, state, snapshots, stop };
         world.wait_until(|server, snapshot| server.is_up() && snapshot.primary.is_some()).await;
         world

@@ -48,7 +48,7 @@ async fn a_server_that_refuses_is_down_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(1), CancellationToken::new());
+    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(), CancellationToken::new());
     let why = why_down(&mut snapshots).await;
     assert!(why.contains("is the server running"), "{why}");
     assert_eq!(snapshots.load().generation, 1, "more than one failure was needed");
@@ -59,7 +59,7 @@ async fn a_server_that_never_greets_is_down_after_some_timeouts() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let begin = Instant::now();
     let (mut snapshots, _control, _task) =
-        start(settings(listener.local_addr().unwrap()), Failover::none(1), CancellationToken::new());
+        start(settings(listener.local_addr().unwrap()), Failover::none(), CancellationToken::new());
     let why = why_down(&mut snapshots).await;
     assert!(why.contains("no answer within 50ms"), "{why}");
     assert!(begin.elapsed() >= Duration::from_millis(150), "fewer than three failures were enough");
@@ -80,7 +80,7 @@ async fn a_server_that_refuses_the_login_says_what_to_do() {
             let _ = stream.read(&mut [0; 64]).await;
         }
     });
-    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(1), CancellationToken::new());
+    let (mut snapshots, _control, _task) = start(settings(address), Failover::none(), CancellationToken::new());
     let why = warning(&mut snapshots).await;
     assert!(why.contains("watcher") && why.contains("1130"), "{why}");
     assert!(!why.contains("secret"), "{why}");
@@ -95,7 +95,7 @@ async fn bytes_that_are_no_greeting_do_no_harm() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let (mut snapshots, _control, task) = start(settings(address), Failover::none(1), CancellationToken::new());
+    let (mut snapshots, _control, task) = start(settings(address), Failover::none(), CancellationToken::new());
     why_down(&mut snapshots).await;
     assert!(!task.is_finished());
 }
@@ -104,7 +104,7 @@ async fn bytes_that_are_no_greeting_do_no_harm() {
 async fn a_stopped_monitor_ends_and_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stop = CancellationToken::new();
-    let (mut snapshots, _control, task) = start(settings(listener.local_addr().unwrap()), Failover::none(1), stop.clone());
+    let (mut snapshots, _control, task) = start(settings(listener.local_addr().unwrap()), Failover::none(), stop.clone());
     stop.cancel();
     tokio::time::timeout(DEADLINE, task).await.expect("the monitor does not end").unwrap();
     assert!(snapshots.wait_until(|_| false).await.is_none());

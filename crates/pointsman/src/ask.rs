@@ -28,6 +28,11 @@ pub(crate) fn journal(running: &Running, last: usize) -> anyhow::Result<ExitCode
     Ok(cli::say(&entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
+/// The configuration file once more.
+pub(crate) fn reload(running: &Running) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/reload", Some(json!({})))?)
+}
+
 /// Another primary while the present one is well.
 pub(crate) fn switchover(running: &Running, to: Option<&str>) -> anyhow::Result<ExitCode> {
     done(&ask(running, "/api/switchover", Some(json!({ "to": to })))?)

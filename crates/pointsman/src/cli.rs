@@ -53,6 +53,11 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         last: usize,
     },
+    /// Have it read its configuration file once more, as SIGHUP does. A mistake in the file leaves everything as it was.
+    Reload {
+        #[command(flatten)]
+        running: Running,
+    },
     /// Make another server the primary while the present one is well: open transactions may end, new ones wait, nobody gets an error.
     Switchover {
         #[command(flatten)]

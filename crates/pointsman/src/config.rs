@@ -14,6 +14,7 @@ use std::time::Duration;
 use backend::{Account, Target};
 use router::Rule;
 use toml::de::DeTable;
+use topology::ServerId;
 
 use self::reader::{Mistakes, Section};
 use self::units::{Address, Level, Period, Size};
@@ -48,6 +49,8 @@ pub(crate) struct Config {
 /// One `[[servers]]`.
 #[derive(Debug)]
 pub(crate) struct Server {
+    /// Its place in the list, or another number if that was another server's before a reload.
+    pub(crate) id: ServerId,
     pub(crate) name: String,
     pub(crate) target: Target,
     pub(crate) weight: u32,
@@ -191,7 +194,8 @@ impl Config {
         let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
         listen.finish();
 
-        let servers = file.sections("servers").into_iter().map(server).collect::<Vec<_>>();
+        let numbered = (0..).map(ServerId).zip(file.sections("servers"));
+        let servers = numbered.map(|(id, section)| server(id, section)).collect::<Vec<_>>();
         if servers.is_empty() {
             file.complain("there is no [[servers]]: list every server of the replication set");
         }
@@ -285,7 +289,7 @@ impl Config {
     }
 }
 
-fn server(mut section: Section<'_>) -> Option<Server> {
+fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
     let name = section.required::<String>("name");
     let address = section.required::<Address>("address");
     let weight = section.optional("weight", 1);
@@ -298,7 +302,7 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     section.finish();
     let target = address?.0;
     let replication = replication.map_or_else(|| target.clone(), |address| address.0);
-    Some(Server { name: name?, target, weight, replication, candidate })
+    Some(Server { id, name: name?, target, weight, replication, candidate })
 }
 
 fn monitor(mut section: Section<'_>) -> Option<Monitor> {

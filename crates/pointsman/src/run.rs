@@ -11,11 +11,16 @@ use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, CausalScope, Frontend, Runtime};
 use router::Policy;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
 use crate::config::{CausalReads, Config, Durability, Pooling};
 use crate::logging;
+use crate::reload::Reloader;
+
+/// Reloads that may wait for the one before them.
+const RELOADS_QUEUED_MAX: usize = 4;
 
 /// Runs until a signal ends it.
 pub(crate) fn run(config: Config, options: &RunOptions) -> anyhow::Result<()> {
@@ -32,9 +37,9 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let stop = CancellationToken::new();
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
-    let settings = monitor_settings(&config);
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
     let admin = match &config.admin_socket {
@@ -44,26 +49,39 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
         None => None,
     };
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
-    let (mut snapshots, control, monitoring) = monitor::start(settings.clone(), failover, stop.clone());
-    let serving = admin.map(|socket| tokio::spawn(socket.serve(control.clone(), journal, stop.clone())));
+    let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
+    let (reload, mut reloads) = mpsc::channel(RELOADS_QUEUED_MAX);
+    let serving = admin.map(|socket| tokio::spawn(socket.serve(control.clone(), journal, reload, stop.clone())));
     let classifier = Arc::new(classifier(&config));
-    let cataloguing = monitor::keep_catalogue(settings, snapshots.clone(), Arc::clone(&classifier), stop.clone());
+    let cataloguing = monitor::keep_catalogue(control.settings(), snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
         () = wait_for_servers(&mut snapshots, &classifier, first_look) => {}
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     }
 
-    let drain = config.limits.drain;
-    let running = frontend(config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
+    let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
+    loop {
+        let reply = tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => None,
+            Some(reply) = reloads.recv() => Some(reply),
+        };
+        let outcome = tokio::select! {
+            outcome = reloader.reload() => outcome,
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        };
+        // Whoever asked may have gone.
+        let _ = reply.map(|reply| reply.send(outcome));
     }
+    drop(reloader);
     let clients = running.clients();
-    tracing::info!(clients, limit = ?drain, "draining: no new clients, open statements and transactions may finish");
+    tracing::info!(clients, limit = ?running.drain_limit(), "draining: no new clients, open statements and transactions may finish");
     tokio::select! {
         in_time = running.drain() => tracing::info!(in_time, "stopped"),
         _ = terminate.recv() => tracing::warn!("a second signal: stopped at once"),
@@ -118,6 +136,7 @@ async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Class
 
 pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
     let servers = config.servers.iter().map(|server| monitor::Target {
+        id: server.id,
         name: server.name.clone(),
         host: server.target.host.clone(),
         port: server.target.port,
@@ -152,7 +171,7 @@ pub(crate) fn failover_settings(config: &Config) -> monitor::FailoverSettings {
                 Durability::Bounded => failover::Durability::Bounded,
                 Durability::Manual => failover::Durability::Manual,
             },
-            members: config.servers.iter().map(|server| server.candidate).collect(),
+            members: config.servers.iter().map(|server| (server.id, server.candidate)).collect(),
             hang: settings.hang,
             cooldown: settings.cooldown,
             daily_max: settings.daily_max,
@@ -186,30 +205,33 @@ fn classifier(config: &Config) -> Classifier {
     })
 }
 
-fn frontend(config: Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
-    let scope = match config.causal_reads {
-        CausalReads::Off | CausalReads::Session => CausalScope::Session,
-        CausalReads::User => CausalScope::User,
-        CausalReads::Global => CausalScope::Global,
-    };
+fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
     Frontend {
         listen: config.listen,
         runtime: match options.runtime {
             RuntimeKind::WorkerPerCore => Runtime::WorkerPerCore(config.threads),
             RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),
         },
-        limits: config.limits,
+        settings: frontend_settings(config),
+        pools: pool_settings(config),
+        classifier,
+        servers: snapshots.published(),
+        generations: snapshots.generations(),
+        force_full_authentication: options.force_full_authentication,
+    }
+}
+
+pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
+    let scope = match config.causal_reads {
+        CausalReads::Off | CausalReads::Session => CausalScope::Session,
+        CausalReads::User => CausalScope::User,
+        CausalReads::Global => CausalScope::Global,
+    };
+    frontend::Settings {
+        limits: config.limits.clone(),
         pooling: match config.pooling {
             Pooling::Transaction => frontend::Pooling::Transaction,
             Pooling::Session => frontend::Pooling::Session,
-        },
-        pools: PoolSettings {
-            servers: config.servers.into_iter().map(|server| server.target).collect(),
-            server_connections: config.server_connections,
-            connect_timeout: config.connect_timeout,
-            lease_timeout: config.lease_timeout,
-            idle_timeout: config.server_idle,
-            public_key_retrieval: config.public_key_retrieval,
         },
         policy: Policy {
             max_lag: config.max_lag,
@@ -217,11 +239,18 @@ fn frontend(config: Config, options: &RunOptions, snapshots: &monitor::Snapshots
             filtered_replicas: config.filtered_replicas,
             hold_writes: config.hold_writes,
         },
-        rules: config.rules,
-        accounts: Accounts::new(config.users, scope),
-        classifier,
-        servers: snapshots.published(),
-        generations: snapshots.generations(),
-        force_full_authentication: options.force_full_authentication,
+        rules: config.rules.as_slice().into(),
+        accounts: Accounts::new(config.users.iter().cloned(), scope),
+    }
+}
+
+pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
+    PoolSettings {
+        servers: config.servers.iter().map(|server| (server.id, server.target.clone())).collect(),
+        server_connections: config.server_connections,
+        connect_timeout: config.connect_timeout,
+        lease_timeout: config.lease_timeout,
+        idle_timeout: config.server_idle,
+        public_key_retrieval: config.public_key_retrieval,
     }
 }

@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use failover::{Durability, Member, Policy, Step};
-use topology::{Engine, ThreadState};
+use topology::{Engine, ServerId, ThreadState};
 
 use crate::random::Random;
 use faults::Fault;
@@ -220,7 +220,7 @@ impl World {
         }
         let policy = Policy {
             durability,
-            members,
+            members: (0..).map(ServerId).zip(members).collect(),
             hang: Duration::from_millis(random.between(1000, 6000)),
             cooldown: Duration::ZERO,
             daily_max: 1000,

@@ -62,9 +62,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Nothing is known yet but the list.
-    pub fn new(members: Vec<Member>, settings: ClusterSettings) -> Cluster {
-        let servers: Vec<Watched> = (0..).map(ServerId).zip(members).map(|(id, member)| Watched::new(id, member)).collect();
+    /// Nothing is known yet but the list. A number always means the same server.
+    pub fn new(members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Cluster {
+        let servers: Vec<Watched> = members.into_iter().map(|(id, member)| Watched::new(id, member)).collect();
         let shown = servers.iter().map(|watched| watched.server.clone()).collect();
         Cluster {
             settings,
@@ -79,6 +79,21 @@ impl Cluster {
         }
     }
 
+    /// Another list, and other settings. What is known of a server that stays is kept. Returns the new snapshot as [`observe`](Self::observe) does.
+    pub fn change(&mut self, members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Option<Snapshot> {
+        self.settings = settings;
+        let mut before = std::mem::take(&mut self.servers);
+        for (id, member) in members {
+            let known = before.iter().position(|watched| watched.server.id == id).map(|place| before.swap_remove(place));
+            let watched = known.map_or_else(|| Watched::new(id, member.clone()), |known| known.described_as(&member));
+            self.servers.push(watched);
+        }
+        let is_gone = |id: &ServerId| before.iter().any(|watched| watched.server.id == *id);
+        self.last_primary = self.last_primary.filter(|last| !is_gone(last));
+        self.compared_with = self.compared_with.filter(|last| !is_gone(last));
+        self.settle(None)
+    }
+
     /// The latest snapshot.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
@@ -86,7 +101,7 @@ impl Cluster {
 
     /// The last full look at a server, however long ago.
     pub fn observation(&self, id: ServerId) -> Option<&Observation> {
-        self.servers.get(id.index())?.observation.as_deref()
+        self.watched(id)?.observation.as_deref()
     }
 
     /// Takes in what was seen of a server. Returns the new snapshot, or `None` if no reader could tell it from the last one.
@@ -94,7 +109,7 @@ impl Cluster {
     /// Reports of one server must arrive in the order in which they were made.
     pub fn observe(&mut self, id: ServerId, report: Report, now: Instant) -> Option<Snapshot> {
         let settings = self.settings;
-        let watched = self.servers.get_mut(id.index())?;
+        let watched = find(&mut self.servers, id)?;
         let is_full = matches!(report, Report::Observed(_));
         match report {
             Report::Observed(observation) => watched.take_observation(observation, now),
@@ -108,14 +123,14 @@ impl Cluster {
     /// Takes writes away from a server, whatever it says about itself, until it is seen following another. Returns the new snapshot as
     /// [`observe`](Self::observe) does.
     pub fn fence(&mut self, id: ServerId) -> Option<Snapshot> {
-        let watched = self.servers.get_mut(id.index()).filter(|watched| !watched.is_fenced)?;
+        let watched = find(&mut self.servers, id).filter(|watched| !watched.is_fenced)?;
         watched.is_fenced = true;
         self.settle(None)
     }
 
     /// Takes that back: it was not replaced after all.
     pub fn unfence(&mut self, id: ServerId) -> Option<Snapshot> {
-        let watched = self.servers.get_mut(id.index()).filter(|watched| watched.is_fenced || watched.is_deposed)?;
+        let watched = find(&mut self.servers, id).filter(|watched| watched.is_fenced || watched.is_deposed)?;
         watched.is_fenced = false;
         watched.is_deposed = false;
         self.settle(None)
@@ -124,7 +139,7 @@ impl Cluster {
     /// A server has been promoted: from now on it is the primary if it is writable and follows nobody, whatever the others still follow, and
     /// although it may have started writable. Only another writable server with more followers takes that from it.
     pub fn accept(&mut self, id: ServerId) -> Option<Snapshot> {
-        self.servers.get_mut(id.index())?.accept();
+        find(&mut self.servers, id)?.accept();
         self.depose_last_primary(id);
         self.settle(None)
     }
@@ -148,6 +163,10 @@ impl Cluster {
             servers: self.servers.iter().map(|watched| watched.view(direct_source(&candidates, watched.server.id))).collect(),
             warnings: self.warnings.clone(),
         }
+    }
+
+    fn watched(&self, id: ServerId) -> Option<&Watched> {
+        self.servers.iter().find(|watched| watched.server.id == id)
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
@@ -185,7 +204,7 @@ impl Cluster {
             self.epoch = self.epoch.next();
         }
         let Some(last) = last.filter(|last| *last != new) else { return };
-        if let Some(watched) = self.servers.get_mut(last.index()) {
+        if let Some(watched) = find(&mut self.servers, last) {
             watched.is_deposed = !watched.is_in_sight();
         }
     }
@@ -248,7 +267,7 @@ impl Cluster {
     }
 
     fn warnings(&self, roles: &Roles) -> Vec<Warning> {
-        let primary = roles.primary.and_then(|id| self.servers.get(id.index()));
+        let primary = roles.primary.and_then(|id| self.watched(id));
         let unproven = primary
             .filter(|watched| watched.server.position.is_none())
             .map(|watched| Warning::PrimaryWithoutPositions { name: watched.server.name.to_string() });
@@ -256,6 +275,10 @@ impl Cluster {
         let blind = self.servers.iter().filter_map(Watched::blindness);
         roles.warnings.iter().cloned().chain(unproven).chain(flaws).chain(blind).collect()
     }
+}
+
+fn find(servers: &mut [Watched], id: ServerId) -> Option<&mut Watched> {
+    servers.iter_mut().find(|watched| watched.server.id == id)
 }
 
 #[cfg(test)]

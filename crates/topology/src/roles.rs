@@ -18,6 +18,8 @@ pub use warning::Warning;
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Candidate<'a> {
+    /// Which one it is.
+    pub id: ServerId,
     /// Its name in the config.
     pub name: &'a str,
     /// `host:port` in the config.
@@ -78,7 +80,7 @@ pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
     }
     let writable = eligible(servers, before);
     let votes = votes(servers, &writable, before);
-    let primary = match choose_followed(&writable, &votes.by_server, votes.elsewhere) {
+    let primary = match choose_followed(&writable, &votes) {
         Some(followed) => Some(followed),
         None => before.primary.filter(|last| writable.contains(last)).or_else(|| match writable.as_slice() {
             [only] if is_credible(servers, *only, &votes, before) => Some(*only),
@@ -106,33 +108,30 @@ fn eligible(servers: &[Candidate<'_>], before: Before) -> Vec<ServerId> {
 /// Its source is up, read-only, and follows it in turn.
 fn is_in_ring(servers: &[Candidate<'_>], id: ServerId) -> bool {
     let Following::Server(other) = direct_source(servers, id) else { return false };
-    servers.get(other.index()).is_some_and(|server| server.is_up && !server.is_writable())
+    find(servers, other).is_some_and(|server| server.is_up && !server.is_writable())
         && direct_source(servers, other) == Following::Server(id)
 }
 
 /// The writable server that has strictly more followers than every other server, writable or not.
-fn choose_followed(writable: &[ServerId], by_server: &[usize], elsewhere: usize) -> Option<ServerId> {
-    let count = |id: &ServerId| by_server.get(id.index()).copied().unwrap_or(0);
-    let best = *writable.iter().max_by_key(|id| count(id))?;
-    let rival = (0..).map(ServerId).zip(by_server).filter(|(id, _)| *id != best).map(|(_, votes)| *votes).max().unwrap_or(0);
-    (count(&best) > rival.max(elsewhere)).then_some(best)
+fn choose_followed(writable: &[ServerId], votes: &following::Votes) -> Option<ServerId> {
+    let best = *writable.iter().max_by_key(|id| votes.of(**id))?;
+    (votes.of(best) > votes.most_beside(best).max(votes.elsewhere)).then_some(best)
 }
 
 /// The last primary was away, and more replicas follow another since: so that one has replaced it, be it in sight or not.
 fn is_left(servers: &[Candidate<'_>], last: ServerId) -> bool {
-    servers.get(last.index()).is_some_and(|server| server.came_back_writable) && is_followed_less(servers, last)
+    find(servers, last).is_some_and(|server| server.came_back_writable) && is_followed_less(servers, last)
 }
 
 /// Whether the only writable server, which most others do not follow and which was not the primary, is the one to write to.
 fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Votes, before: Before) -> bool {
-    let role_before = servers.get(only.index()).map_or(Role::Unknown, |server| server.role_before);
-    let others_are_followed =
-        votes.elsewhere > 0 || (0..).map(ServerId).zip(&votes.by_server).any(|(id, votes)| id != only && *votes > 0);
-    let last_gave_up = before.primary.and_then(|id| servers.get(id.index())).is_none_or(|last| last.is_up && !last.is_writable());
+    let role_before = find(servers, only).map_or(Role::Unknown, |server| server.role_before);
+    let others_are_followed = votes.elsewhere > 0 || votes.most_beside(only) > 0;
+    let last_gave_up = before.primary.and_then(|id| find(servers, id)).is_none_or(|last| last.is_up && !last.is_writable());
     match role_before {
         // We saw it become writable, and the one before is no longer there to be written to.
-        Role::Replica if !servers.get(only.index()).is_some_and(|server| server.came_back_writable) => true,
-        Role::Stray if servers.get(only.index()).is_some_and(|server| server.was_promoted) => true,
+        Role::Replica if !find(servers, only).is_some_and(|server| server.came_back_writable) => true,
+        Role::Stray if find(servers, only).is_some_and(|server| server.was_promoted) => true,
         // Another is being replaced, or was: whoever takes over is seen to become writable, or accepted.
         _ if is_another_deposed(servers, only) => false,
         // It was writable beside a primary that then went down, or starts writable, or was never seen: what it has may be anything.
@@ -176,7 +175,11 @@ fn role_of(server: &Candidate<'_>, primary: Option<ServerId>, id: ServerId) -> R
 }
 
 fn ids<'s, 'c>(servers: &'s [Candidate<'c>]) -> impl Iterator<Item = (ServerId, &'s Candidate<'c>)> {
-    (0..).map(ServerId).zip(servers)
+    servers.iter().map(|server| (server.id, server))
+}
+
+fn find<'s, 'c>(servers: &'s [Candidate<'c>], id: ServerId) -> Option<&'s Candidate<'c>> {
+    servers.iter().find(|server| server.id == id)
 }
 
 impl Candidate<'_> {

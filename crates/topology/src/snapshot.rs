@@ -30,7 +30,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The server with this id.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
-        self.servers.get(id.index())
+        self.servers.iter().find(|server| server.id == id)
     }
 
     /// The server to write to.

@@ -104,7 +104,7 @@ pub enum DownCause {
 impl ClusterView {
     /// The server with this id.
     pub fn server(&self, id: ServerId) -> Option<&ServerView> {
-        self.servers.get(id.index())
+        self.servers.iter().find(|server| server.id == id)
     }
 }
 

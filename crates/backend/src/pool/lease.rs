@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use topology::ServerId;
 
+use super::server::ServerPool;
 use super::{Idle, WorkerPool};
 use crate::connection::{Rest, ServerConnection};
 
@@ -71,7 +72,7 @@ impl Lease {
     }
 
     async fn clear(mut self) {
-        let limit = self.pool.pools.settings.connect_timeout;
+        let limit = self.pool.terms().limit;
         if let Ok(true) = self.held.connection.clear(limit).await
             && self.held.connection.is_clean()
         {
@@ -85,9 +86,7 @@ impl Lease {
         held.connection.state.left();
         held.must_log_in = must_log_in;
         held.worker = pool.worker;
-        if let Some(connections) = pool.pools.connections(held.server) {
-            connections.put_back(held);
-        }
+        ServerPool::put_back(held);
     }
 }
 

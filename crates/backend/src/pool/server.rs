@@ -124,9 +124,10 @@ impl ServerPool {
     }
 
     /// Nobody uses this connection any more.
-    pub(super) fn put_back(self: &Arc<Self>, mut idle: Idle) {
+    pub(super) fn put_back(mut idle: Idle) {
+        let Some(pool) = idle.place.0.clone() else { return };
         loop {
-            let mut inner = self.inner();
+            let mut inner = pool.inner();
             if inner.open > inner.limit {
                 drop(inner);
                 return;
@@ -171,11 +172,21 @@ impl ServerPool {
         self.inner().open
     }
 
-    /// Allows so many from now on. What is open beyond that stays until it is given back.
+    /// Allows so many from now on. What is in use beyond that stays until it is given back.
     pub(super) fn limit_to(self: &Arc<Self>, limit: usize) {
         self.inner().limit = limit;
+        while self.taken() > limit && self.evict() {}
         let has_queue = || !self.inner().queue.is_empty();
         while has_queue() && self.try_take().is_some() {}
+    }
+
+    /// Nobody gets a connection here any more. Those in use are closed when they are given back.
+    pub(super) fn close(&self) {
+        let mut inner = self.inner();
+        inner.limit = 0;
+        let (idle, queue) = (std::mem::take(&mut inner.idle), std::mem::take(&mut inner.queue));
+        drop(inner);
+        drop((idle, queue));
     }
 
     /// Counts one more who waits, and lets `wanted` know.
@@ -300,6 +311,18 @@ mod tests {
         let mut waiter = pool.wait(&options("a"));
         assert!(has_place(&mut waiter).is_some());
         assert_eq!(pool.taken(), 0);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_server_that_is_gone() {
+        let pool = ServerPool::new(1);
+        let taken = take(&pool, 1);
+        let mut waiter = pool.wait(&options("a"));
+        pool.close();
+        assert!(matches!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        drop(taken);
+        assert_eq!(pool.taken(), 0);
+        assert!(pool.try_take().is_none());
     }
 
     #[test]

@@ -60,8 +60,9 @@ pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &Se
         Err((refused, Refuser::Replica)) => refused,
     };
     let shared = &worker.shared;
-    let at_most = shared.policy.hold_writes.min(shared.limits.handshake / 2);
-    let Ok(_place) = shared.held.admit(0, Awaited::Primary) else { return Err(refused) };
+    let settings = shared.settings();
+    let at_most = settings.policy.hold_writes.min(settings.limits.handshake / 2);
+    let Ok(_place) = shared.held.admit(0, Awaited::Primary, &settings.limits) else { return Err(refused) };
     match timeout(at_most, a_primary_answers(worker)).await {
         Ok(()) => ask_somebody(worker, options, state).await.map_err(|(refused, _)| refused),
         Err(_) => Err(refused),

@@ -145,9 +145,9 @@ impl Core {
         let index = self.connect(route.server, statement).await?;
         let capabilities = self.capabilities;
         let may_write = statement.track() == Track::Primary || self.session.binding.may_have_pending_writes();
-        let Self { held, session, statements, worker, moment, .. } = self;
+        let Self { held, session, statements, worker, moment, settings, .. } = self;
         let state = &session.state;
-        let limits = &worker.shared.limits;
+        let limits = &settings.limits;
         let Some(lease) = held.get_mut(index) else { return Err(Failure::LostBefore) };
 
         let mut ahead = Ahead::default();
@@ -260,7 +260,7 @@ impl Core {
 
     /// A `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
     pub(super) async fn end_transaction_on(&mut self, server: ServerId) {
-        let limit = self.worker.shared.limits.handshake;
+        let limit = self.settings.limits.handshake;
         self.session.binding.transaction_ended();
         let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) else { return };
         if !matches!(lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {

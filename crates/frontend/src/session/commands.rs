@@ -13,7 +13,7 @@ use crate::reply::{self, Refusal};
 impl Core {
     /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
     pub(super) async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
-        let limit = self.worker.shared.limits.handshake;
+        let limit = self.settings.limits.handshake;
         let mut kept = Vec::with_capacity(self.held.len());
         for mut lease in std::mem::take(&mut self.held) {
             // One that cannot be reset is closed with its lease, which undoes the same.
@@ -25,7 +25,7 @@ impl Core {
         self.statements = Statements::default();
         let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
         self.session.reset(beginning, Instant::now());
-        self.patience.limit_to(self.worker.shared.limits.client_idle);
+        self.patience.limit_to(self.settings.limits.client_idle);
         self.note_write();
         self.reply_ok(client).await
     }

@@ -42,7 +42,7 @@ impl Core {
         let view = self.view(statement, &held, &[], steering);
         let view = SessionView { committed: self.committed(view.wrote_at), ..view };
         let snapshot = self.worker.shared.servers.load();
-        let decision = self.worker.foresee(statement, &view, &snapshot);
+        let decision = self.worker.foresee(&self.settings.policy, statement, &view, &snapshot);
         let mut rows = vec![
             row("classify", &format!("{:?}", statement.verb).to_uppercase(), track_text(statement.track()), statement.because),
             row("digest", &statement.digest.to_string(), text, "the same for all literals"),
@@ -102,7 +102,7 @@ impl Core {
 
     fn server_rows(&self, track: Track, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
         let now = Instant::now();
-        let policy = self.worker.shared.policy;
+        let policy = self.settings.policy;
         let chosen = match decision {
             Decision::Forward(route) => Some(route.server),
             Decision::Wait { .. } | Decision::Refuse(_) => None,

@@ -196,10 +196,11 @@ impl Core {
         (failed, steering): (&[ServerId], Steering<'_>),
         watch: (&Progress, Option<&TimeLimit<'_>>),
     ) -> Result<Outcome, Failure> {
-        let (worker, entry) = (Arc::clone(&self.worker), Arc::clone(&self.entry));
+        let (worker, entry, policy) = (Arc::clone(&self.worker), Arc::clone(&self.entry), self.settings.policy);
         let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
         let supervision = Supervision {
             worker: &worker,
+            policy: &policy,
             entry: &entry,
             statement,
             placement,
@@ -207,8 +208,7 @@ impl Core {
             may_move: is_read
                 && request.packet.len() <= LARGEST_MOVED
                 && !self.session.binding.loses_with(placement.route.server),
-            may_wait: !self.session.binding.loses_with(placement.route.server)
-                && !self.worker.shared.policy.hold_writes.is_zero(),
+            may_wait: !self.session.binding.loses_with(placement.route.server) && !self.settings.policy.hold_writes.is_zero(),
             progress: watch.0,
             limit: watch.1,
         };
@@ -255,7 +255,7 @@ impl Core {
             Track::Replica | Track::Primary => Vec::new(),
         };
         let view = self.view(statement, &held, failed, steering);
-        self.worker.decide(statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
+        self.worker.decide(&self.settings.policy, statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
     }
 
     /// What the router has to know of the session. It outlives a change of the session, so what was committed has to be added: [`Self::committed`].
@@ -293,7 +293,7 @@ impl Core {
     pub(super) fn previous(&self, statement: &Statement) -> Previous {
         match self.session.binding.previous() {
             // Not even a login makes a connection forget what it has counted.
-            None if statement.effects.contains(Effects::COUNTS) && self.worker.shared.shares_connections => Previous::Lost,
+            None if statement.effects.contains(Effects::COUNTS) && self.shares_connections => Previous::Lost,
             None => Previous::Nothing,
             Some(server) if self.knows_previous(server, statement) => Previous::On(server),
             // About warnings: there were none, and any connection says so.
@@ -346,7 +346,7 @@ impl Core {
     fn settle(&mut self, statement: &Statement, request: &Request<'_>, server: ServerId, outcome: &Outcome) {
         let settled = self.session.settle(statement, request.kind, server, outcome, Instant::now());
         if let Some(limit) = settled.idle_limit {
-            self.patience.limit_to(limit.min(self.worker.shared.limits.client_idle));
+            self.patience.limit_to(limit.min(self.settings.limits.client_idle));
         }
         if settled.may_have_written {
             self.note_write();

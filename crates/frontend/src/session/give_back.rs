@@ -23,7 +23,7 @@ const QUESTION: Duration = Duration::from_secs(1);
 impl Core {
     /// A command was answered: others may use the connections on which nothing of the session is left.
     pub(super) fn share(&mut self) {
-        if !self.worker.shared.shares_connections {
+        if !self.shares_connections {
             return;
         }
         let mut index = 0;
@@ -55,12 +55,12 @@ impl Core {
 
     /// Nothing of the session lives on this connection.
     fn release(&self, lease: Lease) {
-        if self.worker.shared.shares_connections { lease.share() } else { lease.give_back() }
+        if self.shares_connections { lease.share() } else { lease.give_back() }
     }
 
     /// What the last statement has counted, if that is all that is asked: its connection may serve others by now.
     pub(super) fn count_answer(&self, statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<BytesMut> {
-        if statement.because != Because::PreviousStatement || !self.worker.shared.shares_connections {
+        if statement.because != Because::PreviousStatement || !self.shares_connections {
             return None;
         }
         let (count, column) = classifier::asked_count(sql, context)?;

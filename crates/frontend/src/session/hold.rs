@@ -88,7 +88,7 @@ impl Core {
     ) -> Result<(), GivenUp> {
         let worker = Arc::clone(&self.worker);
         let shared = &worker.shared;
-        let _place = shared.held.admit(hold.bytes, awaited).map_err(GivenUp::Told)?;
+        let _place = shared.held.admit(hold.bytes, awaited, &self.settings.limits).map_err(GivenUp::Told)?;
         tracing::debug!(connection = self.entry.id(), awaited = awaited.label(), "a statement waits");
         // A kill of the statement before this one came too late.
         self.entry.signals.take(Signal::KILL_QUERY);

@@ -163,7 +163,7 @@ impl Core {
         if explained_route(&statement, &sql, &reading.context(self.session.state.schema())).is_some() {
             return self.reply(client, &Refusal::explanation_prepared()).await;
         }
-        let limits = &self.worker.shared.limits;
+        let limits = &self.settings.limits;
         let is_too_many = self.statements.by_id.len() >= limits.prepared_statements
             || self.statements.text_bytes.saturating_add(sql.len()) > limits.prepared_statement_bytes;
         if is_too_many {
@@ -217,7 +217,7 @@ impl Core {
         };
         if prepared.long_data.is_err() {
             self.statements.forget_long_data(id);
-            let limit = self.worker.shared.limits.max_packet;
+            let limit = self.settings.limits.max_packet;
             let refusal = Refusal::new(
                 1105,
                 *b"HY000",
@@ -250,7 +250,7 @@ impl Core {
         let has_cursor = self.session.binding.has_cursor(id);
         self.session.binding.cursor_closed(id);
         // Where connections are shared, somebody else may execute the same text next.
-        let is_shared = self.worker.shared.shares_connections || self.statements.has(&closed.text);
+        let is_shared = self.shares_connections || self.statements.has(&closed.text);
         let mut lost = Vec::new();
         for lease in &mut self.held {
             if has_cursor {

@@ -54,7 +54,10 @@ pub(super) fn with_attributes(
 impl Core {
     /// The rule for a statement of this session.
     pub(super) fn matched(&self, sql: &[u8], context: Context<'_>, statement: &Statement) -> Matched {
-        let Some(rules) = &self.worker.shared.rules else { return Matched::default() };
+        let rules = &self.settings.rules;
+        if rules.is_empty() {
+            return Matched::default();
+        }
         let facts = Facts { sql, context, statement, user: &self.entry.options().account.user, address: self.peer.ip() };
         let place = matching_rule(rules, &facts).map(|(place, _)| place);
         place.map_or_else(Matched::default, |place| Matched { rules: Some(Arc::clone(rules)), place })
@@ -63,7 +66,7 @@ impl Core {
     /// What the client is told when a statement can run nowhere.
     pub(super) fn refusal(&self, denial: Denial) -> Refusal {
         let rule = match denial {
-            Denial::ByRule(place) => self.worker.shared.rules.as_ref().and_then(|rules| rules.get(place)),
+            Denial::ByRule(place) => self.settings.rules.get(place),
             _ => None,
         };
         match rule {

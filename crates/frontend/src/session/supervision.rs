@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use classifier::Statement;
 use net::LinkError;
-use router::{Because, Decision, SessionView};
+use router::{Because, Decision, Policy, SessionView};
 use session::Outcome;
 use tokio::time::{Instant, sleep_until, timeout};
 use topology::{Server, Snapshot};
@@ -74,6 +74,7 @@ impl Progress {
 /// One try, with what it takes to stop or to leave it.
 pub(super) struct Supervision<'a> {
     pub(super) worker: &'a Arc<Worker>,
+    pub(super) policy: &'a Policy,
     pub(super) entry: &'a Entry,
     pub(super) statement: &'a Statement,
     pub(super) placement: &'a Placement,
@@ -175,7 +176,7 @@ impl Supervision<'_> {
         let Some(since) = server.silent_since.filter(|_| self.may_move && !self.progress.has_begun()) else { return false };
         let mut avoid = self.view.avoid.to_vec();
         avoid.push(server.id);
-        let elsewhere = self.worker.foresee(self.statement, &SessionView { avoid: &avoid, ..self.view }, snapshot);
+        let elsewhere = self.worker.foresee(self.policy, self.statement, &SessionView { avoid: &avoid, ..self.view }, snapshot);
         if matches!(elsewhere, Decision::Forward(route) if route.server != server.id) {
             return true;
         }

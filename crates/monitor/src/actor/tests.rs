@@ -40,7 +40,14 @@ impl World {
         };
         let server = FakeServer::start(Character::default(), script).await;
         let address = Address { host: server.address().ip().to_string(), port: server.address().port() };
-        let target = Target { name: "a".into(), host: address.host.clone(), port: address.port, replication: address, weight: 1 };
+        let target = Target {
+            id: topology::ServerId(0),
+            name: "a".into(),
+            host: address.host.clone(),
+            port: address.port,
+            replication: address,
+            weight: 1,
+        };
         let settings = Settings::new(vec![target.clone()], "watcher", "secret");
         let mut worker = Worker { target, settings, account: None, session: None, abandoned: None, last_words: None };
         worker.keep_alive().await;

@@ -28,9 +28,7 @@ impl Executor {
                 return;
             }
         };
-        let (Some(actor), Some(address)) =
-            (self.servers.actors.get(id.index()).cloned(), self.servers.addresses.get(donor.index()).cloned())
-        else {
+        let (Some(actor), Some(address)) = (self.servers.actor(id).cloned(), self.servers.address(donor).cloned()) else {
             return;
         };
         let (recorder, server) = (self.recorder.clone(), server.to_owned());

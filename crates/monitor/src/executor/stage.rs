@@ -10,12 +10,20 @@ use topology::{Failure, Observation, ServerId};
 use crate::actor::{Actor, Done, Work};
 use crate::settings::Address;
 
-/// Everybody who can be told something, in the order of the config.
+/// Everybody who can be told something.
 #[derive(Clone, Debug)]
 pub(super) struct Servers {
-    pub(super) actors: Vec<Actor>,
-    pub(super) addresses: Vec<Address>,
+    pub(super) all: Vec<Told>,
     pub(super) step_timeout: Duration,
+}
+
+/// A server that can be told something.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) id: ServerId,
+    pub(super) actor: Actor,
+    /// Where the others reach it.
+    pub(super) address: Address,
 }
 
 /// What came of a step.
@@ -47,6 +55,14 @@ pub(crate) struct Locked {
 }
 
 impl Servers {
+    pub(super) fn actor(&self, id: ServerId) -> Option<&Actor> {
+        self.all.iter().find(|told| told.id == id).map(|told| &told.actor)
+    }
+
+    pub(super) fn address(&self, id: ServerId) -> Option<&Address> {
+        self.all.iter().find(|told| told.id == id).map(|told| &told.address)
+    }
+
     /// Does the steps, each on its server, and looks at everybody who answers. A step that nobody waits for (the fence of a server that does
     /// not answer) is begun and left.
     ///
@@ -91,8 +107,8 @@ impl Servers {
             Step::Detach { .. } => sibling,
             _ => None,
         };
-        let other = other.and_then(|id| self.addresses.get(id.index()).cloned());
-        let outcome = match self.actors.get(step.server().index()) {
+        let other = other.and_then(|id| self.address(id).cloned());
+        let outcome = match self.actor(step.server()) {
             Some(actor) => actor.execute(Work::Step(step.clone(), other), self.limit(&step)).await,
             None => Err(Failure { kind: topology::FailureKind::Blind, why: "no such server".into() }),
         };
@@ -112,7 +128,7 @@ impl Servers {
     }
 
     async fn look(&self, id: ServerId) -> Option<Box<Observation>> {
-        let actor = self.actors.get(id.index())?;
+        let actor = self.actor(id)?;
         actor.execute(Work::Look, LOOK_TIMEOUT).await.ok()?.observation
     }
 
@@ -125,8 +141,8 @@ impl Servers {
     }
 
     async fn lock(&self, work: Work, answering: &[ServerId], accepts_loss: bool) -> Result<Locked, String> {
-        let needed = if accepts_loss || self.actors.len() == 2 { 1 } else { self.actors.len() / 2 + 1 };
-        let asked = answering.iter().filter_map(|id| self.actors.get(id.index()).map(|actor| (*id, actor)));
+        let needed = if accepts_loss || self.all.len() == 2 { 1 } else { self.all.len() / 2 + 1 };
+        let asked = answering.iter().filter_map(|id| self.actor(*id).map(|actor| (*id, actor)));
         let answers = join_all(asked.map(|(id, actor)| {
             let work = work.clone();
             async move { (id, actor.execute(work, LOOK_TIMEOUT).await) }
@@ -137,7 +153,7 @@ impl Servers {
         // Of the servers that matter none may be somebody else's: he may be changing it.
         let is_contested = answers.iter().any(|(_, answer)| matches!(answer, Ok(done) if !done.is_complete));
         if held.len() >= needed && !is_contested {
-            let text = format!("{} of {} servers", held.len(), self.actors.len());
+            let text = format!("{} of {} servers", held.len(), self.all.len());
             let look = |(id, answer): (ServerId, Result<Done, Failure>)| Some((id, answer.ok()?.observation?));
             return Ok(Locked { text, looks: answers.into_iter().filter_map(look).collect() });
         }
@@ -155,7 +171,7 @@ impl Servers {
 
     /// Gives the right back.
     pub(super) async fn unlock(&self, held: &[ServerId]) {
-        let actors = held.iter().filter_map(|id| self.actors.get(id.index()));
+        let actors = held.iter().filter_map(|id| self.actor(*id));
         join_all(actors.map(|actor| actor.execute(Work::Unlock, LOOK_TIMEOUT))).await;
     }
 }

@@ -33,5 +33,5 @@ pub(crate) fn look_at_primary(sql: &str) -> Answer {
 pub(crate) fn target(address: SocketAddr) -> Target {
     let host = address.ip().to_string();
     let replication = Address { host: host.clone(), port: address.port() };
-    Target { name: "a".into(), host, port: address.port(), replication, weight: 1 }
+    Target { id: topology::ServerId(0), name: "a".into(), host, port: address.port(), replication, weight: 1 }
 }

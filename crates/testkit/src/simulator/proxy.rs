@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use failover::{History, Request};
-use topology::{Cluster, ClusterSettings, Member};
+use topology::{Cluster, ClusterSettings, Member, ServerId};
 
 use super::server::address_of;
 
@@ -82,5 +82,5 @@ fn fresh(servers: usize) -> Cluster {
         weight: 1,
     };
     let settings = ClusterSettings { failures: 3, full_grace: Duration::from_secs(10) };
-    Cluster::new((0..servers).map(member).collect(), settings)
+    Cluster::new((0..).map(ServerId).zip((0..servers).map(member)).collect(), settings)
 }

@@ -17,16 +17,23 @@ const A: ServerId = ServerId(0);
 const B: ServerId = ServerId(1);
 const C: ServerId = ServerId(2);
 
+fn member(name: &str) -> Member {
+    Member {
+        name: name.into(),
+        address: format!("{name}:3306").into(),
+        replication_address: format!("{name}.inside:3306").into(),
+        weight: 1,
+    }
+}
+
 impl World {
     fn new() -> World {
-        let member = |name: &str| Member {
-            name: name.into(),
-            address: format!("{name}:3306").into(),
-            replication_address: format!("{name}.inside:3306").into(),
-            weight: 1,
-        };
         let start = Instant::now();
-        World { cluster: Cluster::new(["a", "b", "c"].map(member).to_vec(), ClusterSettings::default()), start, now: start }
+        World {
+            cluster: Cluster::new((0..).map(ServerId).zip(["a", "b", "c"].map(member)).collect(), ClusterSettings::default()),
+            start,
+            now: start,
+        }
     }
 
     /// All three were seen, at transaction 10.
@@ -614,4 +621,66 @@ fn who_is_accepted_is_the_primary_though_it_came_back_writable() {
     assert_eq!((snapshot.primary, snapshot.epoch), (Some(B), epoch.next()));
     assert_eq!(world.cluster.view().last_primary, Some(B));
     assert!(world.cluster.view().server(A).expect("a server").is_deposed, "it may come back as it was");
+}
+
+/// Servers that come and go while all goes on.
+mod changes {
+    use super::*;
+
+    const D: ServerId = ServerId(3);
+
+    fn change(world: &mut World, members: &[(ServerId, &str)]) -> Option<Snapshot> {
+        let members = members.iter().map(|(id, name)| (*id, member(name))).collect();
+        world.cluster.change(members, ClusterSettings::default())
+    }
+
+    #[test]
+    fn what_is_known_of_a_server_that_stays_is_kept() {
+        let mut world = World::settled();
+        let epoch = world.cluster.snapshot().epoch;
+        let snapshot = change(&mut world, &[(C, "c"), (D, "d"), (A, "a")]).expect("news");
+        let names: Vec<&str> = snapshot.servers.iter().map(|server| &*server.name).collect();
+        assert_eq!((names, snapshot.primary, snapshot.epoch), (vec!["c", "d", "a"], Some(A), epoch));
+        assert_eq!((world.server(C).role, world.staleness_ms(C)), (Role::Replica, Some(0)));
+        assert_eq!((world.server(D).role, world.staleness_ms(D)), (Role::Unknown, None));
+        assert!(world.cluster.snapshot().server(B).is_none() && world.cluster.view().server(B).is_none());
+
+        world.sees(D, Some(1), true, 10);
+        assert_eq!((world.server(D).role, world.staleness_ms(D)), (Role::Replica, Some(0)));
+        // What was on its way is of no use any more.
+        assert_eq!(world.sees(B, Some(1), true, 10), None);
+    }
+
+    #[test]
+    fn a_weight_that_changes_is_all_that_changes() {
+        let mut world = World::settled();
+        let before = world.cluster.snapshot().clone();
+        let weighty = |id| (id, Member { weight: 7, ..member(["a", "b", "c"][ServerId::index(id)]) });
+        let after = world.cluster.change([A, B, C].map(weighty).to_vec(), ClusterSettings::default()).expect("news");
+        let heavier = before.servers.iter().map(|server| Server { weight: 7, ..server.clone() }).collect();
+        assert_eq!(after, Snapshot { servers: heavier, generation: after.generation, ..before });
+    }
+
+    #[test]
+    fn followers_are_counted_by_server_and_not_by_place() {
+        let mut world = World::settled();
+        change(&mut world, &[(D, "d"), (C, "c"), (B, "b"), (A, "a")]);
+        world.sees(D, None, false, 10);
+        assert_eq!((world.primary(), world.server(D).role), (Some(A), Role::Stray));
+    }
+
+    #[test]
+    fn a_dead_primary_that_is_taken_off_the_list_is_forgotten() {
+        let mut world = World::settled();
+        for _ in 0..3 {
+            world.fails(A, FailureKind::Gone);
+        }
+        assert_eq!(world.primary(), None);
+        let snapshot = change(&mut world, &[(B, "b"), (C, "c")]).expect("news");
+        assert_eq!((snapshot.primary, snapshot.last_primary), (None, None));
+        // Somebody promotes the other one.
+        world.sees(B, None, false, 11);
+        world.sees(C, Some(2), true, 11);
+        assert_eq!((world.primary(), world.server(C).role), (Some(B), Role::Replica));
+    }
 }

@@ -85,9 +85,18 @@ impl Watched {
         }
     }
 
+    /// What the config says of it now.
+    pub(super) fn described_as(mut self, member: &Member) -> Watched {
+        let Member { name, address, replication_address, weight } = member.clone();
+        self.server = Server { name, address, weight, ..self.server };
+        self.replication_address = replication_address;
+        self
+    }
+
     /// `settings.failures` refusals in a row are as definite as an answer: we shall not see what it is.
     pub(super) fn candidate(&self, settings: ClusterSettings) -> Candidate<'_> {
         Candidate {
+            id: self.server.id,
             name: &self.server.name,
             address: &self.server.address,
             replication_address: &self.replication_address,

@@ -1,6 +1,6 @@
 //! Whom the replicas follow.
 
-use super::{Before, Candidate, ids};
+use super::{Before, Candidate, find, ids};
 use crate::{Replication, ServerId, SourceId, ThreadState};
 
 /// Whom a replica follows, seen from the configured list.
@@ -17,10 +17,22 @@ pub enum Following {
 /// How many replicas follow whom in the end, through however many intermediate servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Votes {
-    /// Of each server.
-    pub(super) by_server: Vec<usize>,
+    /// One entry for each replica that follows a server of the list: whom it follows.
+    by_server: Vec<ServerId>,
     /// Of servers that are not in the list, or were never seen.
     pub(super) elsewhere: usize,
+}
+
+impl Votes {
+    /// How many follow this server.
+    pub(super) fn of(&self, id: ServerId) -> usize {
+        self.by_server.iter().filter(|followed| **followed == id).count()
+    }
+
+    /// How many follow the server, other than this one, that most follow.
+    pub(super) fn most_beside(&self, id: ServerId) -> usize {
+        self.by_server.iter().filter(|followed| **followed != id).map(|followed| self.of(*followed)).max().unwrap_or(0)
+    }
 }
 
 pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Before) -> Votes {
@@ -28,9 +40,9 @@ pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Be
     let is_outdated = |server: &Candidate<'_>, root: ServerId| !server.is_up && incumbent.is_some_and(|last| last != root);
     // One that receives nothing from a server that takes no writes was left behind when that was replaced.
     let is_over = |server: &Candidate<'_>, root: ServerId| {
-        server.is_up && !server.receives() && servers.get(root.index()).is_some_and(|root| root.is_up && !root.is_writable())
+        server.is_up && !server.receives() && find(servers, root).is_some_and(|root| root.is_up && !root.is_writable())
     };
-    let mut votes = Votes { by_server: vec![0; servers.len()], elsewhere: 0 };
+    let mut votes = Votes { by_server: Vec::new(), elsewhere: 0 };
     for (id, server) in ids(servers) {
         if !server.follows_somebody() {
             continue;
@@ -38,9 +50,7 @@ pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Be
         match root(servers, eligible, id) {
             // An eligible member of a ring is its own root, which is no evidence.
             Following::Server(root) if root != id && !is_outdated(server, root) && !is_over(server, root) => {
-                if let Some(count) = votes.by_server.get_mut(root.index()) {
-                    *count += 1;
-                }
+                votes.by_server.push(root);
             }
             Following::Elsewhere => votes.elsewhere += 1,
             Following::Server(_) | Following::Unknown => {}
@@ -63,7 +73,7 @@ fn end_of_chain(servers: &[Candidate<'_>], from: ServerId, is_end: impl Fn(Serve
         let Following::Server(source) = direct_source(servers, at) else {
             return direct_source(servers, at);
         };
-        if is_end(source) || servers.get(source.index()).is_none_or(|server| !server.follows_somebody()) {
+        if is_end(source) || find(servers, source).is_none_or(|server| !server.follows_somebody()) {
             return Following::Server(source);
         }
         at = source;
@@ -77,9 +87,9 @@ pub(super) fn is_followed_less(servers: &[Candidate<'_>], last: ServerId) -> boo
     let (mut stay, mut left) = (0_usize, 0_usize);
     for (id, _) in ids(servers).filter(|(id, server)| *id != last && server.is_up && server.follows_somebody()) {
         // The chain as far as it answers.
-        match end_of_chain(servers, id, |source| servers.get(source.index()).is_some_and(|server| !server.is_up)) {
+        match end_of_chain(servers, id, |source| find(servers, source).is_some_and(|server| !server.is_up)) {
             Following::Server(end) if end == last => stay += 1,
-            Following::Server(end) if servers.get(end.index()).is_some_and(|end| !end.is_deposed) => left += 1,
+            Following::Server(end) if find(servers, end).is_some_and(|end| !end.is_deposed) => left += 1,
             _ => {}
         }
     }
@@ -88,7 +98,7 @@ pub(super) fn is_followed_less(servers: &[Candidate<'_>], last: ServerId) -> boo
 
 /// What is left out on the way to a replica: by its own filters, by the binary log of its source, and so on up the chain.
 pub(crate) fn filters_before(servers: &[Candidate<'_>], replica: ServerId) -> Option<String> {
-    let observation = |id: ServerId| servers.get(id.index()).and_then(|server| server.observation);
+    let observation = |id: ServerId| find(servers, id).and_then(|server| server.observation);
     let mut found: Vec<&str> = Vec::new();
     let mut at = replica;
     for _ in servers {
@@ -103,8 +113,7 @@ pub(crate) fn filters_before(servers: &[Candidate<'_>], replica: ServerId) -> Op
 
 /// The source of a server. Of several channels, one to a server of the list counts.
 pub(crate) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Following {
-    let channels =
-        servers.get(of.index()).and_then(|server| server.observation).map(|observation| observation.channels.as_slice());
+    let channels = find(servers, of).and_then(|server| server.observation).map(|observation| observation.channels.as_slice());
     let mut found = Following::Unknown;
     for channel in channels.unwrap_or_default() {
         match resolve(servers, of, channel) {

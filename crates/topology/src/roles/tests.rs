@@ -95,10 +95,11 @@ fn assign(cluster: &str, before: &str) -> (Vec<String>, Roles) {
     let names: Vec<&str> = cluster.split(' ').map(|word| word.split_once('=').unwrap().0).collect();
     let parsed: Vec<Parsed> = cluster.split(' ').map(|word| parse(word, &names)).collect();
     let addresses: Vec<String> = names.iter().map(|name| format!("{name}:3306")).collect();
-    let candidates: Vec<Candidate<'_>> = parsed
-        .iter()
-        .zip(&addresses)
-        .map(|(server, address)| Candidate {
+    let candidates: Vec<Candidate<'_>> = (0..)
+        .map(ServerId)
+        .zip(parsed.iter().zip(&addresses))
+        .map(|(id, (server, address))| Candidate {
+            id,
             name: &server.name,
             address,
             replication_address: address,
@@ -315,10 +316,11 @@ fn a_stopped_or_stale_identity_yields_to_an_address_of_ours() {
         let observation = parsed[2].observation.as_mut().unwrap();
         observation.channels[0].io = io;
         observation.channels[0].source = Some(Arc::from(address));
-        let candidates: Vec<Candidate<'_>> = parsed
-            .iter()
-            .zip(["a:1", "b:1", "c:1"])
-            .map(|(server, address)| Candidate {
+        let candidates: Vec<Candidate<'_>> = (0..)
+            .map(ServerId)
+            .zip(parsed.iter().zip(["a:1", "b:1", "c:1"]))
+            .map(|(id, (server, address))| Candidate {
+                id,
                 name: &server.name,
                 address,
                 replication_address: address,

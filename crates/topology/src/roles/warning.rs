@@ -1,6 +1,6 @@
 //! What a human should look at, in words that say what to do.
 
-use super::{Before, Candidate, ids};
+use super::{Before, Candidate, find, ids};
 use crate::{Role, ServerId};
 
 /// Something about the servers' roles that a human should look at.
@@ -93,7 +93,7 @@ pub enum Warning {
 }
 
 pub(super) fn collect(servers: &[Candidate<'_>], roles: &[Role], primary: Option<ServerId>, before: Before) -> Vec<Warning> {
-    let primary_name = primary.and_then(|id| servers.get(id.index())).map(|server| server.name);
+    let primary_name = primary.and_then(|id| find(servers, id)).map(|server| server.name);
     let mut warnings: Vec<Warning> = servers
         .iter()
         .zip(roles)
@@ -126,7 +126,7 @@ fn remove_source(server: &Candidate<'_>) -> &'static str {
 
 /// Strays have been told of; here it is about the lack of anyone else.
 fn about_absence(servers: &[Candidate<'_>], roles: &[Role], before: Before) -> Option<Warning> {
-    let last = before.primary.and_then(|id| servers.get(id.index()));
+    let last = before.primary.and_then(|id| find(servers, id));
     if let Some(last) = last.filter(|last| !last.is_up) {
         return Some(Warning::PrimaryDown { name: last.name.to_owned() });
     }

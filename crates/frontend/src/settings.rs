@@ -1,0 +1,33 @@
+//! What the configuration says of sessions: published as a whole, and taken in by each session before its next statement.
+
+use std::sync::Arc;
+
+use router::{Policy, Rule};
+
+use crate::accounts::Accounts;
+use crate::limits::Limits;
+
+/// How long a session keeps a server connection, as long as nothing of it lives there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Until its statement or its transaction ends.
+    #[default]
+    Transaction,
+    /// Until it ends, has been idle for a while, or somebody waits for a connection.
+    Session,
+}
+
+/// All of it. What a session is given at its login stays for as long as it lasts: how it keeps connections, and how long it may be idle.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Limits of the client side.
+    pub limits: Limits,
+    /// Routing.
+    pub policy: Policy,
+    /// What the configuration asks for beyond the policy; the first rule that matches a statement counts.
+    pub rules: Arc<[Rule]>,
+    /// Who may log in. Sessions of an account that is no longer here go on.
+    pub accounts: Accounts,
+    /// How long a session keeps a server connection.
+    pub pooling: Pooling,
+}

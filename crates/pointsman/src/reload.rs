@@ -1,0 +1,165 @@
+//! Another configuration while Pointsman runs: on SIGHUP, or by `pointsman reload`.
+//!
+//! The file is read as a whole, and a mistake in it, or a change that cannot be made now, leaves everything as it was. Some keys are read only at the
+//! start; where one of them has changed, that is said, and the rest is taken over.
+
+use std::path::PathBuf;
+
+use frontend::Running;
+use topology::ServerId;
+
+use crate::config::{Config, Server};
+use crate::run::{failover_settings, frontend_settings, monitor_settings, pool_settings};
+
+/// What is being gone by, and who goes by it.
+pub(crate) struct Reloader<'r> {
+    path: PathBuf,
+    config: Config,
+    /// The keys that are read only at the start, as they were then.
+    fixed: Vec<(&'static str, String)>,
+    /// No server has had it yet.
+    next_id: u16,
+    control: monitor::Control,
+    running: &'r Running,
+}
+
+impl<'r> Reloader<'r> {
+    pub(crate) fn new(path: PathBuf, config: Config, control: monitor::Control, running: &'r Running) -> Self {
+        let next_id = u16::try_from(config.servers.len()).unwrap_or(u16::MAX);
+        Self { path, fixed: fixed(&config), config, next_id, control, running }
+    }
+
+    /// Reads the file and goes by it; or says why not.
+    pub(crate) async fn reload(&mut self) -> Result<String, String> {
+        let outcome = self.try_reload().await;
+        match &outcome {
+            Ok(done) => tracing::info!("{done}"),
+            Err(why) => tracing::error!("the configuration was not reloaded, everything is as it was: {why}"),
+        }
+        outcome
+    }
+
+    async fn try_reload(&mut self) -> Result<String, String> {
+        let mut config = Config::load(&self.path).map_err(|invalid| invalid.to_string())?;
+        let mut next_id = self.next_id;
+        number(&mut config.servers, &self.config.servers, &mut next_id)?;
+        // A new server can be connected to before anybody hears of it, and one that goes until nobody does.
+        let before = pool_settings(&self.config);
+        let mut meanwhile = pool_settings(&config);
+        let gone = before.servers.iter().filter(|(id, _)| config.servers.iter().all(|server| server.id != *id));
+        meanwhile.servers.extend(gone.cloned());
+        self.running.reload_pools(meanwhile);
+        let changed = self.control.reload(monitor_settings(&config), failover_settings(&config)).await;
+        if let Err(why) = changed.map_err(|ended| ended.to_string()).and_then(|changed| changed) {
+            self.running.reload_pools(before);
+            return Err(why);
+        }
+        self.running.reload_pools(pool_settings(&config));
+        self.running.reload(frontend_settings(&config));
+        self.next_id = next_id;
+        let done = self.described(&config);
+        self.config = config;
+        Ok(done)
+    }
+
+    /// What has become of it, for people.
+    fn described(&self, config: &Config) -> String {
+        let names = |servers: &[Server], others: &[Server]| {
+            let is_new = |server: &&Server| others.iter().all(|other| other.id != server.id);
+            servers.iter().filter(is_new).map(|server| &*server.name).collect::<Vec<_>>().join(", ")
+        };
+        let mut said = vec![format!("reloaded {}", self.path.display())];
+        let lists = [
+            ("new servers", names(&config.servers, &self.config.servers)),
+            ("servers gone", names(&self.config.servers, &config.servers)),
+            ("still as at the start, until the next one", until_restart(&self.fixed, config)),
+        ];
+        said.extend(lists.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| format!("{what}: {list}")));
+        said.join("; ")
+    }
+}
+
+/// The keys whose new values wait for the next start.
+fn until_restart(at_start: &[(&'static str, String)], config: &Config) -> String {
+    let changed = fixed(config).into_iter().zip(at_start).filter(|(now, then)| now != *then);
+    changed.map(|((key, _), _)| key).collect::<Vec<_>>().join(", ")
+}
+
+/// The keys that are read only at the start.
+fn fixed(config: &Config) -> Vec<(&'static str, String)> {
+    let failover = &config.failover;
+    vec![
+        ("listen.address", config.listen.to_string()),
+        ("listen.threads", config.threads.to_string()),
+        ("limits.digest_cache", config.digest_cache.to_string()),
+        ("limits.learned_digests", config.learned_digests.to_string()),
+        ("failover.journal", format!("{:?}", failover.journal)),
+        ("failover.journal_size", failover.journal_size.to_string()),
+        ("failover.before", format!("{:?}", failover.before)),
+        ("failover.after", format!("{:?}", failover.after)),
+        ("failover.hook_timeout", format!("{:?}", failover.hook_timeout)),
+        ("admin.socket", format!("{:?}", config.admin_socket)),
+        ("log.level", format!("{:?}", config.log.level)),
+        ("log.format", format!("{:?}", config.log.format)),
+    ]
+}
+
+/// Gives a server that was there before its number, and every other one a number that no server has had. One with the same name at another address is
+/// another server.
+fn number(servers: &mut [Server], before: &[Server], next: &mut u16) -> Result<(), String> {
+    for server in servers {
+        let is_same = |known: &&Server| {
+            known.name == server.name && known.target == server.target && known.replication == server.replication
+        };
+        server.id = if let Some(known) = before.iter().find(is_same) {
+            known.id
+        } else {
+            let id = ServerId(*next);
+            *next = next.checked_add(1).ok_or("too many servers have come and gone: start Pointsman anew")?;
+            id
+        };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: &str = "[monitor]\nuser = 'm'\npassword = 'm'\n[[users]]\nname = 'app'\npassword = 'app'\n";
+
+    fn config(servers: &[(&str, &str)], more: &str) -> Config {
+        let server = |(name, address): &(&str, &str)| format!("[[servers]]\nname = '{name}'\naddress = '{address}'\n");
+        let servers: String = servers.iter().map(server).collect();
+        Config::parse(&format!("{more}\n{USUAL}{servers}")).expect("a good configuration")
+    }
+
+    fn ids(config: &Config) -> Vec<u16> {
+        config.servers.iter().map(|server| server.id.0).collect()
+    }
+
+    #[test]
+    fn a_number_always_means_the_same_server() {
+        let mut next = 3;
+        let first = config(&[("a", "a:1"), ("b", "b:1"), ("c", "c:1")], "");
+        let mut second = config(&[("c", "c:1"), ("d", "d:1"), ("a", "a:1")], "");
+        number(&mut second.servers, &first.servers, &mut next).unwrap();
+        assert_eq!((ids(&second), next), (vec![2, 3, 0], 4));
+        // One that comes back is not known any more, and neither is one that has moved.
+        let mut third = config(&[("a", "elsewhere:1"), ("b", "b:1"), ("c", "c:1")], "");
+        number(&mut third.servers, &second.servers, &mut next).unwrap();
+        assert_eq!((ids(&third), next), (vec![4, 5, 2], 6));
+        let mut last = config(&[("x", "x:1"), ("y", "y:1")], "");
+        next = u16::MAX;
+        assert!(number(&mut last.servers, &third.servers, &mut next).unwrap_err().contains("start Pointsman anew"));
+    }
+
+    #[test]
+    fn what_is_read_only_at_the_start_is_named_if_it_has_changed() {
+        let servers = [("a", "a:1")];
+        let at_start = fixed(&config(&servers, ""));
+        assert_eq!(until_restart(&at_start, &config(&servers, "routing.max_lag = '7s'")), "");
+        let later = config(&servers, "listen.threads = 77\nlog.format = 'json'\nadmin.socket = '/tmp/x'");
+        assert_eq!(until_restart(&at_start, &later), "listen.threads, admin.socket, log.format");
+    }
+}
