@@ -264,20 +264,25 @@ impl ServerConnection {
         self.expect_responses(1);
         let exchange = async {
             self.link.send(&packet).await?;
-            // The count of columns, one definition, one row, the end.
-            let mut row = Vec::new();
-            for sequence in 1..=4 {
-                let (payload, _) = receive_packet(&mut self.link, sequence, LARGEST_OWN_ANSWER).await?;
-                match (sequence, payload.first()) {
-                    (1, Some(1)) | (2 | 4, _) => {}
-                    (3, _) => row = payload,
-                    _ => return Ok(None),
-                }
-            }
-            self.response_ended();
-            let value = Reader::new(&row).lenenc_bytes().ok().and_then(|text| std::str::from_utf8(text).ok());
-            Ok(value.and_then(|text| text.parse().ok()))
+            self.receive_number().await
         };
         timeout(limit, exchange).await.map_err(|_| LinkError::Timeout(limit))?
+    }
+
+    /// The answer to a question for one number that was sent. `None` if the answer is none.
+    pub async fn receive_number<T: std::str::FromStr>(&mut self) -> Result<Option<T>, LinkError> {
+        // The count of columns, one definition, one row, the end.
+        let mut row = Vec::new();
+        for sequence in 1..=4 {
+            let (payload, _) = receive_packet(&mut self.link, sequence, LARGEST_OWN_ANSWER).await?;
+            match (sequence, payload.first()) {
+                (1, Some(1)) | (2 | 4, _) => {}
+                (3, _) => row = payload,
+                _ => return Ok(None),
+            }
+        }
+        self.response_ended();
+        let value = Reader::new(&row).lenenc_bytes().ok().and_then(|text| std::str::from_utf8(text).ok());
+        Ok(value.and_then(|text| text.parse().ok()))
     }
 }

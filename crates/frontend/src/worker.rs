@@ -191,6 +191,11 @@ impl Worker {
         router::decide(statement, session, snapshot, policy, Instant::now(), &mut balancer)
     }
 
+    /// A replica was waited for in vain.
+    pub(crate) fn note_late(&self, server: ServerId) {
+        self.balancer.lock().unwrap_or_else(PoisonError::into_inner).note_late(server, Instant::now());
+    }
+
     /// Counts a client that is about to be adopted.
     pub(crate) fn seat(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);

@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) max_lag: Duration,
     pub(crate) causal_reads: CausalReads,
     pub(crate) filtered_replicas: bool,
+    pub(crate) causal_wait: Duration,
     pub(crate) hold_writes: Duration,
     pub(crate) pooling: Pooling,
     pub(crate) rules: Vec<Rule>,
@@ -207,6 +208,7 @@ impl Config {
         let max_lag = routing.optional("max_lag", Period(Duration::from_secs(1))).0;
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         let filtered_replicas = routing.optional("filtered_replicas", false);
+        let causal_wait = routing.optional("causal_wait", Period(Duration::from_millis(10))).0;
         let hold_writes = routing.optional("hold_writes", Period(Duration::from_secs(10))).0;
         let pooling = routing.optional("pooling", Pooling::Transaction);
         routing.finish();
@@ -270,6 +272,7 @@ impl Config {
             max_lag,
             causal_reads,
             filtered_replicas,
+            causal_wait,
             hold_writes,
             pooling,
             rules: rules.into_iter().collect::<Option<_>>()?,

@@ -237,6 +237,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             max_lag: config.max_lag,
             reads_own_writes: config.causal_reads != CausalReads::Off,
             filtered_replicas: config.filtered_replicas,
+            causal_wait: config.causal_wait,
             hold_writes: config.hold_writes,
         },
         rules: config.rules.as_slice().into(),

@@ -4,6 +4,8 @@
 //! Servers of weights 5, 1, 1 are chosen as a a b a c a a: never five of the same in a row. A server that was no candidate
 //! for a while keeps what it had, so that it is neither flooded nor starved when it comes back.
 
+use std::time::{Duration, Instant};
+
 use topology::ServerId;
 
 /// The balancer's memory. One for each worker thread, so it needs no lock shared between threads.
@@ -11,7 +13,12 @@ use topology::ServerId;
 pub struct Balancer {
     /// Credit by server number; grows to the number of servers.
     credit: Vec<i64>,
+    /// Replicas that were waited for in vain, and when.
+    late: Vec<(ServerId, Instant)>,
 }
+
+/// A replica that was waited for in vain is not waited for again for so long.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Balancer {
     /// Chooses one of the candidates, given with their weights (each at least 1). `None` if there are none.
@@ -31,6 +38,17 @@ impl Balancer {
         let (server, _) = best?;
         *self.credit_of(server) -= total;
         Some(server)
+    }
+
+    /// Whether waiting for this replica to catch up is worth a try.
+    pub fn may_wait(&self, server: ServerId, now: Instant) -> bool {
+        self.late.iter().all(|(late, since)| *late != server || now.saturating_duration_since(*since) >= LATE)
+    }
+
+    /// It was waited for in vain.
+    pub fn note_late(&mut self, server: ServerId, now: Instant) {
+        self.late.retain(|(late, _)| *late != server);
+        self.late.push((server, now));
     }
 
     fn credit_of(&mut self, server: ServerId) -> &mut i64 {
@@ -64,6 +82,17 @@ mod tests {
     fn equal_weights_take_turns() {
         let mut balancer = Balancer::default();
         assert_eq!(turns(&mut balancer, &[(1, 1), (2, 1)], 4), [1, 2, 1, 2]);
+    }
+
+    #[test]
+    fn one_that_was_waited_for_in_vain_is_left_alone_for_a_while() {
+        let (mut balancer, now) = (Balancer::default(), Instant::now());
+        let may_wait = |balancer: &Balancer, after| balancer.may_wait(ServerId(1), now + after);
+        assert!(may_wait(&balancer, Duration::ZERO));
+        balancer.note_late(ServerId(1), now);
+        assert!(!may_wait(&balancer, LATE / 2) && may_wait(&balancer, LATE) && balancer.may_wait(ServerId(2), now));
+        balancer.note_late(ServerId(1), now + LATE);
+        assert!(!may_wait(&balancer, LATE) && balancer.late.len() == 1);
     }
 
     #[test]

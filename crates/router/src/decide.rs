@@ -18,9 +18,14 @@ pub struct Policy {
     pub reads_own_writes: bool,
     /// Replicas with replication filters answer reads: what they leave out is not read through Pointsman.
     pub filtered_replicas: bool,
+    /// A read that must see what its session wrote waits for so long on a replica until that has it. Zero: it goes to the primary.
+    pub causal_wait: Duration,
     /// A statement that needs the primary waits for it for at most this long. Zero: it does not wait.
     pub hold_writes: Duration,
 }
+
+/// So long after a write, a replica that keeps up has it.
+const REPLICATED: Duration = Duration::from_millis(2);
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,6 +301,7 @@ fn read(
         Some((Target::Replica, _)) | None => {}
     }
     let mut because = Because::NoFreshReplica;
+    let forward = |server, because| Decision::Forward(Route { server, because, end_first });
     let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| match exclusion {
         None => Some((server.id, server.weight)),
         Some(Exclusion::LacksOwnWrite) => {
@@ -305,7 +311,12 @@ fn read(
         Some(_) => None,
     });
     let chosen = balancer.choose(fresh);
-    let forward = |server, because| Decision::Forward(Route { server, because, end_first });
+    if because == Because::OwnWrite
+        && chosen.is_none()
+        && let Some(server) = about_to_have(statement, session, snapshot, policy, now, balancer)
+    {
+        return forward(server, Because::CausalWait);
+    }
     match (chosen, snapshot.primary_server()) {
         (Some(server), Some(primary)) if primary.silent_since.is_some() => forward(server, Because::SilentPrimary),
         (Some(server), Some(_)) => forward(server, Because::FreshReplica),
@@ -314,6 +325,31 @@ fn read(
         (None, Some(server)) => forward(server.id, because),
         (None, None) => Decision::Refuse(Denial::NoServer),
     }
+}
+
+/// A replica that has, or is about to have, what the session wrote, and can be asked to answer once it has. Not so soon after the write that it would
+/// be waited for in earnest: until then the primary answers sooner.
+fn about_to_have(
+    statement: &Statement,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    balancer: &mut Balancer,
+) -> Option<ServerId> {
+    let is_due = session.wrote_at.is_some_and(|moment| now.saturating_duration_since(moment) >= REPLICATED);
+    if policy.causal_wait.is_zero() || !session.avoid.is_empty() || !is_due || statement.track() != Track::Replica {
+        return None;
+    }
+    let may_wait = |server: &Server| {
+        let takes_reads = server.weight > 0 && (server.filters.is_none() || policy.filtered_replicas);
+        takes_reads && session.committed.is_some() && is_one_line(server) && balancer.may_wait(server.id, now)
+    };
+    let late = candidates(session, snapshot, policy, now)
+        .filter(|(server, exclusion)| *exclusion == Some(Exclusion::LacksOwnWrite) && may_wait(server))
+        .map(|(server, _)| (server.id, server.weight))
+        .collect::<Vec<_>>();
+    balancer.choose(late.into_iter())
 }
 
 /// On one server and no other: the primary, or a replica that may answer. Its weight does not count.
@@ -382,14 +418,19 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
         .max()
 }
 
-/// It is seen to have what the session has committed. A position of MariaDB with several domains tells nothing of their order.
+/// It is seen to have what the session has committed.
 fn has_committed(server: &Server, session: &SessionView<'_>) -> bool {
     let (Some(committed), Some(position)) = (session.committed, &server.position) else { return false };
-    let is_one_line = match position {
-        Position::MySql(_) => server.keeps_commit_order,
-        Position::MariaDb(position) => position.iter().count() <= 1,
-    };
-    is_one_line && position.contains(committed)
+    is_one_line(server) && position.contains(committed)
+}
+
+/// What it has applied tells that it has applied everything before. A position of MariaDB with several domains tells nothing of their order.
+fn is_one_line(server: &Server) -> bool {
+    match &server.position {
+        Some(Position::MySql(_)) => server.keeps_commit_order,
+        Some(Position::MariaDb(position)) => position.iter().count() <= 1,
+        None => false,
+    }
 }
 
 fn exclusion(

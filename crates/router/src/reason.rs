@@ -28,6 +28,8 @@ pub enum Because {
     NoFreshReplica,
     /// A plain read, and no fresh replica is known yet to have what this session wrote: the primary answers.
     OwnWrite,
+    /// A plain read that must see what this session wrote: this replica is about to have it, and is asked to answer then.
+    CausalWait,
     /// There is no primary: of the replicas, one of those that got furthest.
     NoPrimary,
     /// The primary does not answer: of the replicas, one of those that got furthest.
@@ -53,6 +55,7 @@ impl Because {
             Self::FreshReplica => "fresh_replica",
             Self::NoFreshReplica => "no_fresh_replica",
             Self::OwnWrite => "own_write",
+            Self::CausalWait => "causal_wait",
             Self::NoPrimary => "no_primary",
             Self::SilentPrimary => "silent_primary",
             Self::EndsState => "ends_state",
@@ -75,6 +78,9 @@ impl fmt::Display for Because {
             Self::FreshReplica => f.write_str("a plain read, and this replica's turn"),
             Self::NoFreshReplica => f.write_str("a plain read, but no replica is fresh enough"),
             Self::OwnWrite => f.write_str("a plain read, but no replica is known yet to have what this session wrote"),
+            Self::CausalWait => f.write_str(
+                "a plain read, and this replica is asked to answer once it has what this session wrote (routing.causal_wait)",
+            ),
             Self::Steered(By::Hint) => f.write_str("a plain read, and its hint asks for this server"),
             Self::Steered(By::Rule(_)) => f.write_str("a plain read, and a rule asks for this server"),
             Self::NoPrimary => f.write_str("a plain read without a primary: this replica is among the most recent"),

@@ -168,6 +168,11 @@ impl Binding {
         self.previous
     }
 
+    /// The session asks what its last statement has counted: nothing may run on its connections in between.
+    pub fn asks_for_counts(&self) -> bool {
+        self.asks_for_counts
+    }
+
     /// Whether the last statement left something that `SHOW WARNINGS` would show.
     pub fn has_diagnostics(&self) -> bool {
         self.has_diagnostics

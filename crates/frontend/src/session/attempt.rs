@@ -3,7 +3,7 @@
 //! What was tried and failed, `forward` may try elsewhere.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backend::{ConnectError, ServerConnection, Wanted};
 use bytes::BytesMut;
@@ -11,7 +11,7 @@ use classifier::{Because as Reason, Effects, Statement, Track};
 use net::{Link, LinkError};
 use router::{Because, Previous, Route};
 use session::{Distance, Grammar, Outcome, PreparedText, RequestKind, is_refused_as_a_whole};
-use topology::{ServerId, Snapshot};
+use topology::{Position, ServerId, Snapshot};
 use wire::{ErrOwned, Expect, Malformed, PrepareOk, put_packet_with};
 
 use super::Core;
@@ -84,6 +84,8 @@ pub(super) enum Failure {
     /// The server refused to be brought to the session's state, or to prepare the statement. The statement did not run, or it
     /// was a read whose answer is thrown away with the connection.
     Setup(ErrOwned),
+    /// The replica has not applied in time what the session wrote. The read did run, and its answer is thrown away with the connection.
+    Behind,
     /// The connection broke before anything was sent on it.
     LostBefore,
     /// The connection broke afterwards.
@@ -147,6 +149,11 @@ impl Core {
         let may_write = statement.track() == Track::Primary || self.session.binding.may_have_pending_writes();
         let Self { held, session, statements, worker, moment, settings, .. } = self;
         let state = &session.state;
+        let awaited = match session.binding.committed() {
+            _ if route.because != Because::CausalWait => None,
+            Some((_, position)) => Some(position),
+            None => return Err(Failure::Behind),
+        };
         let limits = &settings.limits;
         let Some(lease) = held.get_mut(index) else { return Err(Failure::LostBefore) };
 
@@ -167,6 +174,7 @@ impl Core {
                 let prepared = Box::pin(prepare_own(lease, &text, &state.grammar())).await?;
                 lease.prepared.add(&text, prepared.statement_id, !session.binding.has_cursors());
             }
+            ahead.await_write(lease, awaited, settings.policy.causal_wait);
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
             let payload = request.packet.payload();
             ahead.commands.reserve(payload.len() + wire::HEADER);
@@ -177,8 +185,11 @@ impl Core {
             let text = statements.get(id).ok_or(Failure::LostBefore)?.text.for_cursor_of(id);
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
             ahead.commands.extend_from_slice(&with_statement_id(request.packet.bytes(), on_server.id)?);
-        } else if !ahead.commands.is_empty() {
-            ahead.commands.extend_from_slice(request.packet.bytes());
+        } else {
+            ahead.await_write(lease, awaited, settings.policy.causal_wait);
+            if !ahead.commands.is_empty() {
+                ahead.commands.extend_from_slice(request.packet.bytes());
+            }
         }
 
         if placement.may_commit && placement.is_on_primary() {
@@ -283,6 +294,8 @@ const NO_WARNINGS: &[u8] = b"DO (SELECT 1 FROM (SELECT 1) AS one)";
 struct Ahead {
     commands: BytesMut,
     responses: u32,
+    /// The last of them says whether the replica has what the session wrote.
+    awaits_write: bool,
 }
 
 impl Ahead {
@@ -304,8 +317,28 @@ impl Ahead {
         self.responses += 1;
     }
 
+    /// Has the replica wait until it has this, if anything. MySQL manual 14.18.2, MariaDB "`MASTER_GTID_WAIT`".
+    fn await_write(&mut self, connection: &mut ServerConnection, awaited: Option<&Position>, at_most: Duration) {
+        let Some(position) = awaited else { return };
+        // Zero would be for ever on MySQL; the router asks for no wait then.
+        let seconds = at_most.max(Duration::from_millis(1)).as_secs_f64();
+        let sql = match position {
+            Position::MySql(set) => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', {seconds})"),
+            Position::MariaDb(position) => format!("SELECT MASTER_GTID_WAIT('{position}', {seconds})"),
+        };
+        let capabilities = connection.capabilities();
+        put_packet_with(&mut self.commands, 0, |payload| wire::put_query(payload, capabilities, &[sql.as_bytes()]));
+        connection.expect_responses(1);
+        self.awaits_write = true;
+    }
+
     async fn receive(&mut self, connection: &mut ServerConnection) -> Result<(), Failure> {
-        receive_own(connection, std::mem::take(&mut self.responses)).await
+        receive_own(connection, std::mem::take(&mut self.responses)).await?;
+        // 0: it has it. 1 on MySQL, -1 on MariaDB: not in time.
+        if std::mem::take(&mut self.awaits_write) && connection.receive_number::<i64>().await? != Some(0) {
+            return Err(Failure::Behind);
+        }
+        Ok(())
     }
 }
 

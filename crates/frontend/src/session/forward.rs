@@ -118,22 +118,13 @@ impl Core {
                 failed.push(route.server);
             }
             let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
-            let may_try_again = match &failure {
-                Failure::Connect(_) | Failure::Setup(_) | Failure::LostBefore | Failure::Silent { sent: false, .. } => true,
-                Failure::Lost { begun, .. } | Failure::Silent { begun, .. } => !begun && is_read,
-                Failure::Deposed { .. }
-                | Failure::ClientMisbehaved(_)
-                | Failure::ClientGone
-                | Failure::Interrupted(_)
-                | Failure::NeedsReprepare => false,
-            };
             if let (Failure::LostBefore, false) = (&failure, loss.is_any())
                 && let (Decision::Refuse(denial), _) = self.decide(statement, &failed, steering)
             {
                 // What the statement asks about was on that connection.
                 return self.refuse(client, denial).await.map(|()| None);
             }
-            if may_try_again
+            if failure.may_be_tried_elsewhere(is_read)
                 && !loss.is_any()
                 && failed.len() < ATTEMPTS
                 && self.leads_elsewhere(statement, &failed, steering, failure.may_pass() || is_read && !failure.is_lack_of_room())
@@ -255,7 +246,11 @@ impl Core {
             Track::Replica | Track::Primary => Vec::new(),
         };
         let view = self.view(statement, &held, failed, steering);
-        self.worker.decide(&self.settings.policy, statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
+        let mut policy = self.settings.policy;
+        if self.session.binding.asks_for_counts() {
+            policy.causal_wait = Duration::ZERO;
+        }
+        self.worker.decide(&policy, statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
     }
 
     /// What the router has to know of the session. It outlives a change of the session, so what was committed has to be added: [`Self::committed`].

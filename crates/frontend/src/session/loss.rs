@@ -106,7 +106,7 @@ impl Core {
             Failure::Silent { sent: false, .. } | Failure::Deposed { sent: false, .. } => Refusal::server_silent(),
             Failure::Interrupted(refusal) => refusal,
             Failure::NeedsReprepare => Refusal::needs_reprepare(),
-            Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
+            Failure::Behind | Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
             Failure::Connect(error) => Refusal::from(&error),
             Failure::ClientMisbehaved(malformed) => Refusal::malformed(&malformed),
         };
@@ -142,6 +142,9 @@ impl Core {
 
     /// The monitor had better look at a server now that a session has lost.
     pub(super) fn suspect(&self, server: ServerId, failure: &Failure) {
+        if matches!(failure, Failure::Behind) {
+            self.worker.note_late(server);
+        }
         if matches!(failure, Failure::Connect(_) | Failure::Lost { .. } | Failure::LostBefore) {
             self.worker.shared.servers.suspects().add(server);
         }
@@ -159,6 +162,7 @@ impl Core {
             Failure::Lost { error, begun } => {
                 tracing::warn!(connection, server, %error, begun, "lost a server during a statement");
             }
+            Failure::Behind => tracing::debug!(connection, server, "a replica was waited for in vain (routing.causal_wait)"),
             Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
             Failure::Silent { sent, begun } => {
                 // The monitor warns when it is sure.
@@ -177,6 +181,17 @@ impl Failure {
     /// All connections to the server are in use, and the statement has waited for one already.
     pub(super) fn is_lack_of_room(&self) -> bool {
         matches!(self, Self::Connect(ConnectError::Exhausted { .. }))
+    }
+
+    /// Another server may be asked for the same: nothing has happened yet, or it is a plain read of which the client has got nothing.
+    pub(super) fn may_be_tried_elsewhere(&self, is_read: bool) -> bool {
+        match self {
+            Self::Connect(_) | Self::Setup(_) | Self::Behind | Self::LostBefore | Self::Silent { sent: false, .. } => true,
+            Self::Lost { begun, .. } | Self::Silent { begun, .. } => !begun && is_read,
+            Self::Deposed { .. } | Self::ClientMisbehaved(_) | Self::ClientGone | Self::Interrupted(_) | Self::NeedsReprepare => {
+                false
+            }
+        }
     }
 
     /// Nothing of the statement was sent, and a moment later, or on another primary, it may well be.

@@ -34,6 +34,7 @@ pub struct Settings {
     pub server_connections: usize,
     pub rules: Vec<Rule>,
     pub hold_writes: Duration,
+    pub causal_wait: Duration,
     pub pooling: Pooling,
 }
 
@@ -45,6 +46,7 @@ impl Default for Settings {
             server_connections: 10,
             rules: Vec::new(),
             hold_writes: Duration::from_hours(1),
+            causal_wait: Duration::ZERO,
             pooling: Pooling::default(),
         }
     }
@@ -91,7 +93,7 @@ impl Setup {
     }
 
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
-        let Settings { limits, server_connections, rules, hold_writes, pooling } = settings;
+        let Settings { limits, server_connections, rules, hold_writes, causal_wait, pooling } = settings;
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -103,7 +105,13 @@ impl Setup {
             settings: frontend::Settings {
                 limits,
                 pooling,
-                policy: Policy { max_lag: Duration::from_secs(1), reads_own_writes: true, filtered_replicas: false, hold_writes },
+                policy: Policy {
+                    max_lag: Duration::from_secs(1),
+                    reads_own_writes: true,
+                    filtered_replicas: false,
+                    causal_wait,
+                    hold_writes,
+                },
                 accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),
                 rules: rules.into(),
             },

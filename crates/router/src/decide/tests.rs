@@ -13,7 +13,13 @@ use crate::{Rule, Steering};
 const MAX_LAG: Duration = Duration::from_millis(500);
 const HOLD: Duration = Duration::from_secs(10);
 /// Without waiting: what cannot run is refused at once.
-const POLICY: Policy = Policy { max_lag: MAX_LAG, reads_own_writes: true, filtered_replicas: false, hold_writes: Duration::ZERO };
+const POLICY: Policy = Policy {
+    max_lag: MAX_LAG,
+    reads_own_writes: true,
+    filtered_replicas: false,
+    causal_wait: Duration::ZERO,
+    hold_writes: Duration::ZERO,
+};
 const PRIMARY: ServerId = ServerId(0);
 const REPLICA: ServerId = ServerId(1);
 const OTHER: ServerId = ServerId(2);
@@ -349,6 +355,59 @@ fn a_session_reads_where_what_it_committed_is_seen() {
     let committed = at(Engine::MariaDb, "0-1-7");
     let session = SessionView { wrote_at: Some(now), committed: Some(&committed), ..SessionView::default() };
     self::check(&a_read(), session, &stale, now, "0 no_fresh_replica");
+}
+
+#[test]
+fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
+    let now = Instant::now();
+    let committed = at(Engine::MariaDb, "0-1-7");
+    let ago = |millis| now.checked_sub(Duration::from_millis(millis));
+    let session = SessionView { wrote_at: ago(5), committed: Some(&committed), ..SessionView::default() };
+    let mut snapshot = cluster(now, [30, 30]);
+    for server in &mut snapshot.servers[1..] {
+        server.position = Some(at(Engine::MariaDb, "0-1-6"));
+    }
+    let policy = Policy { causal_wait: Duration::from_millis(10), ..POLICY };
+    let decide = |session: SessionView<'_>, snapshot: &Snapshot, policy: Policy, balancer: &mut Balancer| match decide(
+        &a_read(),
+        &session,
+        snapshot,
+        &policy,
+        now,
+        balancer,
+    ) {
+        Decision::Forward(route) => format!("{} {}", route.server.0, route.because.label()),
+        other => format!("{other:?}"),
+    };
+    let check = |session, snapshot: &Snapshot, policy, expected: &str| {
+        assert_eq!(decide(session, snapshot, policy, &mut Balancer::default()), expected);
+    };
+    check(session, &snapshot, policy, "1 causal_wait");
+    check(session, &snapshot, POLICY, "0 own_write");
+    // So soon the primary answers sooner.
+    check(SessionView { wrote_at: ago(1), ..session }, &snapshot, policy, "0 own_write");
+    // What was written is not known.
+    check(SessionView { committed: None, ..session }, &snapshot, policy, "0 own_write");
+    // Once is enough for one statement.
+    check(SessionView { avoid: &[REPLICA], ..session }, &snapshot, policy, "0 own_write");
+    let with = |change: &dyn Fn(&mut Server)| {
+        let mut snapshot = snapshot.clone();
+        change(&mut snapshot.servers[1]);
+        snapshot
+    };
+    check(session, &with(&|server| server.weight = 0), policy, "2 causal_wait");
+    check(session, &with(&|server| server.filters = Some("db".into())), policy, "2 causal_wait");
+    check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-6,5-1-9"))), policy, "2 causal_wait");
+    check(session, &with(&|server| server.position = None), policy, "2 causal_wait");
+    check(session, &with(&|server| server.fresh_as_of = ago(700)), policy, "2 causal_wait");
+    // One that has it already is better.
+    check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-7"))), policy, "1 fresh_replica");
+    // Those that were waited for in vain are not waited for again soon.
+    let mut balancer = Balancer::default();
+    balancer.note_late(REPLICA, now);
+    assert_eq!(decide(session, &snapshot, policy, &mut balancer), "2 causal_wait");
+    balancer.note_late(OTHER, now);
+    assert_eq!(decide(session, &snapshot, policy, &mut balancer), "0 own_write");
 }
 
 #[test]
