@@ -53,6 +53,7 @@ impl Default for Settings {
 }
 
 /// A server that answers reads with its own name and everything else with OK.
+#[allow(dead_code, reason = "each test file uses its part")]
 pub async fn server(name: &'static str) -> FakeServer {
     scripted(move |call| usual(name, call)).await
 }
