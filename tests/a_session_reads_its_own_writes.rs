@@ -1,6 +1,13 @@
 //! Causal reads: what a session has written, it reads, wherever the read runs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "test code"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +123,7 @@ async fn replicas_answer_soon_after_a_write(cluster: Arc<Cluster>) {
     for replica in cluster.replicas() {
         on_replicas += replica.ran(&mark).await.iter().filter(|sql| !sql.contains("PREPARE")).count();
     }
-    println!("{on_replicas} of {reads} reads 5 to 20 ms after a write ran on replicas");
+    eprintln!("{on_replicas} of {reads} reads 5 to 20 ms after a write ran on replicas");
     // Far more do where nothing else runs: here the replicas may be busy.
     assert!(on_replicas * 4 >= usize::try_from(reads).unwrap(), "{on_replicas} of {reads}");
     drop(client);

@@ -1,4 +1,5 @@
-//! Holds the direction of dependencies between our crates, and what the pure ones may not know (ARCHITECTURE.md).
+//! Holds the direction of dependencies between our crates, what the pure ones may not know (ARCHITECTURE.md), and what may come in from outside
+//! (deny.toml).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -87,5 +88,31 @@ fn pure_crates_cannot_reach_a_runtime_or_a_socket() {
 fn only_the_program_reads_configuration() {
     for (name, dependencies) in dependencies() {
         assert!(SERDE.contains(&name.as_str()) || !dependencies.contains("serde"), "{name} depends on serde");
+    }
+}
+
+/// A list of words in deny.toml.
+fn allowed(section: &str, key: &str) -> Vec<String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deny.toml");
+    let rules: toml::Table = std::fs::read_to_string(file).expect("deny.toml").parse().expect("TOML");
+    let words = rules[section][key].as_array().expect("a list").iter();
+    words.map(|word| word.as_str().expect("a word").to_owned()).collect()
+}
+
+#[test]
+fn what_comes_from_outside_has_a_licence_and_a_source_that_we_allow() {
+    let (licences, sources, denied) =
+        (allowed("licenses", "allow"), allowed("sources", "allow-registry"), allowed("bans", "deny"));
+    let metadata = MetadataCommand::new().exec().expect("cargo metadata");
+    for package in metadata.packages.iter().filter(|package| package.source.is_some()) {
+        let (name, licence) = (package.name.as_str(), package.license.as_deref().unwrap_or_default());
+        let expression = spdx::Expression::parse_mode(licence, spdx::ParseMode::LAX);
+        let is_allowed = expression
+            .as_ref()
+            .is_ok_and(|expression| expression.evaluate(|wanted| licences.iter().any(|licence| *licence == wanted.to_string())));
+        assert!(is_allowed, "{name} has the licence {licence:?}");
+        let source = package.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(sources.iter().any(|allowed| source.ends_with(allowed)), "{name} comes from {source}");
+        assert!(denied.iter().all(|denied| denied != name), "{name} is denied");
     }
 }
