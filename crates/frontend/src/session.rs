@@ -112,20 +112,23 @@ impl ClientSession {
     }
 
     /// Serves the client until it leaves, breaks the protocol, or the process ends.
-    pub(crate) async fn run(mut self) {
-        let Self { client, core } = &mut self;
-        while let Ok(mut packet) = core.next_command(client).await {
-            if core.serve(client, &mut packet).await.is_err() {
-                break;
+    ///
+    /// A block, since an async function would keep what it is given a second time.
+    pub(crate) fn run(self) -> impl Future<Output = ()> {
+        let Self { mut client, mut core } = self;
+        async move {
+            while let Ok(mut packet) = core.next_command(&mut client).await {
+                if core.serve(&mut client, &mut packet).await.is_err() {
+                    break;
+                }
+                core.end_write();
+                core.share();
             }
-            core.end_write();
-            core.share();
+            tracing::debug!(connection = core.entry.id(), "left");
+            core.give_back_all();
+            drop(core);
+            client.close().await;
         }
-        tracing::debug!(connection = self.core.entry.id(), "left");
-        let Self { client, mut core } = self;
-        core.give_back_all();
-        drop(core);
-        client.close().await;
     }
 }
 
@@ -263,7 +266,7 @@ impl Core {
             Command::Fetch { statement_id, .. } => Box::pin(self.fetch(client, statement_id, packet)).await,
             Command::Prepare(sql) => {
                 let sql = Box::from(sql);
-                self.prepare(client, sql, packet).await
+                Box::pin(self.prepare(client, sql, packet)).await
             }
             Command::CloseStatement(id) => self.close_statement(id).await,
             Command::SendLongData { statement_id, parameter, data } => {
