@@ -392,7 +392,7 @@ impl WorkerPool {
     async fn wait(&self, target: &Target, connections: &Arc<ServerPool>, wanted: &Wanted<'_>) -> Result<Handed, ConnectError> {
         let waited = self.lease_timeout();
         let _waiting = connections.wait_visibly(&self.pools.wanted);
-        let handed = timeout(waited, connections.wait(wanted.options)).await.ok().and_then(Result::ok);
+        let handed = timeout(waited, connections.wait(wanted.options, self.worker)).await.ok().and_then(Result::ok);
         handed.ok_or_else(|| ConnectError::Exhausted { address: target.to_string(), limit: connections.limit(), waited })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend::Pools;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use topology::{Epoch, ServerId, Snapshot};
 
 use crate::registry::Signal;
@@ -18,18 +18,26 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at idle sessions.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
 
+/// Between two looks for sessions that could give a connection back: each looks at all sessions, and under load somebody waits all the time.
+const ASK_PAUSE: Duration = Duration::from_millis(2);
+
 /// Runs until all sessions are to end.
 pub(crate) async fn keep(shared: Arc<Shared>, pools: Arc<Pools>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looked_at = Instant::now();
+    let (mut looked_at, mut asked_at) = (Instant::now(), Instant::now());
     let mut deposed = Deposed::default();
     loop {
+        let wanted = async {
+            sleep_until(asked_at + ASK_PAUSE).await;
+            pools.wanted().await;
+        };
         tokio::select! {
             _ = ticks.tick() => {}
-            () = pools.wanted() => {}
+            () = wanted => {}
             () = shared.stop.cancelled() => return,
         }
+        asked_at = Instant::now();
         let snapshot = shared.servers.load_full();
         tell_of_sick_servers(&shared, &snapshot);
         if let Some(server) = deposed.look(&snapshot) {

@@ -34,12 +34,25 @@ struct Inner {
     /// The least recently used first.
     idle: Vec<Idle>,
     queue: VecDeque<Waiter>,
+    /// When the queue is so long, those who have left it are taken out: not each time, as it may be long.
+    prune_at: usize,
 }
+
+/// A queue that is no longer than this is not looked through.
+const SHORT_QUEUE: usize = 32;
+
+/// So many of the first in the queue are looked at for one of the worker that gives a connection back: for anybody else it costs system calls.
+const NEAR: usize = 4;
+
+/// The first in the queue is passed over so often at most.
+const PASSED_OVER_MAX: u8 = 8;
 
 /// Somebody who waits for a connection.
 #[derive(Debug)]
 struct Waiter {
     options: ConnectOptions,
+    worker: usize,
+    passed_over: u8,
     hand: oneshot::Sender<Handed>,
 }
 
@@ -70,7 +83,7 @@ pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl ServerPool {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        let inner = Inner { limit, open: 0, idle: Vec::new(), queue: VecDeque::new() };
+        let inner = Inner { limit, open: 0, idle: Vec::new(), queue: VecDeque::new(), prune_at: SHORT_QUEUE };
         Arc::new(Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0) })
     }
 
@@ -110,11 +123,14 @@ impl ServerPool {
     }
 
     /// Waits in the queue for a connection of this account, or for room to make one. Dropped, the receiver leaves the queue.
-    pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions) -> oneshot::Receiver<Handed> {
+    pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions, worker: usize) -> oneshot::Receiver<Handed> {
         let (hand, receiver) = oneshot::channel();
         let mut inner = self.inner();
-        inner.queue.retain(|waiter| !waiter.hand.is_closed());
-        inner.queue.push_back(Waiter { options: options.clone(), hand });
+        if inner.queue.len() >= inner.prune_at {
+            inner.queue.retain(|waiter| !waiter.hand.is_closed());
+            inner.prune_at = (2 * inner.queue.len()).max(SHORT_QUEUE);
+        }
+        inner.queue.push_back(Waiter { options: options.clone(), worker, passed_over: 0, hand });
         drop(inner);
         // Something may have become free in between.
         if let Some(place) = self.try_take() {
@@ -132,7 +148,7 @@ impl ServerPool {
                 drop(inner);
                 return;
             }
-            let Some(waiter) = inner.queue.pop_front() else {
+            let Some(waiter) = inner.next_for(idle.worker) else {
                 inner.idle.push(idle);
                 return;
             };
@@ -205,6 +221,19 @@ impl ServerPool {
     }
 }
 
+impl Inner {
+    /// Whose turn it is when this worker gives a connection back: the first in the queue, or somebody close behind of the same worker.
+    fn next_for(&mut self, worker: usize) -> Option<Waiter> {
+        let first = self.queue.front_mut()?;
+        if first.worker == worker || first.passed_over >= PASSED_OVER_MAX {
+            return self.queue.pop_front();
+        }
+        first.passed_over += 1;
+        let near = self.queue.iter().take(NEAR).position(|waiter| waiter.worker == worker);
+        self.queue.remove(near.unwrap_or(0))
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let Some(pool) = self.0.take() else { return };
@@ -273,7 +302,8 @@ mod tests {
     fn who_waits_gets_what_becomes_free_in_turn() {
         let pool = ServerPool::new(1);
         let mut taken = take(&pool, 1);
-        let (mut first, left, mut third) = (pool.wait(&options("a")), pool.wait(&options("a")), pool.wait(&options("b")));
+        let (mut first, left, mut third) =
+            (pool.wait(&options("a"), 0), pool.wait(&options("a"), 0), pool.wait(&options("b"), 0));
         assert!(has_place(&mut first).is_none());
         taken.clear();
         let place = has_place(&mut first).unwrap();
@@ -289,7 +319,7 @@ mod tests {
     fn a_place_that_is_handed_to_somebody_who_leaves_is_not_lost() {
         let pool = ServerPool::new(1);
         let taken = take(&pool, 1);
-        let waiter = pool.wait(&options("a"));
+        let waiter = pool.wait(&options("a"), 0);
         drop(taken);
         drop(waiter);
         assert_eq!(pool.taken(), 0);
@@ -299,7 +329,7 @@ mod tests {
     fn a_higher_limit_serves_those_who_wait() {
         let pool = ServerPool::new(1);
         let _taken = take(&pool, 1);
-        let mut waiters = [pool.wait(&options("a")), pool.wait(&options("a"))];
+        let mut waiters = [pool.wait(&options("a"), 0), pool.wait(&options("a"), 0)];
         pool.limit_to(2);
         assert!(has_place(&mut waiters[1]).is_none());
         assert!(waiters[0].try_recv().is_ok());
@@ -308,7 +338,7 @@ mod tests {
     #[test]
     fn room_that_came_before_the_wait_is_not_missed() {
         let pool = ServerPool::new(1);
-        let mut waiter = pool.wait(&options("a"));
+        let mut waiter = pool.wait(&options("a"), 0);
         assert!(has_place(&mut waiter).is_some());
         assert_eq!(pool.taken(), 0);
     }
@@ -317,7 +347,7 @@ mod tests {
     fn nobody_waits_for_a_server_that_is_gone() {
         let pool = ServerPool::new(1);
         let taken = take(&pool, 1);
-        let mut waiter = pool.wait(&options("a"));
+        let mut waiter = pool.wait(&options("a"), 0);
         pool.close();
         assert!(matches!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
         drop(taken);
@@ -330,6 +360,38 @@ mod tests {
         assert!(!is_worth_moving(true, BUSY_MOMENT / 2));
         assert!(is_worth_moving(true, BUSY_MOMENT));
         assert!(is_worth_moving(false, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_worker_serves_its_own_first_but_nobody_is_passed_over_for_ever() {
+        let waiter = |worker| Waiter { options: options("a"), worker, passed_over: 0, hand: oneshot::channel().0 };
+        let mut inner = Inner { limit: 1, open: 1, idle: Vec::new(), queue: VecDeque::new(), prune_at: SHORT_QUEUE };
+        let order = |inner: &mut Inner, count: usize| {
+            (0..count).map_while(|_| inner.next_for(0)).map(|next| next.worker).collect::<Vec<_>>()
+        };
+        inner.queue.extend([1, 1, 0, 1, 0].map(waiter));
+        assert_eq!(order(&mut inner, 9), [0, 0, 1, 1, 1]);
+        // Beyond the first few nobody is looked for.
+        inner.queue.extend([1, 1, 1, 1, 0].map(waiter));
+        assert_eq!(order(&mut inner, 2), [1, 0]);
+        inner.queue.clear();
+        inner.queue.push_back(waiter(1));
+        for _ in 0..PASSED_OVER_MAX {
+            inner.queue.push_back(waiter(0));
+            assert_eq!(order(&mut inner, 1), [0]);
+        }
+        inner.queue.push_back(waiter(0));
+        assert_eq!(order(&mut inner, 2), [1, 0]);
+    }
+
+    #[test]
+    fn those_who_have_left_do_not_fill_the_queue() {
+        let pool = ServerPool::new(1);
+        let _taken = take(&pool, 1);
+        for _ in 0..10 * SHORT_QUEUE {
+            drop(pool.wait(&options("a"), 0));
+        }
+        assert!(pool.inner().queue.len() <= SHORT_QUEUE + 1);
     }
 
     #[test]
