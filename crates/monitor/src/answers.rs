@@ -195,7 +195,7 @@ fn remembered(last: &mut Option<(String, Position)>, engine: Engine, text: &str)
     Ok(position)
 }
 
-/// After a restart the received set is empty although all of it is applied, so it counts on top (replication.md 1.1).
+/// After a restart the received set is empty although all of it is applied, so it counts on top (MySQL manual, SHOW REPLICA STATUS, `Retrieved_Gtid_Set`).
 fn received(engine: Engine, applied: Option<&Position>, channels: &[Fields]) -> Result<Option<Position>, ProbeError> {
     let column = match engine {
         Engine::MySql => "Retrieved_Gtid_Set",

@@ -1,7 +1,7 @@
 //! Positions of MariaDB: one GTID per replication domain.
 //!
 //! Within a domain the sequence number alone is the order. The server id tells who wrote the transaction and is carried along
-//! for display: `MASTER_GTID_WAIT('0-77-3')` is satisfied at `0-1-3` (replication.md, finding 6). So after a failover that lost
+//! for display: `MASTER_GTID_WAIT('0-77-3')` is satisfied at `0-1-3` (tried on 10.11 and 11.8). So after a failover that lost
 //! transactions, a position of the lost past can look contained; [`BinlogState`](crate::BinlogState) tells whether it is.
 
 use std::collections::BTreeMap;

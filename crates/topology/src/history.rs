@@ -1,7 +1,7 @@
 //! Where the primary was at which moment: what turns a replica's position into milliseconds.
 //!
 //! Before every look at the primary we note our own clock, t; then we ask for its position, P. Whoever has P has everything that
-//! the primary had committed at t. So a replica is as fresh as the latest t whose P it contains (replication.md 1.5): an upper bound of
+//! the primary had committed at t. So a replica is as fresh as the latest t whose P it contains: an upper bound of
 //! its staleness, from one clock, that needs no heartbeat table and is right whatever a server's own clock says.
 
 use std::collections::VecDeque;

@@ -125,8 +125,8 @@ pub struct Replication {
     pub source: Option<Arc<str>>,
     /// Who the source was when the replica last reached it.
     pub source_id: Option<SourceId>,
-    /// `Seconds_Behind_Source`, for display only: it says 0 while a frozen primary looks connected, for up to 60 s
-    /// (replication.md 1.5). [`Server::staleness`] is what routing asks.
+    /// `Seconds_Behind_Source`, for display only: it says 0 while a frozen primary looks connected, for up to 60 s (`replica_net_timeout`, MySQL
+    /// manual 19.1.6.3; MariaDB `slave_net_timeout`). [`Server::staleness`] is what routing asks.
     pub seconds_behind: Option<u64>,
     /// What of the source's changes it does not apply, or applies elsewhere (`Replicate_Do_DB` and the like), in words.
     pub filters: Option<Arc<str>>,

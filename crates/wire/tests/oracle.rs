@@ -385,7 +385,7 @@ fn their_changes(change: &SessionStateChange<'_>, kind: SessionStateType, into: 
         }
         SessionStateChange::Schema(schema) => into.push(single(schema.as_bytes())),
         SessionStateChange::IsTracked(changed) => into.push(single(if *changed { b"1" } else { b"" })),
-        // It gives the encoding and the length along with the text (crates.md B1).
+        // mysql_common gives the encoding and the length along with the text.
         SessionStateChange::Gtids(gtids) => {
             let mut reader = wire::Reader::new(gtids.as_bytes());
             reader.u8().unwrap();
