@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use e2e::failover::AUTOMATIC;
 use e2e::mysql_async::Error;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::writers::Load;
@@ -23,6 +24,9 @@ e2e::suite! {
         causal_reads_of_all_count_for_sessions_that_are_there,
         a_limit_of_connections_can_be_lowered_and_raised,
         what_needs_a_restart_is_named,
+    ],
+    OwnCluster: [
+        a_failover_that_waits_for_a_person_goes_on_by_another_configuration,
     ],
 }
 
@@ -243,4 +247,21 @@ async fn what_needs_a_restart_is_named(cluster: Arc<Cluster>) {
     let said = reload(&mut proxy, "routing.max_lag = '2s'").await;
     assert!(said.contains("listen.threads"), "it still is: {said}");
     proxy.finish().await;
+}
+
+async fn a_failover_that_waits_for_a_person_goes_on_by_another_configuration(cluster: Arc<Cluster>) {
+    let config = AUTOMATIC.replace("'auto'", "'manual'");
+    let mut proxy = Start::before(&cluster).config(&config).start().await;
+    cluster.primary().kill().await;
+    e2e::eventually("the primary to be missed", async || proxy.primary().await.is_none().then_some(())).await;
+    let fewer = proxy.servers_toml(&["db2", "db3"]);
+    assert!(reload(&mut proxy, "failover.durability = 'bounded'").await.contains("reloaded"));
+    let new = e2e::eventually("a new primary", async || proxy.primary().await).await;
+    assert_ne!(new, "db1");
+    // Nobody misses it any more.
+    reload(&mut proxy, &fewer).await;
+    let mut client = proxy.client().await;
+    client.query_drop(format!("CREATE TABLE {SCHEMA}.{} (id INT PRIMARY KEY)", unique("t"))).await.unwrap();
+    client.disconnect().await.unwrap();
+    proxy.finish_with(&[""]).await;
 }

@@ -58,6 +58,8 @@ fn main() {
 async fn soak(cluster: &Cluster, time: Duration) {
     let mut proxy = Start::before(cluster).config(CONFIG).start().await;
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.soak (client INT PRIMARY KEY, value INT)")).await;
+    let rows = (0..CLIENTS).map(|number| format!("({number}, 0)")).collect::<Vec<_>>().join(", ");
+    cluster.prepare(format!("INSERT INTO {SCHEMA}.soak VALUES {rows}")).await;
     cluster.wait_for_replicas().await;
     let told = Rc::new(Told::default());
     let clients: Vec<_> = (0..CLIENTS)
@@ -144,10 +146,6 @@ impl Own {
 async fn come_and_go(options: e2e::mysql_async::OptsBuilder, address: std::net::SocketAddr, number: u64, told: Rc<Told>) {
     let mut dice = Random::new(number);
     let mut own = Own { number, value: 0, is_known: false };
-    {
-        let mut first = Conn::new(options.clone()).await.expect("a login");
-        first.query_drop(format!("INSERT INTO soak VALUES ({number}, 0)")).await.expect("a row");
-    }
     while !told.is_over.get() {
         if dice.percent(10) {
             leave_in_the_middle(address, &mut dice).await;

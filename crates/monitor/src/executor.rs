@@ -134,21 +134,29 @@ impl Executor {
         self.running.is_some()
     }
 
-    /// A change of primary has begun, or somebody has asked for one.
-    pub(crate) fn is_changing_primary(&self) -> bool {
-        self.asked.is_some() || self.promotion.is_some()
+    /// Somebody has asked for a change of primary, and waits for it. One that is due because the primary is lost goes on by whatever configuration there
+    /// is: another one may be what it needs.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.is_some() || self.is_closing
     }
 
     /// Another configuration. Actors of servers for which nothing has changed go on.
-    pub(crate) fn change(&mut self, settings: &Settings, failover: FailoverSettings, is_kept: impl Fn(ServerId) -> bool) {
+    pub(crate) fn change(
+        &mut self,
+        view: &ClusterView,
+        settings: &Settings,
+        failover: FailoverSettings,
+        is_kept: impl Fn(ServerId) -> bool,
+    ) {
+        if self.has_locks {
+            self.give_locks_back(view);
+        }
         let before = &self.servers;
         let knows_account = self.has_account(failover.account.as_ref());
         let known = |id| before.actor(id).filter(|_| knows_account && is_kept(id)).cloned();
         self.servers = servers(settings, &failover, known);
         self.policy = failover.policy;
         self.account = failover.account;
-        // Locks die with their connections.
-        (self.has_locks, self.locks) = (false, None);
     }
 
     /// Waits for the end of what is under way; for ever, if nothing is.

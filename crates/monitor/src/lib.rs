@@ -188,8 +188,8 @@ impl Monitor {
 
     /// Goes by another configuration; or says why not.
     fn change(&mut self, (settings, failover): (Settings, FailoverSettings)) -> Result<(), String> {
-        if self.executor.is_changing_primary() {
-            return Err("a change of primary is under way: reload once it is over".to_owned());
+        if self.executor.is_asked() {
+            return Err("a change of primary that was asked for is under way: reload once it is over".to_owned());
         }
         let view = self.cluster.view();
         let is_named = |id| settings.servers.iter().any(|target| target.id == id);
@@ -208,7 +208,7 @@ impl Monitor {
             before.common() == settings.common() && of(&before) == of(&settings)
         };
         let has_same_account = self.executor.has_account(failover.account.as_ref());
-        self.executor.change(&settings, failover, is_same);
+        self.executor.change(&view, &settings, failover, is_same);
         let snapshot = self.cluster.change(members(&settings), cluster_settings(&settings));
         self.settings.send_replace(settings.clone());
         let mut kept = std::mem::take(&mut self.probers);
