@@ -85,7 +85,8 @@ impl Cluster {
         let mut before = std::mem::take(&mut self.servers);
         for (id, member) in members {
             let known = before.iter().position(|watched| watched.server.id == id).map(|place| before.swap_remove(place));
-            let watched = known.map_or_else(|| Watched::new(id, member.clone()), |known| known.described_as(&member));
+            let weight = member.weight;
+            let watched = known.map_or_else(|| Watched::new(id, member), |known| known.weighing(weight));
             self.servers.push(watched);
         }
         let is_gone = |id: &ServerId| before.iter().any(|watched| watched.server.id == *id);

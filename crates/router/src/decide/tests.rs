@@ -396,6 +396,9 @@ fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
         snapshot
     };
     check(session, &with(&|server| server.weight = 0), policy, "2 causal_wait");
+    let mut weightless = snapshot.clone();
+    weightless.servers[1..].iter_mut().for_each(|server| server.weight = 0);
+    check(session, &weightless, policy, "0 own_write");
     check(session, &with(&|server| server.filters = Some("db".into())), policy, "2 causal_wait");
     check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-6,5-1-9"))), policy, "2 causal_wait");
     check(session, &with(&|server| server.position = None), policy, "2 causal_wait");

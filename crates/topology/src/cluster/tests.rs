@@ -623,6 +623,17 @@ fn who_is_accepted_is_the_primary_though_it_came_back_writable() {
     assert!(world.cluster.view().server(A).expect("a server").is_deposed, "it may come back as it was");
 }
 
+#[test]
+fn a_fenced_primary_gets_nothing_until_that_is_taken_back() {
+    let mut world = World::settled();
+    assert_eq!(world.cluster.unfence(A), None);
+    let fenced = world.cluster.fence(A).expect("news");
+    assert_eq!((fenced.primary, world.server(A).role), (None, Role::Stray));
+    assert_eq!(world.cluster.fence(A), None);
+    let unfenced = world.cluster.unfence(A).expect("news");
+    assert_eq!(unfenced.primary, Some(A));
+}
+
 /// Servers that come and go while all goes on.
 mod changes {
     use super::*;

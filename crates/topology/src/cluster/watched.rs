@@ -85,11 +85,9 @@ impl Watched {
         }
     }
 
-    /// What the config says of it now.
-    pub(super) fn described_as(mut self, member: &Member) -> Watched {
-        let Member { name, address, replication_address, weight } = member.clone();
-        self.server = Server { name, address, weight, ..self.server };
-        self.replication_address = replication_address;
+    /// The config gives it another weight. All else would make it another server.
+    pub(super) fn weighing(mut self, weight: u32) -> Watched {
+        self.server.weight = weight;
         self
     }
 
