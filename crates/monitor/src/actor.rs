@@ -28,6 +28,12 @@ const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the actor waits for them. MySQL closes every connection about two seconds after it was told to shut down.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Connections that were given up and are still to be ended. More than one is rare.
+const ABANDONED_MAX: usize = 8;
+
+/// Connections that are remembered as our own.
+const FORMER_MAX: usize = 64;
+
 /// Jobs that may wait for one server. There is one plan at a time, so two are more than ever wait.
 const JOBS_QUEUED_MAX: usize = 8;
 
@@ -78,7 +84,7 @@ impl Actor {
     /// Starts the task; it ends when the last handle is gone.
     pub(crate) fn start(target: Target, settings: Settings, account: Option<ReplicationAccount>) -> Actor {
         let (jobs, receiver) = mpsc::channel(JOBS_QUEUED_MAX);
-        tokio::spawn(Worker { target, settings, account, session: None, abandoned: None, last_words: None }.run(receiver));
+        tokio::spawn(Worker::new(target, settings, account).run(receiver));
         Actor { jobs }
     }
 
@@ -103,8 +109,12 @@ struct Worker {
     settings: Settings,
     account: Option<ReplicationAccount>,
     session: Option<Session>,
-    /// A connection that was given up in the middle of something: the server may go on with it, and with the lock that it holds.
-    abandoned: Option<u32>,
+    /// The number of the connection that is used, from the moment on that it is open.
+    current: Option<u32>,
+    /// The last connections that were opened, whatever has become of them.
+    former: Vec<u32>,
+    /// Connections that were given up in the middle of something: the server may go on with them, and with the lock that they hold.
+    abandoned: Vec<u32>,
     /// The server has said on the last connection that it shuts down, and the prober does not know it yet.
     last_words: Option<LastWords>,
 }
@@ -118,6 +128,19 @@ struct LastWords {
 }
 
 impl Worker {
+    fn new(target: Target, settings: Settings, account: Option<ReplicationAccount>) -> Worker {
+        Worker {
+            target,
+            settings,
+            account,
+            session: None,
+            current: None,
+            former: Vec::new(),
+            abandoned: Vec::new(),
+            last_words: None,
+        }
+    }
+
     async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut ticks = interval(KEEP_ALIVE);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -155,22 +178,31 @@ impl Worker {
         let late = ProbeError::QueryTimeout(job.limit);
         // Taken out: a connection with an unfinished answer is of no use to anybody.
         let session = self.session.take();
-        let former = session.as_ref().map(Session::id).or(self.abandoned);
+        self.current = session.as_ref().map(Session::id);
         match timeout(job.limit, self.work(session, &job.work)).await {
             Ok(Ok((session, done))) => {
-                (self.session, self.abandoned, self.last_words) = (Some(session), None, None);
+                (self.session, self.last_words) = (Some(session), None);
                 Ok(done)
             }
             Ok(Err(error)) => {
+                if matches!(error, ProbeError::QueryTimeout(_)) {
+                    self.abandon();
+                }
                 let failure = self.without_secrets(error.to_failure(&self.settings.user));
                 self.remember_last_words(asked_at, &failure);
                 Err(failure)
             }
             Err(_) => {
-                self.abandoned = former;
+                self.abandon();
                 Err(late.to_failure(&self.settings.user))
             }
         }
+    }
+
+    /// The next connection ends it.
+    fn abandon(&mut self) {
+        self.abandoned.extend(self.current.take());
+        keep_last(&mut self.abandoned, ABANDONED_MAX);
     }
 
     fn remember_last_words(&mut self, asked_at: Instant, failure: &Failure) {
@@ -192,7 +224,7 @@ impl Worker {
         }
     }
 
-    async fn work(&self, session: Option<Session>, work: &Work) -> Result<(Session, Done), ProbeError> {
+    async fn work(&mut self, session: Option<Session>, work: &Work) -> Result<(Session, Done), ProbeError> {
         let mut session = match session {
             Some(session) => session,
             None if matches!(work, Work::Listen(_)) => return Err(ProbeError::NotConnected),
@@ -210,6 +242,13 @@ impl Worker {
             Work::Look => Done { is_complete: true, observation: Some(Box::new(session.observe().await?)) },
             Work::Lock | Work::KeepLock => {
                 let is_complete = session.first(&sql::lock(), "held").await?.as_deref() == Some("1");
+                // A connection of our own that its server has not ended yet is no other Pointsman: then this server's lock counts for nobody.
+                if !is_complete {
+                    let holder = session.first(&sql::lock_holder(), "holder").await?.and_then(|id| id.parse().ok());
+                    if holder.is_none_or(|holder| self.former.contains(&holder)) {
+                        return Err(ProbeError::NotConnected);
+                    }
+                }
                 let observation = match work {
                     Work::Lock if is_complete => Some(Box::new(session.observe().await?)),
                     _ => None,
@@ -228,13 +267,17 @@ impl Worker {
         Ok((session, done))
     }
 
-    /// A new connection. The one before it is ended, if the server still works on it.
-    async fn open(&self) -> Result<Session, ProbeError> {
+    /// A new connection. Those that were given up before it are ended, if the server still works on them.
+    async fn open(&mut self) -> Result<Session, ProbeError> {
         let mut session = Session::open(&self.target, &self.settings).await?;
-        if let Some(abandoned) = self.abandoned {
+        self.current = Some(session.id());
+        self.former.push(session.id());
+        keep_last(&mut self.former, FORMER_MAX);
+        for abandoned in &self.abandoned {
             // It may have ended by itself.
             let _ = session.run(&format!("KILL {abandoned}")).await;
         }
+        self.abandoned.clear();
         Ok(session)
     }
 
@@ -255,18 +298,30 @@ impl Worker {
     async fn keep_alive(&mut self) {
         let asked_at = Instant::now();
         let limit = self.settings.connect_timeout;
+        let session = self.session.take();
+        self.current = session.as_ref().map(Session::id);
         let kept = async {
-            match self.session.take() {
+            match session {
                 Some(mut session) => session.run(SIGN_OF_LIFE).await.map(|()| session),
                 None => self.open().await,
             }
         };
         match timeout(limit, kept).await {
             Ok(Ok(session)) => (self.session, self.last_words) = (Some(session), None),
-            Ok(Err(error)) => self.remember_last_words(asked_at, &error.to_failure(&self.settings.user)),
-            Err(_) => {}
+            Ok(Err(error)) => {
+                if matches!(error, ProbeError::QueryTimeout(_)) {
+                    self.abandon();
+                }
+                self.remember_last_words(asked_at, &error.to_failure(&self.settings.user));
+            }
+            Err(_) => self.abandon(),
         }
     }
+}
+
+fn keep_last(ids: &mut Vec<u32>, count: usize) {
+    let surplus = ids.len().saturating_sub(count);
+    ids.drain(..surplus);
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ pub(crate) fn lock() -> String {
     format!("SELECT IF(IS_USED_LOCK('{LOCK}') = CONNECTION_ID(), 1, GET_LOCK('{LOCK}', 0)) AS held")
 }
 
+/// The connection that has the lock.
+pub(crate) fn lock_holder() -> String {
+    format!("SELECT IS_USED_LOCK('{LOCK}') AS holder")
+}
+
 pub(crate) fn unlock() -> String {
     format!("DO RELEASE_LOCK('{LOCK}')")
 }

@@ -38,7 +38,10 @@ impl World {
             let is_ending = Arc::clone(&is_ending);
             move |call: Call<'_>| answer(call, is_ending.load(Ordering::Relaxed))
         };
-        let server = FakeServer::start(Character::default(), script).await;
+        World::before(FakeServer::start(Character::default(), script).await, is_ending).await
+    }
+
+    async fn before(server: FakeServer, is_ending: Arc<AtomicBool>) -> World {
         let address = Address { host: server.address().ip().to_string(), port: server.address().port() };
         let target = Target {
             id: topology::ServerId(0),
@@ -49,7 +52,7 @@ impl World {
             weight: 1,
         };
         let settings = Settings::new(vec![target.clone()], "watcher", "secret");
-        let mut worker = Worker { target, settings, account: None, session: None, abandoned: None, last_words: None };
+        let mut worker = Worker::new(target, settings, None);
         worker.keep_alive().await;
         assert!(worker.session.is_some());
         World { server, is_ending, worker }
@@ -117,4 +120,31 @@ async fn last_words_say_nothing_of_a_server_that_has_let_somebody_in_since() {
     world.is_ending.store(false, Ordering::Relaxed);
     world.worker.keep_alive().await;
     assert_eq!(world.listen(let_in).await, None);
+}
+
+/// It has taken the lock on a connection that was opened for that, and hangs in the look after it.
+#[tokio::test]
+async fn a_connection_that_was_given_up_is_ended_by_the_next_one() {
+    let hangs = Arc::new(AtomicBool::new(true));
+    let script = {
+        let hangs = Arc::clone(&hangs);
+        move |call: Call<'_>| match call.sql() {
+            sql if sql.contains("GET_LOCK") => vec![Action::Answer(Answer::rows(&["held"], &[&["1"]]))],
+            sql if sql.contains("read_only") && hangs.load(Ordering::Relaxed) => vec![Action::Hang],
+            _ => answer(call, false),
+        }
+    };
+    let server = FakeServer::start(Character::default(), script).await;
+    let mut world = World::before(server, Arc::default()).await;
+    world.worker.session = None;
+    let (reply, outcome) = oneshot::channel();
+    world.worker.serve(Job { work: Work::Lock, limit: Duration::from_millis(200), reply }).await;
+    assert!(outcome.await.unwrap().is_err());
+    let abandoned = world.worker.abandoned.clone();
+    assert_eq!(abandoned.len(), 1);
+    hangs.store(false, Ordering::Relaxed);
+    let _ = world.execute(Work::Unlock).await;
+    let kill = format!("KILL {}", abandoned[0]);
+    assert!(world.server.seen().received.iter().any(|call| call.sql() == Some(&*kill)));
+    assert!(world.worker.abandoned.is_empty());
 }
