@@ -104,7 +104,9 @@ async fn replicas_answer_again_once_the_write_has_arrived(cluster: Arc<Cluster>)
 /// A replica that is about to have the write is asked to answer once it has, by text and prepared alike. `POINTSMAN_READS=N` for more of them.
 async fn replicas_answer_soon_after_a_write(cluster: Arc<Cluster>) {
     let reads: u32 = std::env::var("POINTSMAN_READS").map_or(200, |reads| reads.parse().unwrap());
-    let proxy = Proxy::start(&cluster).await;
+    // Where other tests run beside this one, replicas may take longer than the default.
+    let patient = "routing = { causal_wait = '2s', max_lag = '10s' }";
+    let proxy = Start::before(&cluster).config(patient).start().await;
     let table = new_table(&cluster).await;
     let mut client = proxy.client().await;
     let mark = unique("soon");
@@ -124,8 +126,7 @@ async fn replicas_answer_soon_after_a_write(cluster: Arc<Cluster>) {
         on_replicas += replica.ran(&mark).await.iter().filter(|sql| !sql.contains("PREPARE")).count();
     }
     eprintln!("{on_replicas} of {reads} reads 5 to 20 ms after a write ran on replicas");
-    // Far more do where nothing else runs: here the replicas may be busy.
-    assert!(on_replicas * 4 >= usize::try_from(reads).unwrap(), "{on_replicas} of {reads}");
+    assert!(on_replicas * 10 >= usize::try_from(reads).unwrap() * 6, "{on_replicas} of {reads}");
     drop(client);
     proxy.finish().await;
 }

@@ -277,6 +277,8 @@ impl ServerConnection {
             let (payload, _) = receive_packet(&mut self.link, sequence, LARGEST_OWN_ANSWER).await?;
             match (sequence, payload.first()) {
                 (1, Some(1)) | (2 | 4, _) => {}
+                // The end, where the session has set sql_select_limit = 0; or an error, such as that of a KILL.
+                (3, Some(0xfe | 0xff)) => return Ok(None),
                 (3, _) => row = payload,
                 _ => return Ok(None),
             }

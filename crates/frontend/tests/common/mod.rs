@@ -107,7 +107,7 @@ impl Setup {
                 limits,
                 pooling,
                 policy: Policy {
-                    max_lag: Duration::from_secs(1),
+                    max_lag: Duration::from_hours(1),
                     reads_own_writes: true,
                     filtered_replicas: false,
                     causal_wait,
