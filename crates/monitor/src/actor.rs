@@ -184,19 +184,22 @@ impl Worker {
                 (self.session, self.last_words) = (Some(session), None);
                 Ok(done)
             }
-            Ok(Err(error)) => {
-                if matches!(error, ProbeError::QueryTimeout(_)) {
-                    self.abandon();
-                }
-                let failure = self.without_secrets(error.to_failure(&self.settings.user));
-                self.remember_last_words(asked_at, &failure);
-                Err(failure)
-            }
+            Ok(Err(error)) => Err(self.take_failure(asked_at, &error)),
             Err(_) => {
                 self.abandon();
                 Err(late.to_failure(&self.settings.user))
             }
         }
+    }
+
+    /// What has failed, and what is to be kept of it.
+    fn take_failure(&mut self, asked_at: Instant, error: &ProbeError) -> Failure {
+        if matches!(error, ProbeError::QueryTimeout(_)) {
+            self.abandon();
+        }
+        let failure = self.without_secrets(error.to_failure(&self.settings.user));
+        self.remember_last_words(asked_at, &failure);
+        failure
     }
 
     /// The next connection ends it.
@@ -308,12 +311,7 @@ impl Worker {
         };
         match timeout(limit, kept).await {
             Ok(Ok(session)) => (self.session, self.last_words) = (Some(session), None),
-            Ok(Err(error)) => {
-                if matches!(error, ProbeError::QueryTimeout(_)) {
-                    self.abandon();
-                }
-                self.remember_last_words(asked_at, &error.to_failure(&self.settings.user));
-            }
+            Ok(Err(error)) => drop(self.take_failure(asked_at, &error)),
             Err(_) => self.abandon(),
         }
     }
