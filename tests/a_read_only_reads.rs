@@ -12,7 +12,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use classifier::{Classifier, Limits, Track};
+use classifier::{Classifier, ParseLimits, Placement};
 use e2e::differential::case_files::{self, Case};
 use e2e::differential::{Failure, Finding, Report, check};
 use e2e::{Cluster, Engine};
@@ -64,9 +64,9 @@ const NOT_UNDERSTOOD_MAX: usize = 20;
 const RAN_MIN: usize = 90;
 
 async fn every_case_that_may_run_on_a_replica_only_reads(cluster: Arc<Cluster>) {
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     let cases = case_files::read(&folder("../crates/classifier/tests/cases"));
-    let is_read = |case: &&Case| case.classify(&classifier, cluster.engine).track() == Track::Replica;
+    let is_read = |case: &&Case| case.classify(&classifier, cluster.engine).placement() == Placement::Replica;
     let reads: Vec<&Case> = cases.iter().filter(is_read).collect();
     assert!(reads.len() > 50, "only {} of {} cases are reads", reads.len(), cases.len());
     let report = check(&cluster, &reads).await;
@@ -74,11 +74,11 @@ async fn every_case_that_may_run_on_a_replica_only_reads(cluster: Arc<Cluster>) 
 }
 
 async fn what_frameworks_read_may_run_on_a_replica_and_only_reads(cluster: Arc<Cluster>) {
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     let cases = case_files::read(&folder("fixtures/framework_reads.sql"));
     let cases: Vec<&Case> = cases.iter().filter(|case| case.expected(cluster.engine).is_some()).collect();
     let is_expected = |case: &&&Case| case.expected(cluster.engine) == Some("replica");
-    let is_read = |case: &&&Case| case.classify(&classifier, cluster.engine).track() == Track::Replica;
+    let is_read = |case: &&&Case| case.classify(&classifier, cluster.engine).placement() == Placement::Replica;
     let reads: Vec<&Case> = cases.iter().filter(is_read).copied().collect();
     println!("{}: {} of {} statements of frameworks may run on a replica", cluster.engine.label(), reads.len(), cases.len());
     let unexpected: Vec<String> = cases

@@ -10,6 +10,6 @@ mod prepared;
 
 pub use connection::{Rest, ServerConnection};
 pub use error::ConnectError;
-pub use login::{Account, ConnectOptions, Target};
+pub use login::{Account, ConnectOptions, ServerAddress};
 pub use pool::{Lease, PoolSettings, Pools, Wanted, WorkerPool};
 pub use prepared::{OnServer, PreparedStatements};

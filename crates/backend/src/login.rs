@@ -42,14 +42,14 @@ const NEEDED: Capabilities = Capabilities::PROTOCOL_41
 
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct ServerAddress {
     /// Name or IP address.
     pub host: String,
     /// TCP port.
     pub port: u16,
 }
 
-impl std::fmt::Display for Target {
+impl std::fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -107,7 +107,7 @@ pub(crate) struct Terms {
 
 /// Connects and logs in.
 pub(crate) async fn connect(
-    target: &Target,
+    target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
     terms: Terms,
@@ -119,7 +119,7 @@ pub(crate) async fn connect(
 /// an error the connection is gone.
 pub(crate) async fn change_user(
     connection: ServerConnection,
-    target: &Target,
+    target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
     terms: Terms,
@@ -128,7 +128,7 @@ pub(crate) async fn change_user(
 }
 
 async fn within<T>(
-    target: &Target,
+    target: &ServerAddress,
     terms: Terms,
     work: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
@@ -137,7 +137,7 @@ async fn within<T>(
 }
 
 async fn connect_unbounded(
-    target: &Target,
+    target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
     terms: Terms,
@@ -177,7 +177,7 @@ async fn connect_unbounded(
 
 async fn change_user_unbounded(
     connection: ServerConnection,
-    target: &Target,
+    target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
     terms: Terms,
@@ -238,7 +238,7 @@ async fn prove(
 
 /// Where an error happened.
 #[derive(Debug, Clone, Copy)]
-struct At<'a>(&'a Target);
+struct At<'a>(&'a ServerAddress);
 
 impl At<'_> {
     fn unreachable(self, error: std::io::Error) -> ConnectError {

@@ -27,13 +27,13 @@ pub use self::lease::Lease;
 use self::server::{Handed, Place, ServerPool};
 use crate::ConnectError;
 use crate::connection::ServerConnection;
-use crate::login::{self, ConnectOptions, Target, Terms};
+use crate::login::{self, ConnectOptions, ServerAddress, Terms};
 
 /// The servers, and the limits and times of their pools.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
     /// Which there are. A number always means the same server.
-    pub servers: Vec<(ServerId, Target)>,
+    pub servers: Vec<(ServerId, ServerAddress)>,
     /// Connections to one server at most, in use and idle.
     pub server_connections: usize,
     /// For connecting and logging in.
@@ -67,14 +67,14 @@ struct Current {
 #[derive(Debug, Clone)]
 struct Pooled {
     id: ServerId,
-    target: Target,
+    target: ServerAddress,
     connections: Arc<ServerPool>,
 }
 
 impl Current {
     /// The pools of servers that were there before stay.
     fn new(settings: PoolSettings, before: &[Pooled]) -> Self {
-        let pooled = |(id, target): &(ServerId, Target)| {
+        let pooled = |(id, target): &(ServerId, ServerAddress)| {
             let known = before.iter().find(|pooled| pooled.id == *id).map(|pooled| Arc::clone(&pooled.connections));
             let connections = known.unwrap_or_else(|| ServerPool::new(settings.server_connections));
             Pooled { id: *id, target: target.clone(), connections }
@@ -278,7 +278,7 @@ impl WorkerPool {
     async fn renew(
         &self,
         idle: Idle,
-        target: &Target,
+        target: &ServerAddress,
         connections: &ServerPool,
         wanted: &Wanted<'_>,
     ) -> Result<Option<Lease>, ConnectError> {
@@ -353,7 +353,7 @@ impl WorkerPool {
     /// Connects, in the place that was taken. A server that is full for others' connections gets the idle ones back, and some time.
     async fn connect(
         &self,
-        target: &Target,
+        target: &ServerAddress,
         connections: &ServerPool,
         wanted: &Wanted<'_>,
     ) -> Result<ServerConnection, ConnectError> {
@@ -389,7 +389,12 @@ impl WorkerPool {
     }
 
     /// Waits for its turn.
-    async fn wait(&self, target: &Target, connections: &Arc<ServerPool>, wanted: &Wanted<'_>) -> Result<Handed, ConnectError> {
+    async fn wait(
+        &self,
+        target: &ServerAddress,
+        connections: &Arc<ServerPool>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Handed, ConnectError> {
         let waited = self.lease_timeout();
         let _waiting = connections.wait_visibly(&self.pools.wanted);
         let handed = timeout(waited, connections.wait(wanted.options, self.worker)).await.ok().and_then(Result::ok);

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, SqlMode};
 
 const CONTEXT: Context<'static> =
     Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("shop") };
@@ -34,7 +34,7 @@ fn main() {
         ("SET", "SET autocommit = 0"),
         ("BEGIN", "BEGIN"),
     ] {
-        let known = Classifier::new(Limits::default());
+        let known = Classifier::new(ParseLimits::default());
         let hit = nanoseconds(|| drop(black_box(known.classify(black_box(sql.as_bytes()), &CONTEXT))));
         // Another number each time.
         let mut text = sql.as_bytes().to_vec();
@@ -48,7 +48,7 @@ fn main() {
             drop(black_box(known.classify(black_box(&text), &CONTEXT)));
         });
         // One entry, and another statement in between: every verdict is a new one.
-        let forgetful = Classifier::new(Limits { cache_entries: 0, ..Limits::default() });
+        let forgetful = Classifier::new(ParseLimits { cache_entries: 0, ..ParseLimits::default() });
         let miss = nanoseconds(|| drop(black_box(forgetful.classify(black_box(sql.as_bytes()), &CONTEXT))));
         println!("{name:18} {:6} bytes   again {hit:9.0} ns   alike {like:9.0} ns   new {miss:9.0} ns", sql.len());
     }

@@ -10,11 +10,11 @@ mod body;
 use std::collections::{HashMap, HashSet};
 
 use crate::classifier::examine;
+use crate::findings::StoredCall;
 use crate::functions;
 use crate::lexer::{Kind, Lexer, Rules};
-use crate::notes::StoredCall;
 use crate::scan::unquoted;
-use crate::{Charset, Context, Dialect, Effects, Limits, SqlMode};
+use crate::{Charset, Context, Dialect, Effects, ParseLimits, SqlMode};
 
 /// One definition, as a server tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -197,8 +197,8 @@ impl Catalogue {
 
     fn is_reading_query(&self, sql: &[u8], rules: Rules) -> bool {
         let context = Context { dialect: rules.dialect, sql_mode: rules.sql_mode, charset: rules.charset, schema: None };
-        let (_, notes) = examine(sql, &context, &Limits::default(), self);
-        Effects::READ_DATA.contains(notes.effects) && notes.session.is_empty()
+        let (_, findings) = examine(sql, &context, &ParseLimits::default(), self);
+        Effects::READ_DATA.contains(findings.effects) && findings.session.is_empty()
     }
 
     fn trust(&mut self, definition: &Definition, open: &mut Open<'_>) {

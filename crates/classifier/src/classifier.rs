@@ -4,26 +4,26 @@
 //! effects on the session do depend on literals.
 
 mod cache;
+mod dispatch;
 mod knowledge;
 mod memo;
-mod part;
 
 use crate::digest::{Fingerprint, Secret};
+use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Rules};
-use crate::notes::Notes;
 use crate::read::is_query_word;
 use crate::schema::SchemaClass;
-use crate::{Because, Catalogue, Charset, Context, Effects, SqlMode, Statement, Track, Verb};
+use crate::{Catalogue, Charset, Context, Effects, Placement, Reason, SqlMode, Statement, Verb};
 
 pub use self::cache::CacheStats;
 use self::cache::{Cache, Key, Verdict};
+use self::dispatch::Surroundings;
 pub use self::knowledge::Knowledge;
 use self::memo::Memo;
-use self::part::Surroundings;
 
 /// Caps on what classification may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ParseLimits {
     /// Verdicts kept, and as many texts whose digest is remembered. Each takes about 100 bytes.
     pub cache_entries: usize,
     /// Larger reads are not given to the parser.
@@ -39,7 +39,7 @@ pub struct Limits {
     pub learned_digests: usize,
 }
 
-impl Default for Limits {
+impl Default for ParseLimits {
     fn default() -> Self {
         Self {
             cache_entries: 16_384,
@@ -55,7 +55,7 @@ impl Default for Limits {
 /// Says what statements can do. Shared by all threads.
 #[derive(Debug)]
 pub struct Classifier {
-    limits: Limits,
+    limits: ParseLimits,
     cache: Cache,
     knowledge: Knowledge,
     memo: Memo,
@@ -63,7 +63,7 @@ pub struct Classifier {
 
 impl Classifier {
     /// A classifier with an empty cache, for servers without functions and views of their users.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: ParseLimits) -> Self {
         Self {
             cache: Cache::new(limits.cache_entries),
             knowledge: Knowledge::new(limits.learned_digests),
@@ -76,7 +76,7 @@ impl Classifier {
     /// bytes are.
     pub fn classify(&self, sql: &[u8], context: &Context<'_>) -> Statement {
         let mut statement = self.by_text_and_catalogue(sql, context);
-        if statement.track() == Track::Replica
+        if statement.placement() == Placement::Replica
             && let Some(doubt) = self.knowledge.doubt(&statement)
         {
             statement.effects |= Effects::UNKNOWN;
@@ -92,20 +92,20 @@ impl Classifier {
         if let Some(verdict) = key.as_ref().and_then(|key| self.cache.find(key)) {
             return verdict.into_statement(&found);
         }
-        let (verb, notes) = examine(sql, context, &self.limits, &known.catalogue);
-        let is_read = notes.effects.contains(Effects::READ_DATA);
-        let because = notes.because.unwrap_or(if is_read { Because::PlainRead } else { Because::OnlyComputes });
-        if let Some(key) = key.filter(|_| notes.session.is_empty() && !is_about_size(because)) {
-            self.cache.keep(key, Verdict { verb, effects: notes.effects, because });
+        let (verb, findings) = examine(sql, context, &self.limits, &known.catalogue);
+        let is_read = findings.effects.contains(Effects::READ_DATA);
+        let because = findings.because.unwrap_or(if is_read { Reason::PlainRead } else { Reason::OnlyComputes });
+        if let Some(key) = key.filter(|_| findings.session.is_empty() && !is_about_size(because)) {
+            self.cache.keep(key, Verdict { verb, effects: findings.effects, because });
         }
         Statement {
             verb,
-            effects: notes.effects,
+            effects: findings.effects,
             because,
             digest: found.digest,
             key: found.key,
-            first_definition: notes.first_definition,
-            session: notes.session,
+            first_definition: findings.first_definition,
+            session: findings.session,
         }
     }
 
@@ -121,23 +121,23 @@ impl Classifier {
 }
 
 /// What the text and the catalogue tell.
-pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &Limits, catalogue: &Catalogue) -> (Verb, Notes) {
+pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &ParseLimits, catalogue: &Catalogue) -> (Verb, Findings) {
     let rules = Rules::from(context);
-    let (verb, mut notes) = parts(sql, context, limits);
-    notes.resolve_calls(|call| catalogue.is_reading_call(call, context.dialect));
-    if notes.effects == Effects::READ_DATA && catalogue.has_doubtful_view(sql, rules) {
-        notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::DoubtfulView);
+    let (verb, mut findings) = parts(sql, context, limits);
+    findings.resolve_calls(|call| catalogue.is_reading_call(call, context.dialect));
+    if findings.effects == Effects::READ_DATA && catalogue.has_doubtful_view(sql, rules) {
+        findings.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Reason::DoubtfulView);
     }
-    distrust(&mut notes, sql, rules);
-    (verb, notes)
+    distrust(&mut findings, sql, rules);
+    (verb, findings)
 }
 
 /// The parts of a batch one after the other, each by the rules that the ones before it leave.
-fn parts(sql: &[u8], context: &Context<'_>, limits: &Limits) -> (Verb, Notes) {
+fn parts(sql: &[u8], context: &Context<'_>, limits: &ParseLimits) -> (Verb, Findings) {
     let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
     let mut surroundings = Surroundings::new(context, limits);
     let mut verb = Verb::Empty;
-    let mut all = Notes::default();
+    let mut all = Findings::default();
     for count in 0.. {
         while lexer.peek().kind == Kind::Semicolon {
             lexer.next();
@@ -148,33 +148,33 @@ fn parts(sql: &[u8], context: &Context<'_>, limits: &Limits) -> (Verb, Notes) {
         if count == limits.max_batch_statements {
             // The rest may define something, too.
             all.define(count);
-            all.anything(Because::TooComplex);
+            all.anything(Reason::TooComplex);
             break;
         }
-        let (part_verb, notes) = part::classify(&mut lexer, &surroundings);
+        let (part_verb, findings) = dispatch::classify(&mut lexer, &surroundings);
         verb = if count == 0 { part_verb } else { Verb::Batch };
-        surroundings.follow(&notes.session, &mut lexer);
-        if notes.effects.contains(Effects::DEFINES) {
+        surroundings.follow(&findings.session, &mut lexer);
+        if findings.effects.contains(Effects::DEFINES) {
             all.define(count);
         }
-        all.absorb(notes);
+        all.absorb(findings);
     }
     (verb, all)
 }
 
 /// Where the bytes are not sure to mean what they seem to mean, nothing is a read.
-fn distrust(notes: &mut Notes, sql: &[u8], rules: Rules) {
+fn distrust(findings: &mut Findings, sql: &[u8], rules: Rules) {
     let doubt = match rules.charset {
-        Charset::Unknown => Some(Because::UnsafeCharset),
-        Charset::AsciiUnsafe if !sql.is_ascii() => Some(Because::UnsafeCharset),
-        _ if rules.sql_mode.contains(SqlMode::UNKNOWN) => Some(Because::UnknownSqlMode),
+        Charset::Unknown => Some(Reason::UnsafeCharset),
+        Charset::AsciiUnsafe if !sql.is_ascii() => Some(Reason::UnsafeCharset),
+        _ if rules.sql_mode.contains(SqlMode::UNKNOWN) => Some(Reason::UnknownSqlMode),
         _ => None,
     };
     let Some(doubt) = doubt else { return };
     // A change of the session is taken as it seems, but it is not spread to other servers.
-    notes.note(Effects::UNKNOWN, doubt);
-    if doubt == Because::UnsafeCharset && hides_ascii(sql) {
-        notes.anything(doubt);
+    findings.note(Effects::UNKNOWN, doubt);
+    if doubt == Reason::UnsafeCharset && hides_ascii(sql) {
+        findings.anything(doubt);
     }
 }
 
@@ -184,8 +184,8 @@ fn hides_ascii(sql: &[u8]) -> bool {
     sql.windows(2).any(|pair| matches!(pair, [first, second] if !first.is_ascii() && is_meaningful(*second)))
 }
 
-fn is_about_size(because: Because) -> bool {
-    matches!(because, Because::TooLarge | Because::TooComplex)
+fn is_about_size(because: Reason) -> bool {
+    matches!(because, Reason::TooLarge | Reason::TooComplex)
 }
 
 /// The key under which the verdict may be remembered: it has everything on which the verdict of a read depends.

@@ -115,7 +115,7 @@ fn skip_end(lexer: &mut Lexer<'_>) -> Option<bool> {
 /// the alias, or the text of the expression as it is written, comments inside included.
 ///
 /// The servers define the column as an unsigned `BIGINT` of length 21 (MySQL) and an unsigned `INT` of length 10 (MariaDB), both `NOT
-/// NULL` and binary. Worth a look only where the verdict's reason is [`crate::Because::PrimarySessionFunction`].
+/// NULL` and binary. Worth a look only where the verdict's reason is [`crate::Reason::PrimarySessionFunction`].
 pub fn asked_connection_id<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<&'a [u8]> {
     asked(sql, context, "connection_id")
 }
@@ -132,7 +132,7 @@ pub enum Count {
 /// The same for `SELECT ROW_COUNT()` and `SELECT FOUND_ROWS()`.
 ///
 /// Both servers define the column as a signed `BIGINT` of length 21, `NOT NULL` and binary. Worth a look only where the verdict's reason is
-/// [`crate::Because::PreviousStatement`].
+/// [`crate::Reason::PreviousStatement`].
 pub fn asked_count<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<(Count, &'a [u8])> {
     let changed = || asked(sql, context, "row_count").map(|name| (Count::Changed, name));
     changed().or_else(|| asked(sql, context, "found_rows").map(|name| (Count::Found, name)))

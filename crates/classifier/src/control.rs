@@ -3,22 +3,22 @@
 //! Sources: MySQL manual 15.3 (transactions and locks), 15.5 (prepared statements), 15.8.4 "USE", 15.2.5 "HANDLER"; MariaDB "Transactions",
 //! "BACKUP STAGE", "BACKUP LOCK", "EXECUTE IMMEDIATE". Implicit commits: MySQL manual 15.3.3.
 
+use crate::findings::{Findings, name_of};
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::{Notes, name_of};
 use crate::scan::{self, unquoted};
-use crate::{Because, Effects, Pin, SessionEffect, Verb};
+use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
 const TRANSACTION: Effects = Effects::TRANSACTION;
 
 /// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
-pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Notes)> {
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Findings)> {
     let verdict = match first.text.to_ascii_lowercase().as_slice() {
         b"begin" => begin(lexer),
         b"start" => start(lexer),
         b"commit" => (Verb::Commit, end_of_transaction(lexer)),
         b"rollback" => (Verb::Rollback, end_of_transaction(lexer)),
-        b"savepoint" => (Verb::Savepoint, Notes::of(TRANSACTION, Because::TransactionControl)),
-        b"release" => (Verb::ReleaseSavepoint, Notes::of(TRANSACTION, Because::TransactionControl)),
+        b"savepoint" => (Verb::Savepoint, Findings::of(TRANSACTION, Reason::TransactionControl)),
+        b"release" => (Verb::ReleaseSavepoint, Findings::of(TRANSACTION, Reason::TransactionControl)),
         b"xa" => (Verb::Xa, xa(lexer)),
         b"lock" => lock(lexer),
         b"unlock" => unlock(lexer),
@@ -30,10 +30,10 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
         b"flush" => (Verb::Flush, flush(lexer)),
         _ => return None,
     };
-    let (verb, mut notes) = verdict;
+    let (verb, mut findings) = verdict;
     // The parts leave the lexer at the token that they could not use: conditions of HANDLER, arguments of EXECUTE.
-    notes.effects |= scan::memory(lexer);
-    Some((verb, notes))
+    findings.effects |= scan::memory(lexer);
+    Some((verb, findings))
 }
 
 /// Takes the next token if it is this word.
@@ -45,30 +45,30 @@ fn accept(lexer: &mut Lexer<'_>, keyword: &str) -> bool {
     is_there
 }
 
-fn begins(read_only: bool) -> Notes {
-    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
-    notes.push(SessionEffect::Begin { read_only });
-    notes
+fn begins(read_only: bool) -> Findings {
+    let mut findings = Findings::of(TRANSACTION, Reason::TransactionControl);
+    findings.push(SessionEffect::Begin { read_only });
+    findings
 }
 
 /// What is not understood may leave the session in any state.
-fn unknown() -> Notes {
-    let mut notes = Notes::default();
-    notes.anything(Because::NotKnown);
-    notes
+fn unknown() -> Findings {
+    let mut findings = Findings::default();
+    findings.anything(Reason::NotKnown);
+    findings
 }
 
 /// `BEGIN [WORK]`; MariaDB's `BEGIN NOT ATOMIC` is a whole program.
-fn begin(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+fn begin(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
     accept(lexer, "work");
-    let notes = if lexer.peek().is_end() { begins(false) } else { unknown() };
-    (Verb::Begin, notes)
+    let findings = if lexer.peek().is_end() { begins(false) } else { unknown() };
+    (Verb::Begin, findings)
 }
 
 /// `START TRANSACTION [characteristic, ..]`, or `START REPLICA` and the like.
-fn start(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
+fn start(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
     if !accept(lexer, "transaction") {
-        return (Verb::Replication, Notes::of(Effects::WRITE_DATA | Effects::THIS_SERVER, Because::AboutThisServer));
+        return (Verb::Replication, Findings::of(Effects::WRITE_DATA | Effects::THIS_SERVER, Reason::AboutThisServer));
     }
     let mut read_only = false;
     while !lexer.peek().is_end() {
@@ -83,86 +83,86 @@ fn start(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
 }
 
 /// `COMMIT` and `ROLLBACK` with `AND [NO] CHAIN` and `[NO] RELEASE`; `ROLLBACK TO` ends nothing.
-fn end_of_transaction(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
+fn end_of_transaction(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(TRANSACTION, Reason::TransactionControl);
     accept(lexer, "work");
     if lexer.peek().is_word("to") {
-        return notes;
+        return findings;
     }
-    notes.push(SessionEffect::End);
+    findings.push(SessionEffect::End);
     if accept(lexer, "and") && !accept(lexer, "no") && accept(lexer, "chain") {
-        notes.push(SessionEffect::Begin { read_only: false });
+        findings.push(SessionEffect::Begin { read_only: false });
     }
-    notes
+    findings
 }
 
-fn xa(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(TRANSACTION, Because::TransactionControl);
+fn xa(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(TRANSACTION, Reason::TransactionControl);
     let verb = lexer.peek();
     if verb.is_any(&["start", "begin"]) {
-        notes.pin(Pin::Xa);
+        findings.pin(Pin::Xa);
     } else if verb.is_any(&["commit", "rollback"]) {
-        notes.effects |= Effects::WRITE_DATA;
-        notes.unpin(Pin::Xa);
+        findings.effects |= Effects::WRITE_DATA;
+        findings.unpin(Pin::Xa);
     } else if verb.is_word("recover") {
-        notes = Notes::of(Effects::THIS_SERVER, Because::AboutThisServer);
+        findings = Findings::of(Effects::THIS_SERVER, Reason::AboutThisServer);
     }
-    notes
+    findings
 }
 
 /// `LOCK TABLES`, `LOCK INSTANCE FOR BACKUP`.
-fn lock(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
-    let mut notes = Notes::of(Effects::LOCK, Because::LockFunction);
-    notes.because = Some(Because::SessionStatement);
+fn lock(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
+    let mut findings = Findings::of(Effects::LOCK, Reason::LockFunction);
+    findings.because = Some(Reason::SessionStatement);
     let what = lexer.peek();
     if what.is_word("instance") {
-        notes.pin(Pin::InstanceLock);
-        return (Verb::LockInstance, notes);
+        findings.pin(Pin::InstanceLock);
+        return (Verb::LockInstance, findings);
     }
     if !what.is_any(&["table", "tables"]) {
         return (Verb::LockTables, unknown());
     }
-    notes.effects |= TRANSACTION;
-    notes.push(SessionEffect::End);
-    notes.pin(Pin::TableLocks);
-    (Verb::LockTables, notes)
+    findings.effects |= TRANSACTION;
+    findings.push(SessionEffect::End);
+    findings.pin(Pin::TableLocks);
+    (Verb::LockTables, findings)
 }
 
 /// `UNLOCK TABLES` commits only what `LOCK TABLES` holds, so it is no end of a transaction here: the server's status says if it was.
-fn unlock(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
-    let mut notes = Notes::of(Effects::LOCK, Because::SessionStatement);
+fn unlock(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
+    let mut findings = Findings::of(Effects::LOCK, Reason::SessionStatement);
     let what = lexer.peek();
     if what.is_word("instance") {
-        notes.unpin(Pin::InstanceLock);
-        return (Verb::UnlockInstance, notes);
+        findings.unpin(Pin::InstanceLock);
+        return (Verb::UnlockInstance, findings);
     }
     if what.is_any(&["table", "tables"]) {
-        notes.unpin(Pin::TableLocks);
+        findings.unpin(Pin::TableLocks);
     }
-    (Verb::UnlockTables, notes)
+    (Verb::UnlockTables, findings)
 }
 
 /// MariaDB's `BACKUP STAGE ..`, `BACKUP LOCK table`, `BACKUP UNLOCK`.
-fn backup(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::LOCK | Effects::THIS_SERVER, Because::AboutThisServer);
+fn backup(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(Effects::LOCK | Effects::THIS_SERVER, Reason::AboutThisServer);
     let what = lexer.next();
     let is_end = what.is_word("unlock") || (what.is_word("stage") && lexer.peek().is_word("end"));
     if is_end {
-        notes.unpin(Pin::InstanceLock);
+        findings.unpin(Pin::InstanceLock);
     } else {
-        notes.pin(Pin::InstanceLock);
+        findings.pin(Pin::InstanceLock);
     }
-    notes
+    findings
 }
 
-fn use_schema(lexer: &mut Lexer<'_>) -> Notes {
+fn use_schema(lexer: &mut Lexer<'_>) -> Findings {
     let name = lexer.peek();
     if !name.is_name() {
-        return Notes::of(Effects::UNKNOWN, Because::NotKnown);
+        return Findings::of(Effects::UNKNOWN, Reason::NotKnown);
     }
-    let mut notes = Notes::of(Effects::CHANGE_SESSION, Because::SessionStatement);
-    notes.push(SessionEffect::Use(schema_name(name)));
-    notes
+    let mut findings = Findings::of(Effects::CHANGE_SESSION, Reason::SessionStatement);
+    findings.push(SessionEffect::Use(schema_name(name)));
+    findings
 }
 
 /// Without quotes, doubled quotes single.
@@ -181,8 +181,9 @@ fn schema_name(name: Token<'_>) -> Box<[u8]> {
 }
 
 /// `HANDLER t OPEN [[AS] alias]`, `HANDLER t READ ..`, `HANDLER t CLOSE`.
-fn handler(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::READ_DATA | Effects::PRIMARY_SESSION | Effects::CHANGE_SESSION, Because::SessionStatement);
+fn handler(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings =
+        Findings::of(Effects::READ_DATA | Effects::PRIMARY_SESSION | Effects::CHANGE_SESSION, Reason::SessionStatement);
     let mut name = lexer.next();
     if lexer.peek().is_symbol(".") {
         lexer.next();
@@ -193,29 +194,29 @@ fn handler(lexer: &mut Lexer<'_>) -> Notes {
         accept(lexer, "as");
         let alias = lexer.peek();
         let name = if alias.is_name() { alias } else { name };
-        notes.pin(Pin::Handler(name_of(unquoted(name.text))));
+        findings.pin(Pin::Handler(name_of(unquoted(name.text))));
     } else if action.is_word("close") {
-        notes.unpin(Pin::Handler(name_of(unquoted(name.text))));
+        findings.unpin(Pin::Handler(name_of(unquoted(name.text))));
     }
-    notes
+    findings
 }
 
 /// `EXECUTE name [USING ..]` does what was prepared, and [`prepare`] has pinned what that may do to the session. MariaDB's `EXECUTE
 /// IMMEDIATE` may do anything.
-fn execute(lexer: &mut Lexer<'_>) -> Notes {
+fn execute(lexer: &mut Lexer<'_>) -> Findings {
     if lexer.peek().is_word("immediate") {
         return unknown();
     }
-    Notes::of(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::NotKnown)
+    Findings::of(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Reason::NotKnown)
 }
 
 /// `DEALLOCATE PREPARE name`, also as `DROP PREPARE name`: the lexer stands before `PREPARE`.
-pub(crate) fn deallocate(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::SessionStatement);
+pub(crate) fn deallocate(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Reason::SessionStatement);
     if accept(lexer, "prepare") && lexer.peek().is_name() {
-        notes.unpin(Pin::PreparedStatement(prepared_name(lexer.peek())));
+        findings.unpin(Pin::PreparedStatement(prepared_name(lexer.peek())));
     }
-    notes
+    findings
 }
 
 /// Names of prepared statements do not depend on case (MySQL manual 15.5.1).
@@ -224,9 +225,9 @@ pub(crate) fn prepared_name(name: Token<'_>) -> Box<str> {
 }
 
 /// `FLUSH ..`: only the forms with tables leave locks.
-fn flush(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::THIS_SERVER | TRANSACTION, Because::AboutThisServer);
-    notes.push(SessionEffect::End);
+fn flush(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(Effects::WRITE_DATA | Effects::THIS_SERVER | TRANSACTION, Reason::AboutThisServer);
+    findings.push(SessionEffect::End);
     let mut is_about_tables = false;
     while !lexer.peek().is_end() {
         let token = lexer.next();
@@ -234,10 +235,10 @@ fn flush(lexer: &mut Lexer<'_>) -> Notes {
         let is_lock =
             (token.is_word("read") && lexer.peek().is_word("lock")) || (token.is_word("for") && lexer.peek().is_word("export"));
         if is_about_tables && is_lock {
-            notes.effects |= Effects::LOCK;
-            notes.pin(Pin::TableLocks);
+            findings.effects |= Effects::LOCK;
+            findings.pin(Pin::TableLocks);
             break;
         }
     }
-    notes
+    findings
 }

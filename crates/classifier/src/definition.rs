@@ -3,30 +3,30 @@
 //! Sources: MySQL manual 15.1 and 15.3.3 (implicit commits); MariaDB "CREATE TABLE", "CREATE SEQUENCE", "SQL statements That Cause an Implicit Commit".
 
 use crate::control::deallocate;
+use crate::findings::{Findings, name_of};
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::{Notes, name_of};
 use crate::scan::{self, unquoted};
 use crate::set::skip_statement;
-use crate::{Because, Effects, Pin, SessionEffect, Verb};
+use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
 /// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
-pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<(Verb, Notes)> {
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<(Verb, Findings)> {
     let defines = first.is_word("rename") || (first.is_any(&["create", "alter"]) && names_program_or_view(*lexer));
-    let (verb, mut notes) = match first.text.to_ascii_lowercase().as_slice() {
+    let (verb, mut findings) = match first.text.to_ascii_lowercase().as_slice() {
         b"create" => (Verb::Create, create(lexer, schema)),
         b"alter" => (Verb::Alter, alter(lexer)),
         b"drop" if lexer.peek().is_word("prepare") => {
-            let notes = deallocate(lexer);
+            let findings = deallocate(lexer);
             skip_statement(lexer);
-            (Verb::Deallocate, notes)
+            (Verb::Deallocate, findings)
         }
         b"drop" => (Verb::Drop, drop_items(lexer, schema)),
         b"rename" => (Verb::Rename, skipped(lexer)),
         b"truncate" => (Verb::Truncate, skipped(lexer)),
         _ => return None,
     };
-    notes.effects.set(Effects::DEFINES, defines);
-    Some((verb, notes))
+    findings.effects.set(Effects::DEFINES, defines);
+    Some((verb, findings))
 }
 
 /// Whether a function, a package or a view is created or changed: the catalogue has to be read anew.
@@ -37,59 +37,59 @@ fn names_program_or_view(mut lexer: Lexer<'_>) -> bool {
 /// `CREATE OR REPLACE ALGORITHM = MERGE DEFINER = 'a'@'b' SQL SECURITY INVOKER VIEW`
 const WORDS_BEFORE_KIND: usize = 16;
 
-fn writes() -> Notes {
-    Notes::of(Effects::WRITE_DATA, Because::Writes)
+fn writes() -> Findings {
+    Findings::of(Effects::WRITE_DATA, Reason::Writes)
 }
 
 /// Commits what is open.
-fn commits() -> Notes {
-    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::TRANSACTION, Because::Writes);
-    notes.push(SessionEffect::End);
-    notes
+fn commits() -> Findings {
+    let mut findings = Findings::of(Effects::WRITE_DATA | Effects::TRANSACTION, Reason::Writes);
+    findings.push(SessionEffect::End);
+    findings
 }
 
-fn skipped(lexer: &mut Lexer<'_>) -> Notes {
+fn skipped(lexer: &mut Lexer<'_>) -> Findings {
     skip_statement(lexer);
     commits()
 }
 
-fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
+fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Findings {
     if lexer.peek().is_word("or") {
         lexer.next();
         lexer.next();
     }
     if lexer.peek().is_word("temporary") {
         lexer.next();
-        let mut notes = writes();
-        temporary(lexer, schema, &mut notes);
-        notes.absorb(scan::expressions(lexer));
-        return notes;
+        let mut findings = writes();
+        temporary(lexer, schema, &mut findings);
+        findings.absorb(scan::expressions(lexer));
+        return findings;
     }
     if is_program(*lexer) {
         return program(lexer);
     }
-    let mut notes = commits();
-    notes.absorb(scan::expressions(lexer));
-    notes
+    let mut findings = commits();
+    findings.absorb(scan::expressions(lexer));
+    findings
 }
 
 /// `ALTER EVENT .. DO` has a program too.
-fn alter(lexer: &mut Lexer<'_>) -> Notes {
+fn alter(lexer: &mut Lexer<'_>) -> Findings {
     if is_program(*lexer) { program(lexer) } else { skipped(lexer) }
 }
 
 /// Behind `TEMPORARY`: `TABLE [IF NOT EXISTS] name`, or a sequence.
-fn temporary(lexer: &mut Lexer<'_>, schema: Option<&str>, notes: &mut Notes) {
-    notes.effects |= Effects::CHANGE_SESSION;
+fn temporary(lexer: &mut Lexer<'_>, schema: Option<&str>, findings: &mut Findings) {
+    findings.effects |= Effects::CHANGE_SESSION;
     if !lexer.peek().is_any(&["table", "sequence"]) {
-        notes.anything(Because::NotKnown);
+        findings.anything(Reason::NotKnown);
         return;
     }
     lexer.next();
     skip_words(lexer, &["if", "not", "exists"]);
     match table_name(lexer, schema) {
-        Some(name) => notes.pin(Pin::TemporaryTable(name)),
-        None => notes.anything(Because::NotKnown),
+        Some(name) => findings.pin(Pin::TemporaryTable(name)),
+        None => findings.anything(Reason::NotKnown),
     }
 }
 
@@ -120,21 +120,21 @@ fn table_name(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<Box<str>> {
 }
 
 /// `DROP [TEMPORARY] TABLE[S] [IF EXISTS] a, b ..`: a temporary table hides the other of its name, so that both forms may drop it.
-fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
+fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Findings {
     let is_temporary = lexer.peek().is_word("temporary");
     if is_temporary {
         lexer.next();
     }
     let what = lexer.peek();
-    let mut notes = if is_temporary { writes() } else { commits() };
+    let mut findings = if is_temporary { writes() } else { commits() };
     if is_temporary {
-        notes.effects |= Effects::CHANGE_SESSION;
+        findings.effects |= Effects::CHANGE_SESSION;
     }
     if what.is_any(&["table", "tables"]) || (is_temporary && what.is_word("sequence")) {
         lexer.next();
         skip_words(lexer, &["if", "exists"]);
         while let Some(name) = table_name(lexer, schema) {
-            notes.unpin(Pin::TemporaryTable(name));
+            findings.unpin(Pin::TemporaryTable(name));
             if !lexer.peek().is_symbol(",") {
                 break;
             }
@@ -142,7 +142,7 @@ fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Notes {
         }
     }
     skip_statement(lexer);
-    notes
+    findings
 }
 
 /// Whether a stored program follows, whose text may have `;` inside.
@@ -161,8 +161,8 @@ fn is_program(mut lexer: Lexer<'_>) -> bool {
 
 /// A stored program: one statement up to the end of the text, because its own `;` cannot be told from the end without its
 /// grammar. Where more than the program may follow, the session is pinned.
-fn program(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = commits();
+fn program(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = commits();
     let mut depth = 0_usize;
     let mut has_ended = false;
     let mut has_more = false;
@@ -183,7 +183,7 @@ fn program(lexer: &mut Lexer<'_>) -> Notes {
         }
     }
     if has_more || depth > 0 {
-        notes.anything(Because::Batch);
+        findings.anything(Reason::Batch);
     }
-    notes
+    findings
 }

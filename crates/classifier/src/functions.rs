@@ -8,7 +8,7 @@ mod tables;
 use std::ops::RangeInclusive;
 
 use crate::lexer::Token;
-use crate::{Because, Dialect, Effects, SqlMode};
+use crate::{Dialect, Effects, Reason, SqlMode};
 
 /// What calling a function means for the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Call {
     /// Not native: somebody's own, if there is such a function.
     Stored,
     /// It makes the statement more than a read.
-    Does(Effects, Because),
+    Does(Effects, Reason),
     /// `LAST_INSERT_ID(..)`: [`insert_id`] tells what it does.
     InsertId,
     /// `GET_LOCK(name, ..)`
@@ -32,7 +32,7 @@ pub(crate) enum Call {
 const COUNTS: Effects = Effects::PREVIOUS_STATEMENT.union(Effects::COUNTS);
 
 const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
-const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Because::AboutThisServer);
+const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Reason::AboutThisServer);
 
 /// Longer names are nobody's native function.
 const LONGEST: usize = 40;
@@ -65,16 +65,16 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "get_lock" => Call::TakesLock,
         "release_lock" => Call::ReleasesLock,
         "release_all_locks" => Call::ReleasesAllLocks,
-        "is_free_lock" | "is_used_lock" => Call::Does(Effects::LOCK, Because::LockFunction),
+        "is_free_lock" | "is_used_lock" => Call::Does(Effects::LOCK, Reason::LockFunction),
         "last_insert_id" => Call::InsertId,
-        "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Because::PrimarySessionFunction),
-        "found_rows" => Call::Does(COUNTS.union(Effects::FOUND_ROWS), Because::PreviousStatement),
-        "row_count" => Call::Does(COUNTS, Because::PreviousStatement),
-        "load_file" => Call::Does(Effects::FILE, Because::File),
-        "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Because::Sequence),
-        "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION.union(Effects::INSERT_ID), Because::Sequence),
+        "connection_id" => Call::Does(Effects::PRIMARY_SESSION.union(Effects::THIS_SERVER), Reason::PrimarySessionFunction),
+        "found_rows" => Call::Does(COUNTS.union(Effects::FOUND_ROWS), Reason::PreviousStatement),
+        "row_count" => Call::Does(COUNTS, Reason::PreviousStatement),
+        "load_file" => Call::Does(Effects::FILE, Reason::File),
+        "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Reason::Sequence),
+        "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION.union(Effects::INSERT_ID), Reason::Sequence),
         // The default of a column may be `NEXT VALUE FOR s`, which asking for it advances.
-        "default" if is_mariadb => Call::Does(SEQUENCE, Because::WritingFunction),
+        "default" if is_mariadb => Call::Does(SEQUENCE, Reason::WritingFunction),
         "uuid_short" | "master_pos_wait" | "validate_password_strength" => ABOUT_SERVER,
         "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => ABOUT_SERVER,
         "master_gtid_wait" | "binlog_gtid_pos" if is_mariadb => ABOUT_SERVER,

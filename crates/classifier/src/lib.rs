@@ -36,19 +36,19 @@ mod variables;
 mod connection;
 mod prepared;
 
-mod because;
 mod charset;
-mod notes;
+mod findings;
+mod reason;
 mod sql_mode;
 mod text;
 
 pub use catalogue::{Catalogue, Definition};
-pub use classifier::{CacheStats, Classifier, Knowledge, Limits};
+pub use classifier::{CacheStats, Classifier, Knowledge, ParseLimits};
 pub use connection::{Count, Kill, KillScope, KillTarget, asked_connection_id, asked_count, kill};
 pub use digest::{digest, digest_text};
 pub use prepared::{Inner, inner_text};
 pub use statement::{
-    Because, Charset, Context, Dialect, Digest, Effects, Pin, PinKind, SessionEffect, SqlMode, Statement, StatementKey, Track,
+    Charset, Context, Dialect, Digest, Effects, Pin, PinKind, Placement, Reason, SessionEffect, SqlMode, Statement, StatementKey,
     Verb,
 };
 pub use text::{explained_route, hint_text, mentions_table};

@@ -3,47 +3,47 @@
 //! Both stages must say "read": the scan of the tokens, and the syntax tree, or the `shape` where the parser has no opinion. Sources: MySQL manual 15.2.13 "SELECT", 15.2.19 "VALUES",
 //! 15.2.16 "TABLE", 15.8.2 "EXPLAIN"; MariaDB "SELECT", "EXPLAIN", "ANALYZE Statement".
 
+use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::Notes;
 use crate::scan;
 use crate::schema::SchemaClass;
 use crate::set::skip_statement;
 use crate::shape;
 use crate::tree::{self, Opinion};
-use crate::{Because, Effects, Limits};
+use crate::{Effects, ParseLimits, Reason};
 
 /// The statement from the lexer's position to its end is a query expression, or is a write behind `WITH`.
-pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits) -> Notes {
+pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &ParseLimits) -> Findings {
     let beginning = *lexer;
     let start = lexer.peek().start;
     let scan = scan::scan(lexer, schema);
-    let mut notes = scan.notes;
-    if !notes.has_only_data() {
-        return notes;
+    let mut findings = scan.findings;
+    if !findings.has_only_data() {
+        return findings;
     }
     let text = lexer.sql().get(start..scan.end).unwrap_or_default();
     let doubt = if text.len() > limits.max_parsed_bytes {
-        Some(Because::TooLarge)
+        Some(Reason::TooLarge)
     } else if scan.links > limits.max_parsed_links {
-        Some(Because::TooComplex)
+        Some(Reason::TooComplex)
     } else {
-        match tree::opinion(text, scan.tokens, lexer.rules(), &notes) {
+        match tree::opinion(text, scan.tokens, lexer.rules(), &findings) {
             Opinion::Read => None,
             Opinion::TooCostly => {
-                notes.note(Effects::UNKNOWN, Because::TooCostly);
-                return notes;
+                findings.note(Effects::UNKNOWN, Reason::TooCostly);
+                return findings;
             }
             Opinion::More => {
-                notes.note(Effects::UNKNOWN, Because::StagesDisagree);
-                return notes;
+                findings.note(Effects::UNKNOWN, Reason::StagesDisagree);
+                return findings;
             }
-            Opinion::NotParsed => Some(Because::NotParsed),
+            Opinion::NotParsed => Some(Reason::NotParsed),
         }
     };
     if let Some(because) = doubt.filter(|_| !shape::is_query(beginning)) {
-        notes.note(Effects::UNKNOWN, because);
+        findings.note(Effects::UNKNOWN, because);
     }
-    notes
+    findings
 }
 
 /// Whether a query expression begins with this word.
@@ -52,7 +52,7 @@ pub(crate) fn is_query_word(word: Token<'_>) -> bool {
 }
 
 /// Behind `EXPLAIN`, `DESCRIBE`, `DESC`, or MariaDB's `ANALYZE` of a statement.
-pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limits) -> Notes {
+pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &ParseLimits) -> Findings {
     skip_options(lexer);
     let mut ahead = *lexer;
     let mut first = ahead.next();
@@ -63,13 +63,13 @@ pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &Limit
         return query(lexer, schema, limits);
     }
     if first.is_any(&["update", "delete", "insert", "replace"]) {
-        let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-        notes.absorb(scan::expressions(lexer));
-        return notes;
+        let mut findings = Findings::of(Effects::WRITE_DATA, Reason::Writes);
+        findings.absorb(scan::expressions(lexer));
+        return findings;
     }
     if first.is_word("for") {
         skip_statement(lexer);
-        return Notes::of(Effects::THIS_SERVER, Because::AboutThisServer);
+        return Findings::of(Effects::THIS_SERVER, Reason::AboutThisServer);
     }
     describe(lexer, schema)
 }
@@ -89,9 +89,9 @@ fn skip_options(lexer: &mut Lexer<'_>) {
 }
 
 /// `DESCRIBE table [column | 'pattern']`: names and at most one string, nothing else.
-fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
+fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     let mut words = *lexer;
-    let mut notes = scan::scan(lexer, schema).notes;
+    let mut findings = scan::scan(lexer, schema).findings;
     let mut is_plain = words.peek().is_name();
     loop {
         let token = words.next();
@@ -101,26 +101,26 @@ fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
             _ => is_plain &= token.is_symbol("."),
         }
     }
-    notes.effects |= Effects::READ_DATA;
+    findings.effects |= Effects::READ_DATA;
     if !is_plain {
-        notes.note(Effects::UNKNOWN, Because::NotKnown);
+        findings.note(Effects::UNKNOWN, Reason::NotKnown);
     } else if schema.is_system() {
-        notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+        findings.note(Effects::THIS_SERVER, Reason::SystemSchema);
     }
-    notes
+    findings
 }
 
 /// Behind `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as `InnoDB` reads without locks for a
 /// `SELECT` only, and so does one in a stored function.
-pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
+pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     let beginning = *lexer;
-    let mut notes = scan::scan(lexer, schema).notes;
-    if notes.effects.contains(Effects::READ_DATA) {
-        notes.note(Effects::LOCK, Because::LockingClause);
+    let mut findings = scan::scan(lexer, schema).findings;
+    if findings.effects.contains(Effects::READ_DATA) {
+        findings.note(Effects::LOCK, Reason::LockingClause);
     }
-    notes.resolve_calls(|_| false);
-    if notes.has_only_data() && !shape::is_expression_list(beginning) {
-        notes.note(Effects::UNKNOWN, Because::NotParsed);
+    findings.resolve_calls(|_| false);
+    if findings.has_only_data() && !shape::is_expression_list(beginning) {
+        findings.note(Effects::UNKNOWN, Reason::NotParsed);
     }
-    notes
+    findings
 }

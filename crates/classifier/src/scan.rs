@@ -11,16 +11,16 @@ pub(crate) use self::variables::{take_system_variable, user_variable_name};
 
 use memchr::memmem;
 
+use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Rules, Token};
-use crate::notes::Notes;
 use crate::reserved::is_reserved;
 use crate::schema::SchemaClass;
-use crate::{Because, Dialect, Effects, Pin};
+use crate::{Dialect, Effects, Pin, Reason};
 
 /// What the scan of a statement up to its `;` or end found.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    pub(crate) notes: Notes,
+    pub(crate) findings: Findings,
     /// Words and operators: no expression can be nested deeper in the syntax tree than this.
     pub(crate) links: usize,
     pub(crate) tokens: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Scan {
 struct Scanner<'a, 'l> {
     lexer: &'l mut Lexer<'a>,
     rules: Rules,
-    notes: Notes,
+    findings: Findings,
     links: usize,
     tokens: usize,
     /// The token before this one, and the one before that.
@@ -52,22 +52,22 @@ pub(crate) fn scan(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Scan {
 
 /// For a statement that goes to the primary anyway: what its expressions do to the session, and what they ask of the connection's memory.
 /// Leaves the lexer behind the statement.
-pub(crate) fn expressions(lexer: &mut Lexer<'_>) -> Notes {
+pub(crate) fn expressions(lexer: &mut Lexer<'_>) -> Findings {
     let mut scanner = Scanner::new(lexer);
     scanner.run();
     scanner.primary_notes()
 }
 
 /// The same where every user variable in the statement may be assigned.
-pub(crate) fn assigning_expressions(lexer: &mut Lexer<'_>) -> Notes {
+pub(crate) fn assigning_expressions(lexer: &mut Lexer<'_>) -> Findings {
     let mut scanner = Scanner::new(lexer);
     scanner.run();
-    let mut notes = Notes::default();
+    let mut findings = Findings::default();
     for name in std::mem::take(&mut scanner.variables) {
-        notes.pin(Pin::UserVariable(name));
+        findings.pin(Pin::UserVariable(name));
     }
-    notes.absorb(scanner.primary_notes());
-    notes
+    findings.absorb(scanner.primary_notes());
+    findings
 }
 
 /// What the rest of the statement asks of the connection's memory, wherever it asks. Leaves the lexer behind the statement.
@@ -80,7 +80,7 @@ impl<'a, 'l> Scanner<'a, 'l> {
         Self {
             rules: lexer.rules(),
             lexer,
-            notes: Notes::default(),
+            findings: Findings::default(),
             links: 0,
             tokens: 0,
             last: None,
@@ -91,9 +91,9 @@ impl<'a, 'l> Scanner<'a, 'l> {
     }
 
     /// What counts of a statement that goes to the primary anyway.
-    fn primary_notes(self) -> Notes {
-        let effects = self.notes.effects & Effects::CONNECTION_MEMORY;
-        Notes { effects, session: self.notes.session, ..Notes::default() }
+    fn primary_notes(self) -> Findings {
+        let effects = self.findings.effects & Effects::CONNECTION_MEMORY;
+        Findings { effects, session: self.findings.session, ..Findings::default() }
     }
 
     /// To the end of the statement. Gives the offset behind its last token.
@@ -120,8 +120,8 @@ impl<'a> Scanner<'a, '_> {
             Kind::UserVariable => self.user_variable(token),
             Kind::SystemVariable => self.system_variable(),
             Kind::Symbol => self.symbol(token),
-            Kind::ExecutableOpen | Kind::ExecutableClose => self.notes.note(Effects::UNKNOWN, Because::ExecutableComment),
-            Kind::Bad => self.notes.note(Effects::UNKNOWN, Because::NotKnown),
+            Kind::ExecutableOpen | Kind::ExecutableClose => self.findings.note(Effects::UNKNOWN, Reason::ExecutableComment),
+            Kind::Bad => self.findings.note(Effects::UNKNOWN, Reason::NotKnown),
             Kind::Hint => self.hint(token),
             Kind::Literal | Kind::Placeholder | Kind::Semicolon | Kind::End => {}
         }
@@ -130,13 +130,13 @@ impl<'a> Scanner<'a, '_> {
     fn finish(mut self, schema: SchemaClass, end: usize) -> Scan {
         if self.has_into {
             for name in std::mem::take(&mut self.variables) {
-                self.notes.pin(Pin::UserVariable(name));
+                self.findings.pin(Pin::UserVariable(name));
             }
         }
-        if schema.is_system() && self.notes.effects.contains(Effects::READ_DATA) {
-            self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+        if schema.is_system() && self.findings.effects.contains(Effects::READ_DATA) {
+            self.findings.note(Effects::THIS_SERVER, Reason::SystemSchema);
         }
-        Scan { notes: self.notes, links: self.links, tokens: self.tokens, end }
+        Scan { findings: self.findings, links: self.links, tokens: self.tokens, end }
     }
 
     fn is_behind(&self, keyword: &str) -> bool {
@@ -155,7 +155,7 @@ impl<'a> Scanner<'a, '_> {
             return;
         }
         if !token.text.is_ascii() && hides_keyword(token.text) {
-            self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+            self.findings.note(Effects::UNKNOWN, Reason::NotKnown);
         }
         if !is_reserved(token.text) {
             self.name(token);
@@ -167,22 +167,22 @@ impl<'a> Scanner<'a, '_> {
     /// A reserved word that is no name here.
     fn keyword(&mut self, token: Token<'a>) {
         match token.text.to_ascii_lowercase().as_slice() {
-            b"from" | b"join" | b"table" => self.notes.effects |= Effects::READ_DATA,
+            b"from" | b"join" | b"table" => self.findings.effects |= Effects::READ_DATA,
             b"into" => self.into(),
             b"for" => self.for_clause(),
-            b"lock" => self.notes.note(Effects::LOCK, Because::LockingClause),
+            b"lock" => self.findings.note(Effects::LOCK, Reason::LockingClause),
             b"insert" | b"replace" if self.lexer.peek().is_symbol("(") => {}
             // The locking clause, which is noted at its FOR.
             b"update" if self.is_behind("for") => {}
             b"insert" | b"replace" | b"update" | b"delete" => {
-                self.notes.note(Effects::WRITE_DATA, Because::Writes);
+                self.findings.note(Effects::WRITE_DATA, Reason::Writes);
             }
-            b"sql_calc_found_rows" => self.notes.note(Effects::PRIMARY_SESSION, Because::PreviousStatement),
+            b"sql_calc_found_rows" => self.findings.note(Effects::PRIMARY_SESSION, Reason::PreviousStatement),
             // The end of `CYCLE a, b RESTRICT`, before the next table of `WITH` or its query.
             b"restrict" if self.rules.dialect == Dialect::MariaDb && is_behind_cycle(self.lexer.peek()) => {}
             b"set" if self.is_behind("character") || self.is_behind("char") => {}
             word if NEVER_IN_A_READ.iter().any(|never| never.as_bytes() == word) => {
-                self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+                self.findings.note(Effects::UNKNOWN, Reason::NotKnown);
             }
             _ => {}
         }
@@ -195,12 +195,12 @@ impl<'a> Scanner<'a, '_> {
         };
         let class = SchemaClass::of_name(unquoted(schema.text));
         if !class.may_read(unquoted(token.text)) {
-            self.notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+            self.findings.note(Effects::THIS_SERVER, Reason::SystemSchema);
         }
         // `s.nextval`, in MariaDB's Oracle mode: a column of that name is rarer than a mode of which nobody has told.
         let is_sequence = ["nextval", "currval"].iter().any(|name| unquoted(token.text).eq_ignore_ascii_case(name.as_bytes()));
         if is_sequence && self.rules.dialect == Dialect::MariaDb {
-            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | Effects::INSERT_ID, Because::Sequence);
+            self.findings.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | Effects::INSERT_ID, Reason::Sequence);
         }
     }
 
@@ -210,7 +210,7 @@ impl<'a> Scanner<'a, '_> {
             b")" | b"," | b"." => {}
             b":=" => {
                 self.links += 1;
-                self.notes.note(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::AssignsUserVariable);
+                self.findings.note(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Reason::AssignsUserVariable);
             }
             _ => self.links += 1,
         }
@@ -224,7 +224,7 @@ impl<'a> Scanner<'a, '_> {
         } else {
             Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION
         };
-        self.notes.note(effects, Because::IntoClause);
+        self.findings.note(effects, Reason::IntoClause);
     }
 
     /// `SET_VAR(name = value)` holds for this statement only, but these make a read ask for the last insert id, or change the grammar.
@@ -232,7 +232,7 @@ impl<'a> Scanner<'a, '_> {
         const NOT_IN_A_READ: [&[u8]; 3] = [b"sql_auto_is_null", b"sql_mode", b"insert_id"];
         let body = token.text.to_ascii_lowercase();
         if NOT_IN_A_READ.iter().any(|name| memmem::find(&body, name).is_some()) {
-            self.notes.note(Effects::UNKNOWN | Effects::PRIMARY_SESSION, Because::NotKnown);
+            self.findings.note(Effects::UNKNOWN | Effects::PRIMARY_SESSION, Reason::NotKnown);
         }
     }
 
@@ -247,11 +247,11 @@ impl<'a> Scanner<'a, '_> {
             // `NEXT VALUE FOR s`, `PREVIOUS VALUE FOR s`
             let is_memory = self.last_but_one.is_some_and(|token| token.is_word("previous"));
             let memory = if is_memory { Effects::INSERT_ID } else { Effects::empty() };
-            self.notes.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | memory, Because::Sequence);
+            self.findings.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | memory, Reason::Sequence);
         } else if next.is_any(&["update", "share"]) {
-            self.notes.note(Effects::LOCK, Because::LockingClause);
+            self.findings.note(Effects::LOCK, Reason::LockingClause);
         } else if !self.is_substring_argument(next) {
-            self.notes.note(Effects::UNKNOWN, Because::NotKnown);
+            self.findings.note(Effects::UNKNOWN, Reason::NotKnown);
         }
     }
 

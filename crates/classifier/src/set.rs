@@ -7,36 +7,36 @@ mod relative;
 mod value;
 
 use self::value::Value;
+use crate::findings::{Findings, name_of};
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::{Notes, name_of};
 use crate::scan::{take_system_variable, unquoted, user_variable_name};
 use crate::variables::{Scope, is_repeatable};
-use crate::{Because, Charset, Dialect, Effects, Pin, SessionEffect, SqlMode, Verb};
+use crate::{Charset, Dialect, Effects, Pin, Reason, SessionEffect, SqlMode, Verb};
 
 /// Behind `SET`. Leaves the lexer behind the end of the statement, except for `SET STATEMENT .. FOR`, where it stands behind `FOR`.
-pub(crate) fn classify(lexer: &mut Lexer<'_>) -> (Verb, Notes) {
-    let mut notes = Notes::default();
+pub(crate) fn classify(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
+    let mut findings = Findings::default();
     let first = lexer.peek();
     let second = second_token(*lexer);
     let verb = if first.is_word("transaction") && !is_assignment(second) {
         lexer.next();
-        transaction(lexer, TransactionScope::Next, &mut notes);
+        transaction(lexer, TransactionScope::Next, &mut findings);
         Verb::SetTransaction
     } else if first.is_any(&["session", "local", "global"]) && second.is_word("transaction") && !is_third_assignment(*lexer) {
         let is_global = first.is_word("global");
         lexer.next();
         lexer.next();
         let scope = if is_global { TransactionScope::Global } else { TransactionScope::Session };
-        transaction(lexer, scope, &mut notes);
+        transaction(lexer, scope, &mut findings);
         Verb::SetTransaction
     } else if first.is_any(&["password", "default", "role", "resource"]) && !is_assignment(second) || first.is_word("password") {
-        account(lexer, first, &mut notes);
+        account(lexer, first, &mut findings);
         Verb::Set
     } else {
-        list(lexer, &mut notes);
+        list(lexer, &mut findings);
         Verb::Set
     };
-    (verb, notes)
+    (verb, findings)
 }
 
 /// Whether this is MariaDB's `SET STATEMENT name = value, .. FOR statement`.
@@ -59,13 +59,13 @@ fn is_assignment(token: Token<'_>) -> bool {
 }
 
 /// `SET PASSWORD`, `SET DEFAULT ROLE`, `SET ROLE`, `SET RESOURCE GROUP`.
-fn account(lexer: &mut Lexer<'_>, first: Token<'_>, notes: &mut Notes) {
+fn account(lexer: &mut Lexer<'_>, first: Token<'_>, findings: &mut Findings) {
     if first.is_any(&["password", "default"]) {
-        notes.note(Effects::WRITE_DATA | Effects::TRANSACTION, Because::Writes);
-        notes.push(SessionEffect::End);
+        findings.note(Effects::WRITE_DATA | Effects::TRANSACTION, Reason::Writes);
+        findings.push(SessionEffect::End);
     } else {
-        notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
-        notes.pin(Pin::Connection);
+        findings.note(Effects::CHANGE_SESSION, Reason::SessionStatement);
+        findings.pin(Pin::Connection);
     }
     skip_statement(lexer);
 }
@@ -83,25 +83,25 @@ enum TransactionScope {
 }
 
 /// Behind `SET [SESSION | GLOBAL] TRANSACTION`: isolation level and access mode, each a session variable of its own.
-fn transaction(lexer: &mut Lexer<'_>, scope: TransactionScope, notes: &mut Notes) {
+fn transaction(lexer: &mut Lexer<'_>, scope: TransactionScope, findings: &mut Findings) {
     match scope {
         TransactionScope::Global => {
-            notes.note(Effects::WRITE_DATA, Because::Writes);
+            findings.note(Effects::WRITE_DATA, Reason::Writes);
             skip_statement(lexer);
         }
         TransactionScope::Next => {
-            notes.note(Effects::CHANGE_SESSION | Effects::TRANSACTION, Because::TransactionControl);
-            notes.pin(Pin::NextTransaction);
+            findings.note(Effects::CHANGE_SESSION | Effects::TRANSACTION, Reason::TransactionControl);
+            findings.pin(Pin::NextTransaction);
             skip_statement(lexer);
         }
         TransactionScope::Session => {
-            notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
-            session_characteristics(lexer, notes);
+            findings.note(Effects::CHANGE_SESSION, Reason::SessionStatement);
+            session_characteristics(lexer, findings);
         }
     }
 }
 
-fn session_characteristics(lexer: &mut Lexer<'_>, notes: &mut Notes) {
+fn session_characteristics(lexer: &mut Lexer<'_>, findings: &mut Findings) {
     loop {
         let first = lexer.next();
         let name = if first.is_word("isolation") && lexer.peek().is_word("level") {
@@ -109,7 +109,7 @@ fn session_characteristics(lexer: &mut Lexer<'_>, notes: &mut Notes) {
         } else if first.is_word("read") {
             "transaction_read_only"
         } else {
-            notes.anything(Because::NotKnown);
+            findings.anything(Reason::NotKnown);
             if !first.is_end() {
                 skip_statement(lexer);
             }
@@ -126,7 +126,7 @@ fn session_characteristics(lexer: &mut Lexer<'_>, notes: &mut Notes) {
         };
         let text = lexer.sql().get(start..end).unwrap_or_default();
         let sql = [b"SESSION TRANSACTION ".as_slice(), text].concat();
-        notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+        findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
         if separator.is_end() {
             return;
         }
@@ -134,42 +134,44 @@ fn session_characteristics(lexer: &mut Lexer<'_>, notes: &mut Notes) {
 }
 
 /// `assignment, assignment ...`
-fn list(lexer: &mut Lexer<'_>, notes: &mut Notes) {
+fn list(lexer: &mut Lexer<'_>, findings: &mut Findings) {
     // A scope keyword also holds for the assignments behind it that have none (MySQL manual 15.7.6.1).
     let mut scope = Scope::Unscoped;
     loop {
-        if !assignment(lexer, &mut scope, notes) {
+        if !assignment(lexer, &mut scope, findings) {
             return;
         }
     }
 }
 
 /// One assignment with its separator. Whether another follows.
-fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> bool {
+fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, findings: &mut Findings) -> bool {
     let mut token = lexer.next();
     if let Some(scope) = Scope::of_word(token.text).filter(|_| token.kind == Kind::Word && !is_assignment(lexer.peek())) {
         *sticky = scope;
         token = lexer.next();
     }
     match token.kind {
-        Kind::UserVariable => user_variable(lexer, token, notes),
+        Kind::UserVariable => user_variable(lexer, token, findings),
         Kind::SystemVariable => {
             let (scope, name) = take_system_variable(lexer);
             let is_next_transaction = scope == Scope::Unscoped;
-            named(lexer, &Target { name, start: name.map_or(token.start, |n| n.start), scope, is_next_transaction }, notes)
+            named(lexer, &Assigned { name, start: name.map_or(token.start, |n| n.start), scope, is_next_transaction }, findings)
         }
-        Kind::Word if token.is_any(&["names", "charset"]) && !is_assignment(lexer.peek()) => character_set(lexer, token, notes),
+        Kind::Word if token.is_any(&["names", "charset"]) && !is_assignment(lexer.peek()) => {
+            character_set(lexer, token, findings)
+        }
         Kind::Word if token.is_any(&["character", "char"]) && lexer.peek().is_word("set") => {
             lexer.next();
-            character_set(lexer, token, notes)
+            character_set(lexer, token, findings)
         }
         Kind::Word | Kind::Quoted => {
             let has_components = lexer.peek().is_symbol(".");
             let name = (!has_components).then_some(token);
-            named(lexer, &Target { name, start: token.start, scope: *sticky, is_next_transaction: false }, notes)
+            named(lexer, &Assigned { name, start: token.start, scope: *sticky, is_next_transaction: false }, findings)
         }
         _ => {
-            notes.anything(Because::NotKnown);
+            findings.anything(Reason::NotKnown);
             if !token.is_end() {
                 skip_statement(lexer);
             }
@@ -179,21 +181,21 @@ fn assignment(lexer: &mut Lexer<'_>, sticky: &mut Scope, notes: &mut Notes) -> b
 }
 
 /// `@name = expression`
-fn user_variable(lexer: &mut Lexer<'_>, token: Token<'_>, notes: &mut Notes) -> bool {
-    notes.note(Effects::CHANGE_SESSION | Effects::USER_VARIABLES, Because::AssignsUserVariable);
-    notes.pin(Pin::UserVariable(user_variable_name(token.text)));
-    let value = value::take(lexer, notes);
+fn user_variable(lexer: &mut Lexer<'_>, token: Token<'_>, findings: &mut Findings) -> bool {
+    findings.note(Effects::CHANGE_SESSION | Effects::USER_VARIABLES, Reason::AssignsUserVariable);
+    findings.pin(Pin::UserVariable(user_variable_name(token.text)));
+    let value = value::take(lexer, findings);
     let assigned = lexer.sql().get(token.end()..value.end).unwrap_or_default().trim_ascii();
     let literal = assigned.strip_prefix(b":").unwrap_or(assigned).strip_prefix(b"=").unwrap_or_default();
     if value::is_plain(literal.trim_ascii()) {
         let sql = lexer.sql().get(token.start..value.end).unwrap_or_default();
-        notes.push(SessionEffect::Assign { name: user_variable_name(token.text), sql: sql.into() });
+        findings.push(SessionEffect::Assign { name: user_variable_name(token.text), sql: sql.into() });
     }
     value.has_more
 }
 
 /// What is assigned to.
-struct Target<'a> {
+struct Assigned<'a> {
     /// None where it has components: `cache1.key_buffer_size`.
     name: Option<Token<'a>>,
     start: usize,
@@ -203,27 +205,27 @@ struct Target<'a> {
 }
 
 /// `name = value` with its scope.
-fn named(lexer: &mut Lexer<'_>, target: &Target<'_>, notes: &mut Notes) -> bool {
+fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings) -> bool {
     let behind_name = *lexer;
-    let value = value::take(lexer, notes);
-    let name = target.name.map(|name| unquoted(name.text).to_ascii_lowercase());
+    let value = value::take(lexer, findings);
+    let name = assigned.name.map(|name| unquoted(name.text).to_ascii_lowercase());
     let name = name_of(name.as_deref().unwrap_or_default());
-    if target.scope == Scope::Global {
-        notes.note(Effects::WRITE_DATA, Because::Writes);
+    if assigned.scope == Scope::Global {
+        findings.note(Effects::WRITE_DATA, Reason::Writes);
         return value.has_more;
     }
-    notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+    findings.note(Effects::CHANGE_SESSION, Reason::SessionStatement);
     let is_about_transactions =
         matches!(&*name, "transaction_isolation" | "transaction_read_only" | "tx_isolation" | "tx_read_only");
-    if is_about_transactions && target.is_next_transaction {
-        notes.pin(Pin::NextTransaction);
+    if is_about_transactions && assigned.is_next_transaction {
+        findings.pin(Pin::NextTransaction);
         return value.has_more;
     }
-    let sql = lexer.sql().get(target.start..value.end).unwrap_or_default();
+    let sql = lexer.sql().get(assigned.start..value.end).unwrap_or_default();
     let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
     match is_mode.then(|| relative::mode(behind_name)).flatten() {
-        Some(mode) => relative_mode(sql, mode, notes),
-        None => session_variable(&name, sql, &value, notes),
+        Some(mode) => relative_mode(sql, mode, findings),
+        None => session_variable(&name, sql, &value, findings),
     }
     value.has_more
 }
@@ -232,14 +234,14 @@ fn named(lexer: &mut Lexer<'_>, target: &Target<'_>, notes: &mut Notes) -> bool 
 const RELATIVE_MAX: usize = 1024;
 
 /// `SET sql_mode = CONCAT(@@sql_mode, ..)`: it must not replace what it builds on, so it goes by a name of its own.
-fn relative_mode(sql: &[u8], mode: SqlMode, notes: &mut Notes) {
+fn relative_mode(sql: &[u8], mode: SqlMode, findings: &mut Findings) {
     let name = format!("sql_mode: {}", name_of(sql));
-    notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
-    notes.push(SessionEffect::SqlMode(mode));
+    findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+    findings.push(SessionEffect::SqlMode(mode));
 }
 
 /// `SET [SESSION] name = value`: repeatable or a pin, and what the lexer has to know.
-fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, notes: &mut Notes) {
+fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Findings) {
     let is_repeated = value.is_literal && is_repeatable(name) && is_good_value(name, value);
     if is_repeated {
         let name = match name {
@@ -247,18 +249,18 @@ fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, notes: &mut Notes
             "tx_read_only" => "transaction_read_only",
             name => name,
         };
-        notes.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+        findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
     } else {
-        notes.pin(Pin::SessionVariable(name.into()));
+        findings.pin(Pin::SessionVariable(name.into()));
     }
     match name {
         "sql_mode" => {
             let mode = value.text.filter(|_| is_repeated).map_or(SqlMode::UNKNOWN, SqlMode::parse);
-            notes.push(SessionEffect::SqlMode(mode));
+            findings.push(SessionEffect::SqlMode(mode));
         }
         "autocommit" => {
             if let Some(on) = value.as_bool() {
-                notes.push(SessionEffect::Autocommit(on));
+                findings.push(SessionEffect::Autocommit(on));
             }
         }
         _ => {}
@@ -278,11 +280,11 @@ fn is_good_value(name: &str, value: &Value<'_>) -> bool {
 }
 
 /// `NAMES x [COLLATE y]`, `CHARACTER SET x`, `CHARSET x`.
-fn character_set(lexer: &mut Lexer<'_>, first: Token<'_>, notes: &mut Notes) -> bool {
-    notes.note(Effects::CHANGE_SESSION, Because::SessionStatement);
+fn character_set(lexer: &mut Lexer<'_>, first: Token<'_>, findings: &mut Findings) -> bool {
+    findings.note(Effects::CHANGE_SESSION, Reason::SessionStatement);
     let name = lexer.next();
     if name.is_end() {
-        notes.anything(Because::NotKnown);
+        findings.anything(Reason::NotKnown);
         return false;
     }
     let mut end = name.end();
@@ -298,9 +300,9 @@ fn character_set(lexer: &mut Lexer<'_>, first: Token<'_>, notes: &mut Notes) -> 
     if is_known_form {
         let charset = Charset::of_name(value::inner(name));
         let sql = lexer.sql().get(first.start..end).unwrap_or_default();
-        notes.push(SessionEffect::SetCharset { sql: sql.into(), charset });
+        findings.push(SessionEffect::SetCharset { sql: sql.into(), charset });
     } else {
-        notes.anything(Because::NotKnown);
+        findings.anything(Reason::NotKnown);
     }
     separator.is_symbol(",")
 }

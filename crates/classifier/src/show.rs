@@ -2,13 +2,13 @@
 //!
 //! Sources: MySQL manual 15.7.7 "SHOW Statements"; MariaDB "SHOW". What is about definitions is the same on every server that has caught up.
 
+use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::Notes;
 use crate::read::is_query_word;
 use crate::scan;
 use crate::schema::SchemaClass;
-use crate::variables::{Reading, Scope, reading};
-use crate::{Because, Effects};
+use crate::variables::{Scope, VariableClass, class_of};
+use crate::{Effects, Reason};
 
 /// About definitions: first word behind `SHOW [FULL | EXTENDED]`. Not `EVENTS`: a replica says of each that it is disabled there.
 const ABOUT_DATA: &[&str] = &[
@@ -34,29 +34,29 @@ const CREATED_ALIKE: &[&str] =
     &["table", "view", "database", "schema", "procedure", "function", "trigger", "sequence", "package"];
 
 /// Behind `SHOW`; leaves the lexer behind the statement.
-pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Notes {
+pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     let kind = kind(lexer);
     let is_about_system = schema.is_system() || names_server_schema(*lexer);
     let has_query = has_query(*lexer);
     // Expressions in WHERE, names of system schemas and whatever else a read must not have.
-    let mut notes = scan::scan(lexer, schema).notes;
+    let mut findings = scan::scan(lexer, schema).findings;
     match kind {
         Asked::Data => {
-            notes.effects |= Effects::READ_DATA;
+            findings.effects |= Effects::READ_DATA;
             if is_about_system {
-                notes.note(Effects::THIS_SERVER, Because::SystemSchema);
+                findings.note(Effects::THIS_SERVER, Reason::SystemSchema);
             }
         }
-        Asked::PreviousStatement => notes.note(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
+        Asked::PreviousStatement => findings.note(Effects::PREVIOUS_STATEMENT, Reason::PreviousStatement),
         Asked::SessionValue => {}
-        Asked::Variables => notes.note(Effects::THIS_SERVER | Effects::INSERT_ID, Because::AboutThisServer),
-        Asked::Server => notes.note(Effects::THIS_SERVER, Because::AboutThisServer),
+        Asked::Variables => findings.note(Effects::THIS_SERVER | Effects::INSERT_ID, Reason::AboutThisServer),
+        Asked::Server => findings.note(Effects::THIS_SERVER, Reason::AboutThisServer),
     }
     if has_query {
-        notes.note(Effects::LOCK, Because::LockingClause);
+        findings.note(Effects::LOCK, Reason::LockingClause);
     }
-    notes.resolve_calls(|_| false);
-    notes
+    findings.resolve_calls(|_| false);
+    findings
 }
 
 /// `SHOW .. WHERE EXISTS (SELECT ..)`: outside of a `SELECT`, `InnoDB` reads with shared locks, which last as long as the transaction.
@@ -164,7 +164,7 @@ fn variables(mut lexer: Lexer<'_>) -> Asked {
     let is_like = lexer.next().is_word("like");
     let pattern = lexer.next();
     let is_whole = lexer.next().is_end();
-    let is_readable = literal(pattern).is_some_and(|name| reading(name, Scope::Session) == Reading::SameEverywhere);
+    let is_readable = literal(pattern).is_some_and(|name| class_of(name, Scope::Session) == VariableClass::SameEverywhere);
     if is_like && is_whole && is_readable { Asked::SessionValue } else { Asked::Variables }
 }
 

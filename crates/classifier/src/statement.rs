@@ -108,7 +108,7 @@ impl Effects {
 
 /// Where a statement may run, as far as the statement alone decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Track {
+pub enum Placement {
     /// A plain read: any server that is fresh enough.
     Replica,
     /// Where the session's previous statement ran.
@@ -380,7 +380,7 @@ pub enum SessionEffect {
 /// Why a statement has its verdict: a metric label, a log field, and a line of `EXPLAIN ROUTE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "label() says it")]
-pub enum Because {
+pub enum Reason {
     PlainRead,
     OnlyComputes,
     SessionStatement,
@@ -423,7 +423,7 @@ pub struct Statement {
     /// What it may do.
     pub effects: Effects,
     /// Why.
-    pub because: Because,
+    pub because: Reason,
     /// Its fingerprint.
     pub digest: Digest,
     /// By which this process remembers it.
@@ -435,7 +435,7 @@ pub struct Statement {
     pub session: Vec<SessionEffect>,
 }
 
-impl Track {
+impl Placement {
     /// The name in audits.
     pub fn label(self) -> &'static str {
         match self {
@@ -466,16 +466,16 @@ impl Statement {
     }
 
     /// Where it may run. Only what is proved to read data, or to compute, leaves the primary.
-    pub fn track(&self) -> Track {
+    pub fn placement(&self) -> Placement {
         let is_within = |allowed: Effects| allowed.contains(self.effects);
         if is_within(Effects::READ_DATA) {
-            Track::Replica
+            Placement::Replica
         } else if is_within(Effects::CHANGE_SESSION) && self.session.iter().all(SessionEffect::is_repeatable) {
-            Track::Session
+            Placement::Session
         } else if is_within(Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::FOUND_ROWS | Effects::READ_DATA) {
-            Track::Previous
+            Placement::Previous
         } else {
-            Track::Primary
+            Placement::Primary
         }
     }
 }

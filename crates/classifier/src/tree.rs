@@ -16,9 +16,9 @@ use sqlparser::parser::{Parser, ParserError};
 
 use self::dialect::ServerDialect;
 use crate::Context;
+use crate::findings::Findings;
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Rules};
-use crate::notes::Notes;
 use crate::schema::SchemaClass;
 
 /// The parser's verdict.
@@ -57,7 +57,7 @@ const DEPTH: usize = 50;
 const STACK_AHEAD: usize = 512 * 1024;
 
 /// Parses one statement of `tokens` tokens, a `SELECT` or another query expression, within the caps that the caller keeps.
-pub(crate) fn opinion(sql: &[u8], tokens: usize, rules: Rules, notes: &Notes) -> Opinion {
+pub(crate) fn opinion(sql: &[u8], tokens: usize, rules: Rules, findings: &Findings) -> Opinion {
     let dialect = ServerDialect::new(rules.sql_mode, budget(tokens));
     let statements = match parse(sql, &dialect) {
         _ if dialect.is_spent() => return Opinion::TooCostly,
@@ -65,7 +65,7 @@ pub(crate) fn opinion(sql: &[u8], tokens: usize, rules: Rules, notes: &Notes) ->
         Err(_) => return Opinion::NotParsed,
     };
     match statements.as_slice() {
-        [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules, notes }) {
+        [statement @ Statement::Query(_)] => match statement.visit(&mut Judge { rules, findings }) {
             ControlFlow::Continue(()) => Opinion::Read,
             ControlFlow::Break(()) => Opinion::More,
         },
@@ -102,7 +102,7 @@ fn readable(sql: &[u8]) -> Cow<'_, str> {
 struct Judge<'n> {
     rules: Rules,
     /// What the lexer has found. The catalogue judges the calls that both have seen.
-    notes: &'n Notes,
+    findings: &'n Findings,
 }
 
 const READ: ControlFlow<()> = ControlFlow::Continue(());
@@ -165,7 +165,7 @@ impl Judge<'_> {
 
     fn is_listed(&self, name: &ObjectName) -> bool {
         let Some(ObjectNamePart::Identifier(Ident { value, .. })) = name.0.last() else { return false };
-        self.notes.has_call(value.as_bytes())
+        self.findings.has_call(value.as_bytes())
     }
 }
 

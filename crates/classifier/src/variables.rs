@@ -28,7 +28,7 @@ impl Scope {
 
 /// What reading a variable depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum VariableClass {
     /// The session's own value is brought along, or all servers of a cluster answer alike.
     SameEverywhere,
     /// Lives on the primary's connection.
@@ -103,18 +103,18 @@ const SAME_EVERYWHERE: &[&str] = &[
 ];
 
 /// What reading `@@name` depends on.
-pub(crate) fn reading(name: &[u8], scope: Scope) -> Reading {
+pub(crate) fn class_of(name: &[u8], scope: Scope) -> VariableClass {
     let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
     if ["warning_count", "error_count"].iter().any(&is) {
-        Reading::PreviousStatement
+        VariableClass::PreviousStatement
     } else if ["identity", "last_insert_id", "last_gtid"].iter().any(&is) {
-        Reading::InsertId
+        VariableClass::InsertId
     } else if ["insert_id", "in_transaction", "pseudo_thread_id"].iter().any(&is) {
-        Reading::PrimarySession
+        VariableClass::PrimarySession
     } else if scope != Scope::Global && SAME_EVERYWHERE.iter().any(is) {
-        Reading::SameEverywhere
+        VariableClass::SameEverywhere
     } else {
-        Reading::Unknown
+        VariableClass::Unknown
     }
 }
 
@@ -266,11 +266,11 @@ mod tests {
 
     #[test]
     fn the_session_reads_its_own_values_and_asks_the_primary_for_the_rest() {
-        assert_eq!(reading(b"SQL_MODE", Scope::Unscoped), Reading::SameEverywhere);
-        assert_eq!(reading(b"sql_mode", Scope::Global), Reading::Unknown);
-        assert_eq!(reading(b"server_id", Scope::Unscoped), Reading::Unknown);
-        assert_eq!(reading(b"identity", Scope::Session), Reading::InsertId);
-        assert_eq!(reading(b"insert_id", Scope::Session), Reading::PrimarySession);
-        assert_eq!(reading(b"warning_count", Scope::Unscoped), Reading::PreviousStatement);
+        assert_eq!(class_of(b"SQL_MODE", Scope::Unscoped), VariableClass::SameEverywhere);
+        assert_eq!(class_of(b"sql_mode", Scope::Global), VariableClass::Unknown);
+        assert_eq!(class_of(b"server_id", Scope::Unscoped), VariableClass::Unknown);
+        assert_eq!(class_of(b"identity", Scope::Session), VariableClass::InsertId);
+        assert_eq!(class_of(b"insert_id", Scope::Session), VariableClass::PrimarySession);
+        assert_eq!(class_of(b"warning_count", Scope::Unscoped), VariableClass::PreviousStatement);
     }
 }

@@ -3,15 +3,15 @@
 //! Sources: MySQL manual 15.2 (data manipulation), 15.7 (administration), 15.4 (replication), 15.3.3 (implicit commits); MariaDB
 //! "SQL Statements".
 
+use crate::findings::Findings;
 use crate::lexer::{Lexer, Token};
-use crate::notes::Notes;
 use crate::scan;
-use crate::{Because, Effects, Pin, SessionEffect, Verb};
+use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
 const ADMIN: Effects = Effects::WRITE_DATA.union(Effects::THIS_SERVER);
 
 /// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
-pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Notes)> {
+pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Findings)> {
     let is_table_maintenance =
         |lexer: &Lexer<'_>| lexer.peek().is_any(&["table", "tables", "no_write_to_binlog", "local", "index", "into"]);
     let verdict = match first.text.to_ascii_lowercase().as_slice() {
@@ -40,49 +40,49 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
 }
 
 /// `INSERT`, `REPLACE`, `UPDATE`, `DELETE`: locks and variables in their expressions stay with the session.
-fn data(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::WRITE_DATA, Because::Writes);
-    notes.absorb(scan::expressions(lexer));
-    notes
+fn data(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(Effects::WRITE_DATA, Reason::Writes);
+    findings.absorb(scan::expressions(lexer));
+    findings
 }
 
 /// `LOAD DATA`, `LOAD XML`: may fill variables. `LOAD INDEX INTO CACHE` is about this server.
-fn load(lexer: &mut Lexer<'_>) -> Notes {
+fn load(lexer: &mut Lexer<'_>) -> Findings {
     if lexer.peek().is_word("index") {
         return admin(lexer, ADMIN);
     }
-    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::FILE, Because::Writes);
-    notes.absorb(scan::assigning_expressions(lexer));
-    notes
+    let mut findings = Findings::of(Effects::WRITE_DATA | Effects::FILE, Reason::Writes);
+    findings.absorb(scan::assigning_expressions(lexer));
+    findings
 }
 
 /// A procedure may do anything to the data and to the session: open transactions, temporary tables, variables, locks.
-fn call(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::of(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, Because::Writes);
-    notes.absorb(scan::assigning_expressions(lexer));
-    notes.pin(Pin::Connection);
-    notes
+fn call(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::of(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, Reason::Writes);
+    findings.absorb(scan::assigning_expressions(lexer));
+    findings.pin(Pin::Connection);
+    findings
 }
 
-fn commits(lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = admin(lexer, Effects::WRITE_DATA | Effects::TRANSACTION);
-    notes.because = Some(Because::Writes);
-    notes.push(SessionEffect::End);
-    notes
+fn commits(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = admin(lexer, Effects::WRITE_DATA | Effects::TRANSACTION);
+    findings.because = Some(Reason::Writes);
+    findings.push(SessionEffect::End);
+    findings
 }
 
-fn admin(lexer: &mut Lexer<'_>, effects: Effects) -> Notes {
-    let because = if effects.contains(Effects::THIS_SERVER) { Because::AboutThisServer } else { Because::Writes };
-    Notes::of(effects | scan::memory(lexer), because)
+fn admin(lexer: &mut Lexer<'_>, effects: Effects) -> Findings {
+    let because = if effects.contains(Effects::THIS_SERVER) { Reason::AboutThisServer } else { Reason::Writes };
+    Findings::of(effects | scan::memory(lexer), because)
 }
 
 /// `GET DIAGNOSTICS @a = ..` stores what the previous statement left in variables.
-fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
+fn diagnostics(first: Token<'_>, lexer: &mut Lexer<'_>) -> Findings {
     if !first.is_word("get") {
-        return Notes::of(Effects::UNKNOWN | scan::memory(lexer), Because::NotKnown);
+        return Findings::of(Effects::UNKNOWN | scan::memory(lexer), Reason::NotKnown);
     }
-    let mut notes =
-        Notes::of(Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::CHANGE_SESSION, Because::PreviousStatement);
-    notes.absorb(scan::assigning_expressions(lexer));
-    notes
+    let mut findings =
+        Findings::of(Effects::PREVIOUS_STATEMENT | Effects::COUNTS | Effects::CHANGE_SESSION, Reason::PreviousStatement);
+    findings.absorb(scan::assigning_expressions(lexer));
+    findings
 }

@@ -17,7 +17,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, Pin, SessionEffect, SqlMode, Statement};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, Pin, SessionEffect, SqlMode, Statement};
 
 #[test]
 fn every_case_has_its_verdict() {
@@ -43,7 +43,7 @@ struct Settings {
 }
 
 fn run(file: &str, text: &str, failures: &mut String) -> usize {
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     let mut settings = Settings::default();
     let mut statement = String::new();
     let mut count = 0;
@@ -105,7 +105,7 @@ impl Settings {
 }
 
 fn describe(statement: &Statement) -> String {
-    let mut text = format!("{} {}", statement.track().label(), statement.because.label());
+    let mut text = format!("{} {}", statement.placement().label(), statement.because.label());
     for (index, effect) in statement.session.iter().enumerate() {
         text.push_str(if index == 0 { " | " } else { ", " });
         text.push_str(&effect_text(effect));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Statement, Track, digest_text};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, Placement, SqlMode, Statement, digest_text};
 
 const STACK: usize = 512 * 1024;
 
@@ -106,7 +106,7 @@ fn no_shape_of_any_size_overflows_a_small_stack() {
             for n in [10, 60, 1_000, 3_900, 20_000] {
                 let sql = build(n);
                 let context = context(if n % 20 == 0 { Dialect::MySql } else { Dialect::MariaDb });
-                let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
+                let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
                 assert!(statement.session.len() <= 1_001, "{name}");
                 digest_text(sql.as_bytes(), &context, 1_000);
             }
@@ -120,7 +120,7 @@ fn no_size_of_the_stack_is_too_small_for_subqueries_in_joins() {
     let sql = format!("{}SELECT 1{}", "SELECT (SELECT * FROM t JOIN (".repeat(12), ") d ON a = b)".repeat(12));
     for kilobytes in (256..2_304).step_by(16) {
         let sql = sql.clone();
-        let run = move || Classifier::new(Limits::default()).classify(sql.as_bytes(), &context(Dialect::MySql));
+        let run = move || Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context(Dialect::MySql));
         std::thread::Builder::new().stack_size(kilobytes * 1024).spawn(run).unwrap().join().unwrap();
     }
 }
@@ -128,14 +128,14 @@ fn no_size_of_the_stack_is_too_small_for_subqueries_in_joins() {
 #[test]
 fn large_reads_are_still_reads() {
     on_a_small_stack(|| {
-        let classify = |sql: &str| Classifier::new(Limits::default()).classify(sql.as_bytes(), &context(Dialect::MySql));
-        let is_read = |statement: Statement| statement.track() == Track::Replica;
+        let classify = |sql: &str| Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context(Dialect::MySql));
+        let is_read = |statement: Statement| statement.placement() == Placement::Replica;
         assert!(is_read(classify(&format!("SELECT 1 FROM t{}", " JOIN t".repeat(50_000)))));
         assert!(is_read(classify(&format!("SELECT 1 FROM t WHERE a IN ({}1)", "1, ".repeat(100_000)))));
         assert!(is_read(classify(&format!("SELECT 1{}", "+1".repeat(100_000)))));
         assert!(is_read(classify(&format!("SELECT '{}'", "a".repeat(16 << 20)))));
         let locks = format!("SELECT 1 FROM t WHERE a IN ({}1) FOR UPDATE", "1, ".repeat(100_000));
-        assert_eq!(classify(&locks).track(), Track::Primary);
+        assert_eq!(classify(&locks).placement(), Placement::Primary);
     });
 }
 
@@ -152,7 +152,7 @@ fn time_is_linear_in_the_size() {
         let sql = build(n);
         let run = || {
             let start = processor_time();
-            Classifier::new(Limits::default()).classify(sql.as_bytes(), &context(Dialect::MariaDb));
+            Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context(Dialect::MariaDb));
             processor_time().saturating_sub(start)
         };
         (0..2).map(|_| run()).min().unwrap()

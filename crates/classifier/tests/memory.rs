@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail plainly")]
 
-use classifier::{Charset, Classifier, Context, Dialect, Effects, Limits, SqlMode, Statement};
+use classifier::{Charset, Classifier, Context, Dialect, Effects, ParseLimits, SqlMode, Statement};
 
 const BOTH: [Dialect; 2] = [Dialect::MySql, Dialect::MariaDb];
 
 fn classify(sql: &str, dialect: Dialect) -> Statement {
     let context = Context { dialect, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("db") };
-    Classifier::new(Limits::default()).classify(sql.as_bytes(), &context)
+    Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context)
 }
 
 fn check(sql: &str, dialects: &[Dialect], expected: Effects) {

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail plainly")]
 
-use classifier::{Catalogue, Charset, Classifier, Context, Definition, Dialect, Limits, SqlMode, Track, digest_text};
+use classifier::{Catalogue, Charset, Classifier, Context, Definition, Dialect, ParseLimits, Placement, SqlMode, digest_text};
 use proptest::prelude::*;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
@@ -240,30 +240,30 @@ proptest! {
 
     #[test]
     fn random_bytes_do_no_harm(sql in prop::collection::vec(any::<u8>(), 0..200), context in contexts()) {
-        let statement = Classifier::new(Limits::default()).classify(&sql, &context);
+        let statement = Classifier::new(ParseLimits::default()).classify(&sql, &context);
         prop_assert_eq!(digest_text(&sql, &context, 50).len().min(50), digest_text(&sql, &context, 50).len());
         if context.charset == Charset::Unknown || context.sql_mode.contains(SqlMode::UNKNOWN) {
-            prop_assert_eq!(statement.track(), Track::Primary);
+            prop_assert_eq!(statement.placement(), Placement::Primary);
         }
     }
 
     #[test]
     fn a_read_is_a_read_for_the_other_parser_too(sql in prop_oneof![soup(), disturbed_read()]) {
         let context = Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
-        let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
-        if statement.track() == Track::Replica {
+        let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
+        if statement.placement() == Placement::Replica {
             prop_assert!(!has_more_than_a_read(&sql), "{}", sql);
         }
     }
 
     #[test]
     fn the_cache_changes_no_verdict(sqls in prop::collection::vec(prop_oneof![soup(), disturbed_read()], 1..6), context in contexts()) {
-        let shared = Classifier::new(Limits::default());
+        let shared = Classifier::new(ParseLimits::default());
         for sql in &sqls {
             // The same digest with other literals, first.
             let other = sql.replace("'x'", "'yy'").replace('1', "7").replace("\"y\"", "\"q\"");
             shared.classify(other.as_bytes(), &context);
-            let fresh = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
+            let fresh = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
             prop_assert_eq!(&shared.classify(sql.as_bytes(), &context), &fresh, "{}", sql);
             prop_assert_eq!(&shared.classify(sql.as_bytes(), &context), &fresh, "{}", sql);
         }
@@ -275,12 +275,12 @@ proptest! {
         sqls in prop::collection::vec(prop_oneof![soup(), disturbed_read()], 1..4),
         contexts in prop::collection::vec(contexts(), 1..4),
     ) {
-        let shared = Classifier::new(Limits::default());
+        let shared = Classifier::new(ParseLimits::default());
         for (sql, context) in sqls.iter().flat_map(|sql| contexts.iter().map(move |context| (sql, context))) {
             let others = [sql.replace("'x'", "'y y'"), sql.replace("'x'", "'FOR '' UPDATE'"), sql.replace('1', "70"), sql.clone()];
             for sql in others {
                 let sql = format!("{sql}{}", " ".repeat(300));
-                let fresh = Classifier::new(Limits::default()).classify(sql.as_bytes(), context);
+                let fresh = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), context);
                 prop_assert_eq!(&shared.classify(sql.as_bytes(), context), &fresh, "{}", sql);
             }
         }
@@ -289,25 +289,25 @@ proptest! {
     #[test]
     fn a_dangerous_word_anywhere_outside_of_quotes_is_no_read(sql in disturbed_read()) {
         let context = Context { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
-        let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
+        let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
         let words: Vec<&str> = sql.split_whitespace().collect();
         let is_hidden = ["'", "\"", "`", "#", "--", "/*", "\\"].iter().any(|open| words.contains(open)) || sql.contains(". ");
         let is_dangerous = ["UPDATE", "DELETE", "INTO", ":=", "GET_LOCK('l',", "f(", "@a", "LOCK"].iter().any(|word| words.contains(word));
         if is_dangerous && !is_hidden {
-            prop_assert_ne!(statement.track(), Track::Replica, "{}", sql);
+            prop_assert_ne!(statement.placement(), Placement::Replica, "{}", sql);
         }
     }
 
     #[test]
     fn a_function_with_a_dangerous_word_in_its_body_is_no_read(body in bodies()) {
         let function = Definition::Function { name: "f".into(), body: Some(body.as_str().into()), sql_mode: "".into() };
-        let classifier = Classifier::new(Limits::default());
+        let classifier = Classifier::new(ParseLimits::default());
         let catalogue = Catalogue::new(Dialect::MariaDb, &[function]);
         classifier.knowledge().learn_catalogue(catalogue, classifier.knowledge().changes());
         let context = Context { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
         let dangerous = ["INSERT", "CALL", "@x", "sql_mode", "FOR UPDATE", "GET_LOCK", "other(", "UPDATE", "LAST_INSERT_ID", "OUTFILE"];
         if dangerous.iter().any(|word| body.contains(word)) {
-            prop_assert_ne!(classifier.classify(b"SELECT f(1)", &context).track(), Track::Replica, "{}", body);
+            prop_assert_ne!(classifier.classify(b"SELECT f(1)", &context).placement(), Placement::Replica, "{}", body);
         }
     }
 }

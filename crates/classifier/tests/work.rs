@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail plainly")]
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Track, parsing_work};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, Placement, SqlMode, parsing_work};
 
 const CONTEXT: Context<'static> =
     Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("db") };
@@ -331,10 +331,10 @@ fn honest_reads_take_a_small_part_of_the_budget() {
 #[test]
 fn what_would_take_too_much_work_goes_to_the_primary_and_is_remembered() {
     let sql = nested(&["SELECT NOT IN (@"], 40, "1", true);
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     for _ in 0..3 {
         let statement = classifier.classify(sql.as_bytes(), &CONTEXT);
-        assert_eq!((statement.track(), statement.because.label()), (Track::Primary, "too_costly"));
+        assert_eq!((statement.placement(), statement.because.label()), (Placement::Primary, "too_costly"));
     }
     assert_eq!(classifier.cache_stats().hits, 2);
 }

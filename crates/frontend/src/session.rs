@@ -9,9 +9,9 @@ mod explain;
 mod forward;
 mod give_back;
 mod hold;
+mod idle_timer;
 mod kill;
 mod loss;
-mod patience;
 mod prepared;
 mod steering;
 mod supervision;
@@ -41,7 +41,7 @@ use crate::relay::within;
 use crate::reply::{self, Refusal};
 use crate::session::attempt::Request;
 pub(crate) use crate::session::deadline::TimeLimit;
-use crate::session::patience::Patience;
+use crate::session::idle_timer::IdleTimer;
 use crate::session::prepared::Statements;
 pub(crate) use crate::session::supervision::Progress;
 use crate::settings::{Pooling, Settings};
@@ -81,7 +81,7 @@ struct Core {
     write: Option<WriteUnderWay>,
     /// The number of the packet that answers the command under way.
     answer_sequence: u8,
-    patience: Patience,
+    idle_timer: IdleTimer,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -102,7 +102,7 @@ impl ClientSession {
             since: client.since,
             write: None,
             answer_sequence: 1,
-            patience: Patience::new(settings.limits.client_idle),
+            idle_timer: IdleTimer::new(settings.limits.client_idle),
             shares_connections: settings.pooling == Pooling::Transaction,
             settings,
             drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
@@ -185,7 +185,7 @@ impl Core {
 
     /// Waits for bytes of the client. This is where an idle session spends its life.
     async fn pause(&mut self, client: &mut Link) -> Result<(), Ended> {
-        self.patience.start();
+        self.idle_timer.start();
         self.note_idle();
         if self.is_wanted() {
             Box::pin(self.give_back(true)).await;
@@ -218,7 +218,7 @@ impl Core {
             if let Poll::Ready(signal) = self.entry.signals.poll(cx, wanted) {
                 return Poll::Ready(PauseEnd::Told(signal));
             }
-            self.patience.poll_end(cx).map(|()| PauseEnd::Refusal(Refusal::idle_for_too_long()))
+            self.idle_timer.poll_end(cx).map(|()| PauseEnd::Refusal(Refusal::idle_for_too_long()))
         })
         .await
     }
@@ -389,7 +389,7 @@ fn session_statement(verb: Verb, session: Vec<SessionEffect>) -> Statement {
     Statement {
         verb,
         effects: Effects::CHANGE_SESSION,
-        because: classifier::Because::SessionStatement,
+        because: classifier::Reason::SessionStatement,
         digest: Digest::default(),
         key: classifier::StatementKey::default(),
         first_definition: 0,

@@ -180,7 +180,7 @@ impl Worker {
     }
 
     /// What [`Self::decide`] would say of these servers, without a turn being taken.
-    pub(crate) fn foresee(
+    pub(crate) fn preview(
         &self,
         policy: &Policy,
         statement: &Statement,

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use monitor::{Address, Failover, Settings, Target, start};
+use monitor::{Address, Failover, MonitoredServer, Settings, start};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use topology::Role;
 async fn main() {
     let mut args = std::env::args().skip(1);
     let length = Duration::from_secs(args.next().unwrap().parse().unwrap());
-    let targets: Vec<Target> = args.map(|address| target(&address)).collect();
+    let targets: Vec<MonitoredServer> = args.map(|address| target(&address)).collect();
     let settings = Settings::new(targets.clone(), "monitor", "monitor");
     let (mut snapshots, _control, _task) = start(settings, Failover::none(), CancellationToken::new());
     let snapshot =
@@ -57,10 +57,10 @@ async fn main() {
     );
 }
 
-fn target(address: &str) -> Target {
+fn target(address: &str) -> MonitoredServer {
     let (host, port) = address.rsplit_once(':').unwrap();
     let replication = Address { host: host.into(), port: port.parse().unwrap() };
-    Target {
+    MonitoredServer {
         id: topology::ServerId(0),
         name: address.into(),
         host: host.into(),
@@ -70,7 +70,7 @@ fn target(address: &str) -> Target {
     }
 }
 
-async fn connect(target: &Target) -> Conn {
+async fn connect(target: &MonitoredServer) -> Conn {
     let options = OptsBuilder::default()
         .ip_or_hostname(target.host.clone())
         .tcp_port(target.port)

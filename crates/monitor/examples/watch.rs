@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use monitor::{Address, Failover, Settings, Target, start};
+use monitor::{Address, Failover, MonitoredServer, Settings, start};
 use tokio_util::sync::CancellationToken;
 use topology::{Health, Server, Snapshot};
 
@@ -38,11 +38,11 @@ async fn main() {
     }
 }
 
-fn target(name: char, address: &str) -> Option<Target> {
+fn target(name: char, address: &str) -> Option<MonitoredServer> {
     let (host, port) = address.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let replication = Address { host: host.into(), port };
-    Some(Target { id: topology::ServerId(0), name: name.to_string(), host: host.into(), port, replication, weight: 1 })
+    Some(MonitoredServer { id: topology::ServerId(0), name: name.to_string(), host: host.into(), port, replication, weight: 1 })
 }
 
 fn state(server: &Server) -> String {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use failover::Step;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use topology::{Failure, FailureKind, Observation};
+use topology::{FailureKind, Observation, ProbeFailure};
 
+use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
-use crate::session::Session;
-use crate::settings::{Address, ReplicationAccount, Settings, Target};
+use crate::settings::{Address, MonitoredServer, ReplicationAccount, Settings};
 
 /// Between two looks whether the connection is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ pub(crate) enum Work {
 pub(crate) struct Job {
     work: Work,
     limit: Duration,
-    reply: oneshot::Sender<Result<Done, Failure>>,
+    reply: oneshot::Sender<Result<Done, ProbeFailure>>,
 }
 
 /// What was done.
@@ -82,33 +82,33 @@ pub(crate) struct Actor {
 
 impl Actor {
     /// Starts the task; it ends when the last handle is gone.
-    pub(crate) fn start(target: Target, settings: Settings, account: Option<ReplicationAccount>) -> Actor {
+    pub(crate) fn start(target: MonitoredServer, settings: Settings, account: Option<ReplicationAccount>) -> Actor {
         let (jobs, receiver) = mpsc::channel(JOBS_QUEUED_MAX);
         tokio::spawn(Worker::new(target, settings, account).run(receiver));
         Actor { jobs }
     }
 
     /// Has something done. Past the limit the answer is a failure, and the connection is dropped, whatever the server still does.
-    pub(crate) async fn execute(&self, work: Work, limit: Duration) -> Result<Done, Failure> {
+    pub(crate) async fn execute(&self, work: Work, limit: Duration) -> Result<Done, ProbeFailure> {
         let (reply, answer) = oneshot::channel();
-        let gone = || Failure { kind: FailureKind::Silent, why: "the task that changes this server has ended".into() };
+        let gone = || ProbeFailure { kind: FailureKind::Silent, why: "the task that changes this server has ended".into() };
         self.jobs.send(Job { work, limit, reply }).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
     /// Whether a server that takes no new connections says through an old one that it shuts down, or has said so since it let the prober in. MySQL cuts
     /// connections that are in use without a word. The others stay open for two seconds, and get 1053 in answer to their next statement.
-    pub(crate) async fn last_words(&self, let_in: Instant) -> Option<Failure> {
+    pub(crate) async fn last_words(&self, let_in: Instant) -> Option<ProbeFailure> {
         let heard = timeout(LISTEN_TIMEOUT, self.execute(Work::Listen(let_in), LAST_WORDS_TIMEOUT)).await.ok()?;
         heard.err().filter(|failure| failure.kind == FailureKind::ShuttingDown)
     }
 }
 
 struct Worker {
-    target: Target,
+    target: MonitoredServer,
     settings: Settings,
     account: Option<ReplicationAccount>,
-    session: Option<Session>,
+    connection: Option<ServerConnection>,
     /// The number of the connection that is used, from the moment on that it is open.
     current: Option<u32>,
     /// The last connections that were opened, whatever has become of them.
@@ -124,16 +124,16 @@ struct Worker {
 struct LastWords {
     /// When the question was sent. Whoever is let in after that meets another process.
     asked_at: Instant,
-    failure: Failure,
+    failure: ProbeFailure,
 }
 
 impl Worker {
-    fn new(target: Target, settings: Settings, account: Option<ReplicationAccount>) -> Worker {
+    fn new(target: MonitoredServer, settings: Settings, account: Option<ReplicationAccount>) -> Worker {
         Worker {
             target,
             settings,
             account,
-            session: None,
+            connection: None,
             current: None,
             former: Vec::new(),
             abandoned: Vec::new(),
@@ -173,15 +173,15 @@ impl Worker {
         }
     }
 
-    async fn perform(&mut self, job: &Job) -> Result<Done, Failure> {
+    async fn perform(&mut self, job: &Job) -> Result<Done, ProbeFailure> {
         let asked_at = Instant::now();
         let late = ProbeError::QueryTimeout(job.limit);
         // Taken out: a connection with an unfinished answer is of no use to anybody.
-        let session = self.session.take();
-        self.current = session.as_ref().map(Session::id);
-        match timeout(job.limit, self.work(session, &job.work)).await {
-            Ok(Ok((session, done))) => {
-                (self.session, self.last_words) = (Some(session), None);
+        let connection = self.connection.take();
+        self.current = connection.as_ref().map(ServerConnection::id);
+        match timeout(job.limit, self.work(connection, &job.work)).await {
+            Ok(Ok((connection, done))) => {
+                (self.connection, self.last_words) = (Some(connection), None);
                 Ok(done)
             }
             Ok(Err(error)) => Err(self.take_failure(asked_at, &error)),
@@ -193,7 +193,7 @@ impl Worker {
     }
 
     /// What has failed, and what is to be kept of it.
-    fn take_failure(&mut self, asked_at: Instant, error: &ProbeError) -> Failure {
+    fn take_failure(&mut self, asked_at: Instant, error: &ProbeError) -> ProbeFailure {
         if matches!(error, ProbeError::QueryTimeout(_)) {
             self.abandon();
         }
@@ -208,91 +208,91 @@ impl Worker {
         keep_last(&mut self.abandoned, ABANDONED_MAX);
     }
 
-    fn remember_last_words(&mut self, asked_at: Instant, failure: &Failure) {
+    fn remember_last_words(&mut self, asked_at: Instant, failure: &ProbeFailure) {
         if failure.kind == FailureKind::ShuttingDown {
             self.last_words = Some(LastWords { asked_at, failure: failure.clone() });
         }
     }
 
     /// Earlier words are those of a process before the one that let the prober in, and say nothing about that one.
-    fn said_since(&self, since: Instant) -> Option<Failure> {
+    fn said_since(&self, since: Instant) -> Option<ProbeFailure> {
         self.last_words.as_ref().filter(|said| said.asked_at >= since).map(|said| said.failure.clone())
     }
 
     /// A server that does not understand a statement repeats some of it, and the journal is for more eyes than the configuration.
-    fn without_secrets(&self, failure: Failure) -> Failure {
+    fn without_secrets(&self, failure: ProbeFailure) -> ProbeFailure {
         match self.account.as_ref().map(|account| &*account.password).filter(|password| !password.is_empty()) {
-            Some(password) => Failure { why: failure.why.replace(password, "***").into(), ..failure },
+            Some(password) => ProbeFailure { why: failure.why.replace(password, "***").into(), ..failure },
             None => failure,
         }
     }
 
-    async fn work(&mut self, session: Option<Session>, work: &Work) -> Result<(Session, Done), ProbeError> {
-        let mut session = match session {
-            Some(session) => session,
+    async fn work(&mut self, connection: Option<ServerConnection>, work: &Work) -> Result<(ServerConnection, Done), ProbeError> {
+        let mut connection = match connection {
+            Some(connection) => connection,
             None if matches!(work, Work::Listen(_)) => return Err(ProbeError::NotConnected),
             None => self.open().await?,
         };
         let done = match work {
             Work::Step(step, source) => {
-                let is_complete = steps::execute(&mut session, step, source.as_ref(), self.account.as_ref()).await?;
-                Done { is_complete, observation: Some(Box::new(session.observe().await?)) }
+                let is_complete = steps::execute(&mut connection, step, source.as_ref(), self.account.as_ref()).await?;
+                Done { is_complete, observation: Some(Box::new(connection.observe().await?)) }
             }
             Work::Listen(_) => {
-                session.run(SIGN_OF_LIFE).await?;
+                connection.run(SIGN_OF_LIFE).await?;
                 Done { is_complete: true, observation: None }
             }
-            Work::Look => Done { is_complete: true, observation: Some(Box::new(session.observe().await?)) },
+            Work::Look => Done { is_complete: true, observation: Some(Box::new(connection.observe().await?)) },
             Work::Lock | Work::KeepLock => {
-                let is_complete = session.first(&sql::lock(), "held").await?.as_deref() == Some("1");
+                let is_complete = connection.first(&sql::lock(), "held").await?.as_deref() == Some("1");
                 // A connection of our own that its server has not ended yet is no other Pointsman: then this server's lock counts for nobody.
                 if !is_complete {
-                    let holder = session.first(&sql::lock_holder(), "holder").await?.and_then(|id| id.parse().ok());
+                    let holder = connection.first(&sql::lock_holder(), "holder").await?.and_then(|id| id.parse().ok());
                     if holder.is_none_or(|holder| self.former.contains(&holder)) {
                         return Err(ProbeError::NotConnected);
                     }
                 }
                 let observation = match work {
-                    Work::Lock if is_complete => Some(Box::new(session.observe().await?)),
+                    Work::Lock if is_complete => Some(Box::new(connection.observe().await?)),
                     _ => None,
                 };
                 Done { is_complete, observation }
             }
             Work::Clone(donor) => {
-                self.clone_from(&mut session, donor).await?;
+                self.clone_from(&mut connection, donor).await?;
                 Done { is_complete: true, observation: None }
             }
             Work::Unlock => {
-                session.run(&sql::unlock()).await?;
+                connection.run(&sql::unlock()).await?;
                 Done { is_complete: true, observation: None }
             }
         };
-        Ok((session, done))
+        Ok((connection, done))
     }
 
     /// A new connection. Those that were given up before it are ended, if the server still works on them.
-    async fn open(&mut self) -> Result<Session, ProbeError> {
-        let mut session = Session::open(&self.target, &self.settings).await?;
-        self.current = Some(session.id());
-        self.former.push(session.id());
+    async fn open(&mut self) -> Result<ServerConnection, ProbeError> {
+        let mut connection = ServerConnection::open(&self.target, &self.settings).await?;
+        self.current = Some(connection.id());
+        self.former.push(connection.id());
         keep_last(&mut self.former, FORMER_MAX);
         for abandoned in &self.abandoned {
             // It may have ended by itself.
-            let _ = session.run(&format!("KILL {abandoned}")).await;
+            let _ = connection.run(&format!("KILL {abandoned}")).await;
         }
         self.abandoned.clear();
-        Ok(session)
+        Ok(connection)
     }
 
     /// The server ends itself when the copy is there, and says so by an error.
-    async fn clone_from(&self, session: &mut Session, donor: &Address) -> Result<(), ProbeError> {
+    async fn clone_from(&self, connection: &mut ServerConnection, donor: &Address) -> Result<(), ProbeError> {
         let (user, password) = match &self.account {
             Some(account) => (&account.user, &account.password),
             None => (&self.settings.user, &self.settings.password),
         };
-        session.run(&sql::allow_donor(donor)).await?;
-        session.run(sql::ALLOW_CLONING).await?;
-        match session.run(&sql::clone_from(donor, user, password)).await {
+        connection.run(&sql::allow_donor(donor)).await?;
+        connection.run(sql::ALLOW_CLONING).await?;
+        match connection.run(&sql::clone_from(donor, user, password)).await {
             Err(error) if error.says_that_clone_restarts() || error.is_cut_connection() => Ok(()),
             other => other,
         }
@@ -301,16 +301,16 @@ impl Worker {
     async fn keep_alive(&mut self) {
         let asked_at = Instant::now();
         let limit = self.settings.connect_timeout;
-        let session = self.session.take();
-        self.current = session.as_ref().map(Session::id);
+        let connection = self.connection.take();
+        self.current = connection.as_ref().map(ServerConnection::id);
         let kept = async {
-            match session {
-                Some(mut session) => session.run(SIGN_OF_LIFE).await.map(|()| session),
+            match connection {
+                Some(mut connection) => connection.run(SIGN_OF_LIFE).await.map(|()| connection),
                 None => self.open().await,
             }
         };
         match timeout(limit, kept).await {
-            Ok(Ok(session)) => (self.session, self.last_words) = (Some(session), None),
+            Ok(Ok(connection)) => (self.connection, self.last_words) = (Some(connection), None),
             Ok(Err(error)) => drop(self.take_failure(asked_at, &error)),
             Err(_) => self.abandon(),
         }

@@ -1,6 +1,6 @@
 //! Keeps the classifier's catalogue of functions and views true.
 //!
-//! It is read from the primary, or from the replica that got furthest: at the start, when a session has changed a definition, and from
+//! It is read from the primary, or from the replica that got furthest: at the start, when a connection has changed a definition, and from
 //! time to time, as others may change definitions past Pointsman. While it is out of date the classifier trusts no read that needs it.
 
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use topology::{Role, ServerId, Snapshot};
 
 use crate::Snapshots;
+use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
-use crate::session::Session;
 use crate::settings::Settings;
 
-/// How often to look whether a session has changed a definition; also the least time between two readings.
+/// How often to look whether a connection has changed a definition; also the least time between two readings.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// After a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -69,9 +69,9 @@ impl Keeper {
         let settings = self.settings.borrow().clone();
         let Some(target) = settings.servers.iter().find(|target| target.id == server) else { return Ok(()) };
         let as_of = self.classifier.knowledge().changes();
-        let mut session = Session::open(target, &settings).await?;
-        let found = session.definitions(settings.catalogue_timeout).await?;
-        session.close().await;
+        let mut connection = ServerConnection::open(target, &settings).await?;
+        let found = connection.definitions(settings.catalogue_timeout).await?;
+        connection.close().await;
         self.take_in(found, as_of).await;
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Keeper {
         self.last = judging.await.ok();
     }
 
-    /// Until the interval is over, or a session has changed a definition.
+    /// Until the interval is over, or a connection has changed a definition.
     async fn wait_for_reason(&self) {
         let start = Instant::now();
         loop {

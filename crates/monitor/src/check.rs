@@ -4,10 +4,10 @@ use tokio::time::{Instant, timeout};
 use topology::{ClusterView, Engine, Report};
 
 use crate::answers::{GlobalPrivileges, Need, Proof, action_needs, needs, quoted_account};
+use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
 use crate::new_cluster;
-use crate::session::Session;
-use crate::settings::{Settings, Target};
+use crate::settings::{MonitoredServer, Settings};
 
 /// What was found on one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub async fn check_accounts(settings: &Settings, acts: bool) -> Vec<AccountCheck
 pub async fn look_once(settings: &Settings) -> ClusterView {
     let mut cluster = new_cluster(settings);
     for target in &settings.servers {
-        let look = async { Session::open(target, settings).await?.observe().await };
+        let look = async { ServerConnection::open(target, settings).await?.observe().await };
         let late = ProbeError::ConnectTimeout(settings.connect_timeout);
         let report = match timeout(settings.connect_timeout + settings.query_timeout, look).await.unwrap_or(Err(late)) {
             Ok(observation) => Report::Observed(Box::new(observation)),
@@ -49,7 +49,7 @@ pub async fn look_once(settings: &Settings) -> ClusterView {
     cluster.view()
 }
 
-async fn check_account(target: &Target, settings: &Settings, acts: bool) -> AccountCheck {
+async fn check_account(target: &MonitoredServer, settings: &Settings, acts: bool) -> AccountCheck {
     let mut check = AccountCheck {
         server: target.name.clone(),
         address: target.address(),
@@ -63,17 +63,17 @@ async fn check_account(target: &Target, settings: &Settings, acts: bool) -> Acco
     check
 }
 
-async fn try_all(target: &Target, settings: &Settings, acts: bool, check: &mut AccountCheck) -> Result<(), ProbeError> {
-    let mut session = Session::open(target, settings).await?;
-    let engine = session.engine();
+async fn try_all(target: &MonitoredServer, settings: &Settings, acts: bool, check: &mut AccountCheck) -> Result<(), ProbeError> {
+    let mut connection = ServerConnection::open(target, settings).await?;
+    let engine = connection.engine();
     check.engine = Some(engine);
     let limit = settings.query_timeout;
-    let account = session.ask_within(limit, "SELECT CURRENT_USER() AS account").await?;
+    let account = connection.ask_within(limit, "SELECT CURRENT_USER() AS account").await?;
     let account = quoted_account(account.first().and_then(|row| row.text("account")).unwrap_or(&settings.user));
-    let privileges = GlobalPrivileges::read(&session.ask_within(limit, "SHOW GRANTS").await?);
+    let privileges = GlobalPrivileges::read(&connection.ask_within(limit, "SHOW GRANTS").await?);
     let actions = if acts { action_needs(engine) } else { Vec::new() };
     for need in needs(engine).into_iter().chain(actions) {
-        if !is_met(&need, &privileges, &mut session, settings).await? {
+        if !is_met(&need, &privileges, &mut connection, settings).await? {
             let grant = format!("GRANT {} TO {account};", need.right);
             // One right may be needed for two reasons.
             if !check.missing.iter().any(|line| line.starts_with(&grant)) {
@@ -82,26 +82,26 @@ async fn try_all(target: &Target, settings: &Settings, acts: bool, check: &mut A
         }
     }
     if check.missing.is_empty() {
-        session.observe().await?;
-        note_hidden(&mut session, settings, check).await?;
+        connection.observe().await?;
+        note_hidden(&mut connection, settings, check).await?;
     }
     let superfluous = privileges.superfluous();
     if !superfluous.is_empty() {
         check.notes.push(format!("{account} has more than it needs: {} ON *.*", superfluous.join(", ")));
     }
-    session.close().await;
+    connection.close().await;
     Ok(())
 }
 
 async fn is_met(
     need: &Need,
     privileges: &GlobalPrivileges,
-    session: &mut Session,
+    connection: &mut ServerConnection,
     settings: &Settings,
 ) -> Result<bool, ProbeError> {
     match need.proof {
         Proof::Named(names) => Ok(privileges.has_one_of(names)),
-        Proof::Trial(query) => match session.ask_within(settings.query_timeout, query).await {
+        Proof::Trial(query) => match connection.ask_within(settings.query_timeout, query).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_denial() => Ok(false),
             Err(error) => Err(error),
@@ -110,8 +110,8 @@ async fn is_met(
 }
 
 /// No right shows the text of a view without its data, so this is a choice.
-async fn note_hidden(session: &mut Session, settings: &Settings, check: &mut AccountCheck) -> Result<(), ProbeError> {
-    let (_, definitions) = session.definitions(settings.catalogue_timeout).await?;
+async fn note_hidden(connection: &mut ServerConnection, settings: &Settings, check: &mut AccountCheck) -> Result<(), ProbeError> {
+    let (_, definitions) = connection.definitions(settings.catalogue_timeout).await?;
     let hidden = definitions.iter().filter(|definition| definition.is_hidden()).count();
     if hidden > 0 {
         check.notes.push(format!(

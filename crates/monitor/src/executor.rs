@@ -373,7 +373,7 @@ impl Executor {
 }
 
 fn servers(settings: &Settings, failover: &FailoverSettings, known: impl Fn(ServerId) -> Option<Actor>) -> Servers {
-    let told = |target: &crate::Target| {
+    let told = |target: &crate::MonitoredServer| {
         let start = || Actor::start(target.clone(), settings.clone(), failover.account.clone());
         Told { id: target.id, actor: known(target.id).unwrap_or_else(start), address: target.replication.clone() }
     };

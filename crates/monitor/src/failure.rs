@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use mysql_async::{DriverError, Error, IoError, ServerError};
-use topology::{Failure, FailureKind, ParsePositionError};
+use topology::{FailureKind, ParsePositionError, ProbeFailure};
 
 /// Why a look at a server failed.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +85,12 @@ impl ProbeError {
     }
 
     /// What this proves of a server that was to be looked at as `user`.
-    pub(crate) fn to_failure(&self, user: &str) -> Failure {
+    pub(crate) fn to_failure(&self, user: &str) -> ProbeFailure {
         let why = match self {
             ProbeError::Driver(error) => why(error, user),
             _ => self.to_string(),
         };
-        Failure { kind: self.kind(), why: why.into() }
+        ProbeFailure { kind: self.kind(), why: why.into() }
     }
 }
 

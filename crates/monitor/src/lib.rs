@@ -12,12 +12,12 @@ mod answers;
 mod catalogue;
 mod changes;
 mod check;
+mod connection;
 mod control;
 mod executor;
 mod failure;
 mod journal;
 mod prober;
-mod session;
 mod settings;
 mod snapshots;
 
@@ -35,7 +35,7 @@ pub use catalogue::keep_catalogue;
 pub use check::{AccountCheck, check_accounts, look_once};
 pub use control::{Change, Control, MonitorEnded, Status};
 pub use journal::{Entry, Event, Moment, NoRecorder, Outcome, Pending, Recorder};
-pub use settings::{Address, FailoverSettings, ReplicationAccount, Settings, Target};
+pub use settings::{Address, FailoverSettings, MonitoredServer, ReplicationAccount, Settings};
 pub use snapshots::Snapshots;
 
 use control::{COMMANDS_QUEUED_MAX, Command};
@@ -107,7 +107,7 @@ fn cluster_settings(settings: &Settings) -> ClusterSettings {
 }
 
 fn members(settings: &Settings) -> Vec<(ServerId, Member)> {
-    let member = |target: &Target| Member {
+    let member = |target: &MonitoredServer| Member {
         name: target.name.as_str().into(),
         address: target.address().into(),
         replication_address: target.replication.to_string().into(),
@@ -136,7 +136,7 @@ type Reload = (Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), Str
 /// A server that is looked at. Dropped, it is so no longer.
 #[derive(Debug)]
 struct Probing {
-    target: Target,
+    target: MonitoredServer,
     /// Has it looked at in full.
     wanted: Arc<Notify>,
     /// The prober is cut off wherever it is: all it does is look.
@@ -203,7 +203,7 @@ impl Monitor {
         let is_same = |id: ServerId| {
             let of = |settings: &Settings| {
                 let target = settings.servers.iter().find(|target| target.id == id);
-                target.map(|target| Target { weight: 0, ..target.clone() })
+                target.map(|target| MonitoredServer { weight: 0, ..target.clone() })
             };
             before.common() == settings.common() && of(&before) == of(&settings)
         };

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use topology::{Failure, FailureKind, Observation, Report, Sample, ServerId};
+use topology::{FailureKind, Observation, ProbeFailure, Report, Sample, ServerId};
 
 use crate::actor::Actor;
+use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
-use crate::session::Session;
-use crate::settings::{Settings, Target};
+use crate::settings::{MonitoredServer, Settings};
 use unanswered::Silence;
 
 /// Waits between attempts to reach a server that is away: from the first to the last, doubling.
@@ -23,7 +23,7 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Prober {
     id: ServerId,
-    target: Target,
+    target: MonitoredServer,
     settings: Settings,
     reports: mpsc::Sender<(ServerId, Report)>,
     /// Somebody needs a full look now.
@@ -44,7 +44,7 @@ enum End {
 
 impl Prober {
     pub(crate) fn new(
-        target: Target,
+        target: MonitoredServer,
         settings: &Settings,
         reports: mpsc::Sender<(ServerId, Report)>,
         wanted: Arc<Notify>,
@@ -66,9 +66,9 @@ impl Prober {
     async fn attempt(&self, wait: &mut Duration, silence: &mut Silence, ended: &mut Option<Instant>) -> Result<(), ReceiverGone> {
         let mut let_in = None;
         let end = match self.connect(silence).await? {
-            Ok(session) => {
+            Ok(connection) => {
                 (let_in, *ended) = (Some(Instant::now()), None);
-                self.follow(session, wait).await?
+                self.follow(connection, wait).await?
             }
             Err(error) => End::Failed(error),
         };
@@ -93,7 +93,7 @@ impl Prober {
     }
 
     /// What a failure proves after a connection that the server has ended.
-    async fn judge(&self, error: &ProbeError, ended: Option<Instant>) -> Failure {
+    async fn judge(&self, error: &ProbeError, ended: Option<Instant>) -> ProbeFailure {
         let mut failure = error.to_failure(&self.settings.user);
         let Some(let_in) = ended else { return failure };
         // Where a container or a machine goes, its name and its address go with it, and nobody is left to refuse a connection. That alone may be
@@ -109,8 +109,8 @@ impl Prober {
 
     /// Looks through one connection until it fails. The connection counts only once a full look through it succeeded: a server that
     /// lets in and then drops is no better than one that refuses.
-    async fn follow(&self, session: Session, wait: &mut Duration) -> Result<End, ReceiverGone> {
-        let (mut session, mut seen) = match self.look(session, Look::Full).await? {
+    async fn follow(&self, connection: ServerConnection, wait: &mut Duration) -> Result<End, ReceiverGone> {
+        let (mut connection, mut seen) = match self.look(connection, Look::Full).await? {
             Ok(done) => done,
             Err(error) => return Ok(End::Failed(error)),
         };
@@ -133,8 +133,8 @@ impl Prober {
             };
             let is_full = is_wanted || observed_at.elapsed() >= self.settings.interval;
             let look = if is_full { Look::Full } else { Look::Quick { read_only } };
-            match self.look(session, look).await? {
-                Ok(done) => (session, seen) = done,
+            match self.look(connection, look).await? {
+                Ok(done) => (connection, seen) = done,
                 Err(error) if error.is_cut_connection() => {
                     tracing::debug!(server = self.target.name, %error, "the connection for looks was cut");
                     return Ok(End::Cut);
@@ -169,14 +169,14 @@ enum Seen {
     Position(Sample),
 }
 
-/// The session goes in and comes out, as one with an unfinished answer is of no use to anybody.
-async fn look(mut session: Session, look: Look) -> Result<(Session, Seen), ProbeError> {
+/// The connection goes in and comes out, as one with an unfinished answer is of no use to anybody.
+async fn look(mut connection: ServerConnection, look: Look) -> Result<(ServerConnection, Seen), ProbeError> {
     if let Look::Quick { read_only } = look {
-        let sample = session.sample().await?;
+        let sample = connection.sample().await?;
         if sample.read_only == read_only {
-            return Ok((session, Seen::Position(sample)));
+            return Ok((connection, Seen::Position(sample)));
         }
     }
-    let observation = Box::new(session.observe().await?);
-    Ok((session, Seen::All(observation)))
+    let observation = Box::new(connection.observe().await?);
+    Ok((connection, Seen::All(observation)))
 }

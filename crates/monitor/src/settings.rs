@@ -7,7 +7,7 @@ use topology::ServerId;
 
 /// A server to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct MonitoredServer {
     /// Its number, which always means the same server.
     pub id: ServerId,
     /// Its name in the config, in logs and in metrics.
@@ -22,7 +22,7 @@ pub struct Target {
     pub weight: u32,
 }
 
-impl Target {
+impl MonitoredServer {
     /// `host:port`, with brackets around an IPv6 address.
     pub fn address(&self) -> String {
         host_and_port(&self.host, self.port)
@@ -80,7 +80,7 @@ pub struct FailoverSettings {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// All servers.
-    pub servers: Vec<Target>,
+    pub servers: Vec<MonitoredServer>,
     /// The account of the monitor, the same on every server. For what it needs see the README; [`check_accounts`](crate::check_accounts)
     /// tries it.
     pub user: String,
@@ -98,7 +98,7 @@ pub struct Settings {
     pub silence: Duration,
     /// So many looks in a row must fail before a server is down, unless it is plainly gone.
     pub failures: u32,
-    /// Time between two readings of the definitions of functions and views, when no session is seen to change them.
+    /// Time between two readings of the definitions of functions and views, when no connection is seen to change them.
     pub catalogue_interval: Duration,
     /// For reading all of them.
     pub catalogue_timeout: Duration,
@@ -106,8 +106,8 @@ pub struct Settings {
 
 impl Settings {
     /// The defaults, for these servers, which are numbered in this order, and this account.
-    pub fn new(servers: Vec<Target>, user: impl Into<String>, password: impl Into<String>) -> Settings {
-        let numbered = (0..).map(ServerId).zip(servers).map(|(id, target)| Target { id, ..target });
+    pub fn new(servers: Vec<MonitoredServer>, user: impl Into<String>, password: impl Into<String>) -> Settings {
+        let numbered = (0..).map(ServerId).zip(servers).map(|(id, target)| MonitoredServer { id, ..target });
         Settings {
             servers: numbered.collect(),
             user: user.into(),

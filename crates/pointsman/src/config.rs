@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use backend::{Account, Target};
+use backend::{Account, ServerAddress};
 use router::Rule;
 use toml::de::DeTable;
 use topology::ServerId;
@@ -53,10 +53,10 @@ pub(crate) struct Server {
     /// Its place in the list, or another number if that was another server's before a reload.
     pub(crate) id: ServerId,
     pub(crate) name: String,
-    pub(crate) target: Target,
+    pub(crate) target: ServerAddress,
     pub(crate) weight: u32,
     /// Where the other servers reach it.
-    pub(crate) replication: Target,
+    pub(crate) replication: ServerAddress,
     /// As a candidate for a promotion.
     pub(crate) candidate: failover::Member,
 }

@@ -4,7 +4,7 @@ mod bulk;
 
 use std::process::ExitCode;
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Track};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, Placement, SqlMode};
 
 use crate::cli::{self, ExplainRequest};
 
@@ -17,17 +17,17 @@ pub(crate) fn explain(request: &ExplainRequest) -> ExitCode {
         };
     };
     let context = context(request.engine.into(), &request.sql_mode, &request.charset, request.schema.as_deref());
-    let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &context);
-    let track = match statement.track() {
-        Track::Replica => "a replica within max_lag; the primary if there is none",
-        Track::Previous => "the server that ran the session's previous statement",
-        Track::Session => "any of the session's servers; repeated on the others",
-        Track::Primary => "the primary",
+    let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
+    let placement = match statement.placement() {
+        Placement::Replica => "a replica within max_lag; the primary if there is none",
+        Placement::Previous => "the server that ran the session's previous statement",
+        Placement::Session => "any of the session's servers; repeated on the others",
+        Placement::Primary => "the primary",
     };
     let mut lines = vec![
         format!("class:   {} ({:?})", statement.class(), statement.verb),
         format!("effects: {}", effects(&statement)),
-        format!("runs on: {track}"),
+        format!("runs on: {placement}"),
         format!("because: {}", statement.because),
         format!("digest:  {}", statement.digest),
     ];

@@ -135,7 +135,7 @@ async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Class
 }
 
 pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
-    let servers = config.servers.iter().map(|server| monitor::Target {
+    let servers = config.servers.iter().map(|server| monitor::MonitoredServer {
         id: server.id,
         name: server.name.clone(),
         host: server.target.host.clone(),
@@ -197,11 +197,11 @@ fn classifier(config: &Config) -> Classifier {
     // Each of these is keyed by the operating system's randomness.
     let lot = || u128::from(RandomState::new().hash_one(0));
     let text_key = lot() << 64 | lot();
-    Classifier::new(classifier::Limits {
+    Classifier::new(classifier::ParseLimits {
         cache_entries: config.digest_cache,
         learned_digests: config.learned_digests,
         text_key,
-        ..classifier::Limits::default()
+        ..classifier::ParseLimits::default()
     })
 }
 

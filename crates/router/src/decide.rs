@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use classifier::{Effects, SessionEffect, Statement, Track, Verb};
+use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 use session::OpenTransaction;
 use topology::{Position, Role, Server, ServerId, Snapshot};
 
@@ -97,11 +97,11 @@ fn awaited(decision: &Decision, statement: &Statement, session: &SessionView<'_>
 /// neither, nor does a `COMMIT` that has nothing to commit.
 fn begins_a_write(statement: &Statement, session: &SessionView<'_>) -> bool {
     let ends_nothing = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
-    match statement.track() {
-        Track::Primary if ends_nothing => false,
-        Track::Replica | Track::Primary if session.is_autocommit_off => true,
-        Track::Primary => !only_asks(statement.effects),
-        Track::Replica | Track::Session | Track::Previous => false,
+    match statement.placement() {
+        Placement::Primary if ends_nothing => false,
+        Placement::Replica | Placement::Primary if session.is_autocommit_off => true,
+        Placement::Primary => !only_asks(statement.effects),
+        Placement::Replica | Placement::Session | Placement::Previous => false,
     }
 }
 
@@ -138,7 +138,7 @@ fn place(
             return Decision::Forward(Route { server: home, because: Because::EndsState, end_first });
         }
         // A plain read of a session that only has user variables there, which it does not name, needs nothing of it.
-        let needs_home = session.is_autocommit_off || session.pin.is_some() || statement.track() != Track::Replica;
+        let needs_home = session.is_autocommit_off || session.pin.is_some() || statement.placement() != Placement::Replica;
         if snapshot.primary.is_some() && needs_home {
             return Decision::Refuse(Denial::PinLost);
         }
@@ -150,14 +150,14 @@ fn place(
     if let Some(pin) = session.pin {
         return primary(statement, snapshot, Because::Pinned(pin), end_first);
     }
-    match statement.track() {
-        Track::Replica => read(statement, session, snapshot, policy, now, balancer, end_first),
-        Track::Primary if begins_reading => read(statement, session, snapshot, policy, now, balancer, end_first),
-        Track::Primary => primary(statement, snapshot, Because::NeedsPrimary, end_first),
-        Track::Previous => previous(statement, session, snapshot, policy, now, balancer),
+    match statement.placement() {
+        Placement::Replica => read(statement, session, snapshot, policy, now, balancer, end_first),
+        Placement::Primary if begins_reading => read(statement, session, snapshot, policy, now, balancer, end_first),
+        Placement::Primary => primary(statement, snapshot, Because::NeedsPrimary, end_first),
+        Placement::Previous => previous(statement, session, snapshot, policy, now, balancer),
         // If a part of it fails, nobody knows what has changed on the connection that ran it: only the primary's may be kept.
-        Track::Session if statement.verb == Verb::Batch => primary(statement, snapshot, Because::SessionChange, end_first),
-        Track::Session => session_change(statement, session, snapshot, policy, now, balancer),
+        Placement::Session if statement.verb == Verb::Batch => primary(statement, snapshot, Because::SessionChange, end_first),
+        Placement::Session => session_change(statement, session, snapshot, policy, now, balancer),
     }
 }
 
@@ -192,7 +192,7 @@ fn refusal(statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot
         },
     };
     let is_elsewhere = server.is_none_or(|server| snapshot.primary != Some(server));
-    let is_write = statement.track() == Track::Primary && !only_controls_transaction(statement);
+    let is_write = statement.placement() == Placement::Primary && !only_controls_transaction(statement);
     (by == By::Hint && is_elsewhere && is_write).then_some(Denial::WriteToReplica(statement.because))
 }
 
@@ -228,15 +228,17 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
         return InTransaction::EndFirst(transaction.server);
     }
     let only_transaction_control = Effects::TRANSACTION | Effects::CHANGE_SESSION | Effects::USER_VARIABLES | Effects::READ_DATA;
-    match statement.track() {
-        Track::Replica | Track::Previous | Track::Session => stay(here),
-        Track::Primary
+    match statement.placement() {
+        Placement::Replica | Placement::Previous | Placement::Session => stay(here),
+        Placement::Primary
             if statement.effects.contains(Effects::TRANSACTION) && only_transaction_control.contains(statement.effects) =>
         {
             stay(here)
         }
-        Track::Primary if statement.effects.contains(Effects::WRITE_DATA) => stay(Decision::Refuse(Denial::ReadOnlyTransaction)),
-        Track::Primary => stay(Decision::Refuse(Denial::PrimaryOnlyInReplicaTransaction)),
+        Placement::Primary if statement.effects.contains(Effects::WRITE_DATA) => {
+            stay(Decision::Refuse(Denial::ReadOnlyTransaction))
+        }
+        Placement::Primary => stay(Decision::Refuse(Denial::PrimaryOnlyInReplicaTransaction)),
     }
 }
 
@@ -253,9 +255,9 @@ fn lost_memory(statement: &Statement, session: &SessionView<'_>, snapshot: &Snap
     if !statement.effects.contains(Effects::PREVIOUS_STATEMENT) {
         return None;
     }
-    match (session.previous, statement.track()) {
+    match (session.previous, statement.placement()) {
         (Previous::Lost, _) => Some(Denial::PreviousStatementLost),
-        (Previous::On(server), Track::Primary) if snapshot.primary.is_some_and(|primary| primary != server) => {
+        (Previous::On(server), Placement::Primary) if snapshot.primary.is_some_and(|primary| primary != server) => {
             Some(Denial::PreviousStatementElsewhere)
         }
         _ => None,
@@ -338,7 +340,7 @@ fn about_to_have(
     balancer: &mut Balancer,
 ) -> Option<ServerId> {
     let is_due = session.wrote_at.is_some_and(|moment| now.saturating_duration_since(moment) >= REPLICATED);
-    if policy.causal_wait.is_zero() || !session.avoid.is_empty() || !is_due || statement.track() != Track::Replica {
+    if policy.causal_wait.is_zero() || !session.avoid.is_empty() || !is_due || statement.placement() != Placement::Replica {
         return None;
     }
     let may_wait = |server: &Server| {

@@ -30,7 +30,7 @@ pub enum Denial {
     /// A rule of the configuration refuses it: the place of the rule in the list.
     ByRule(usize),
     /// A hint asks for a replica, and this is no plain read.
-    WriteToReplica(classifier::Because),
+    WriteToReplica(classifier::Reason),
     /// A replica is asked for and none may answer.
     NoReplica,
     /// The server that is asked for may not answer.

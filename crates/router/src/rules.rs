@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use classifier::{Context, Digest, Inner, Statement, Track, Verb, digest, inner_text, mentions_table};
+use classifier::{Context, Digest, Inner, Placement, Statement, Verb, digest, inner_text, mentions_table};
 use ipnet::IpNet;
 
 use crate::Target;
@@ -96,8 +96,8 @@ impl Conditions {
     /// The cheap ones first.
     fn hold(&self, facts: &Facts<'_>) -> bool {
         let is_class = |class| match class {
-            Class::Read => facts.statement.track() == Track::Replica,
-            Class::Write => facts.statement.track() == Track::Primary,
+            Class::Read => facts.statement.placement() == Placement::Replica,
+            Class::Write => facts.statement.placement() == Placement::Primary,
         };
         self.class.is_none_or(is_class)
             && fits(&self.digests, |wanted| {
@@ -119,7 +119,7 @@ fn fits<T>(wanted: &[T], is: impl Fn(&T) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use classifier::{Charset, Classifier, Dialect, Limits, SqlMode};
+    use classifier::{Charset, Classifier, Dialect, ParseLimits, SqlMode};
 
     use super::*;
 
@@ -127,7 +127,7 @@ mod tests {
         Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("shop") };
 
     fn holds(when: Conditions, sql: &str, user: &str, address: &str) -> bool {
-        let statement = Classifier::new(Limits::default()).classify(sql.as_bytes(), &CONTEXT);
+        let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &CONTEXT);
         let rules = [Rule { when, ..Rule::default() }];
         let facts = Facts {
             sql: sql.as_bytes(),
@@ -167,7 +167,7 @@ mod tests {
         let schema = |name: &str| Conditions { schemas: vec![name.into()], ..Conditions::default() };
         assert!(holds(schema("SHOP"), "SELECT 1", "app", "::1"));
         assert!(!holds(schema("blog"), "SELECT 1", "app", "::1"));
-        let digest = Classifier::new(Limits::default()).classify(b"SELECT a FROM t WHERE id = 1", &CONTEXT).digest;
+        let digest = Classifier::new(ParseLimits::default()).classify(b"SELECT a FROM t WHERE id = 1", &CONTEXT).digest;
         let when = || Conditions { digests: vec![digest], ..Conditions::default() };
         assert!(holds(when(), "SELECT a FROM t WHERE id = 77", "app", "::1"));
         assert!(!holds(when(), "SELECT b FROM t WHERE id = 77", "app", "::1"));
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_holds_is_the_one() {
-        let statement = Classifier::new(Limits::default()).classify(b"SELECT 1", &CONTEXT);
+        let statement = Classifier::new(ParseLimits::default()).classify(b"SELECT 1", &CONTEXT);
         let facts =
             Facts { sql: b"SELECT 1", context: CONTEXT, statement: &statement, user: b"app", address: [127, 0, 0, 1].into() };
         let rule = |name: &str, user: &str| Rule {

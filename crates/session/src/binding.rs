@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use classifier::{Charset, Dialect, Effects, Pin, PinKind, SessionEffect, SqlMode, Statement, Track, Verb};
+use classifier::{Charset, Dialect, Effects, Pin, PinKind, Placement, SessionEffect, SqlMode, Statement, Verb};
 use topology::{Engine, Position, ServerId};
 use wire::StatusFlags;
 
@@ -372,7 +372,7 @@ impl Binding {
         if leaves_unseen(statement, outcome) {
             self.unseen = Some(server);
         }
-        let may_have_written = statement.track() == Track::Primary && !failed_before_it_ran(statement, outcome.error);
+        let may_have_written = statement.placement() == Placement::Primary && !failed_before_it_ran(statement, outcome.error);
         // Whatever ends a transaction, and many statements do so in passing, commits what was written in it before. Told too often, which only
         // keeps reads on the primary for a moment longer.
         if may_have_written || had_pending_writes {
@@ -408,7 +408,7 @@ impl Binding {
     /// A result makes `ROW_COUNT()` -1, and an error as well. `FOUND_ROWS()` stays until the next result; what it says after one that is not of a plain
     /// `SELECT`, and after `SQL_CALC_FOUND_ROWS`, is left to the server. MariaDB finds no row where an aggregate of an empty table is the only one.
     fn counted(&self, statement: &Statement, server: ServerId, outcome: &Outcome) -> Counts {
-        let is_plain = matches!(statement.verb, Verb::Select | Verb::With) && statement.track() == Track::Replica;
+        let is_plain = matches!(statement.verb, Verb::Select | Verb::With) && statement.placement() == Placement::Replica;
         let is_certain = |rows: &u64| is_plain && !(*rows == 1 && self.dialect == Dialect::MariaDb);
         let on = Some(server);
         match (outcome.error, outcome.rows) {

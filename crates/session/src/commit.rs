@@ -1,7 +1,7 @@
 //! Whether a statement may commit something: if its reply is lost, or comes from a server that does not count any more, only then is its outcome
 //! unknown.
 
-use classifier::{Effects, SessionEffect, Statement, Track, Verb};
+use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 
 use crate::{RequestKind, Session};
 
@@ -15,7 +15,9 @@ const LEAVES_DATA: Effects = Effects::READ_DATA
 impl Session {
     /// Whether this statement, sent now, may commit something, be it what the transaction has written before.
     pub fn may_commit(&self, statement: &Statement, kind: RequestKind) -> bool {
-        statement.track() == Track::Primary && kind.runs() && may_commit(statement, self.binding.may_have_pending_writes())
+        statement.placement() == Placement::Primary
+            && kind.runs()
+            && may_commit(statement, self.binding.may_have_pending_writes())
     }
 }
 
@@ -74,13 +76,13 @@ pub fn is_refused_as_a_whole(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode};
+    use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, SqlMode};
 
     use super::*;
 
     #[test]
     fn what_may_commit_inside_of_a_transaction_and_outside() {
-        let classifier = Classifier::new(Limits::default());
+        let classifier = Classifier::new(ParseLimits::default());
         for dialect in [Dialect::MySql, Dialect::MariaDb] {
             for (sql, outside, inside) in [
                 ("INSERT INTO t VALUES (1)", true, false),
@@ -116,7 +118,7 @@ mod tests {
     fn classified(sql: &str) -> Statement {
         let context =
             Context { dialect: Dialect::MySql, sql_mode: SqlMode::default(), charset: Charset::AsciiSafe, schema: None };
-        Classifier::new(Limits::default()).classify(sql.as_bytes(), &context)
+        Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context)
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Outcome {
 mod tests {
     use std::time::Instant;
 
-    use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode};
+    use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, SqlMode};
     use topology::{Engine, Position, ServerId};
     use wire::Capabilities;
 
@@ -111,7 +111,7 @@ mod tests {
         let mut session = Session::new(SessionState::new(LoginDetails::default(), None), beginning);
         let context =
             Context { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
-        let classifier = Classifier::new(Limits::default());
+        let classifier = Classifier::new(ParseLimits::default());
         let mut run = |sql: &str, gtid: Option<&[u8]>, error: Option<u16>| {
             let outcome = Outcome { gtid: gtid.map(Box::from), error, ..Outcome::default() };
             let statement = classifier.classify(sql.as_bytes(), &context);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use classifier::{Dialect, Effects, Pin, SessionEffect, Statement, Track, Verb};
+use classifier::{Dialect, Effects, Pin, Placement, SessionEffect, Statement, Verb};
 use topology::ServerId;
 use wire::StatusFlags;
 
@@ -170,7 +170,7 @@ impl Session {
             // A procedure that sets variables or makes temporary tables: what exactly, the server does not say.
             self.binding.pin(Pin::Connection, server);
         }
-        Settled { may_have_written: statement.track() == Track::Primary || had_pending_writes, idle_limit, traces }
+        Settled { may_have_written: statement.placement() == Placement::Primary || had_pending_writes, idle_limit, traces }
     }
 
     /// MariaDB's warnings go with the next statement that has a table, MySQL's with any.
@@ -232,7 +232,7 @@ fn next_transaction(statement: &Statement, outcome: &Outcome) -> Option<bool> {
 /// servers also say so when they go to a prepared statement's own schema and come back.
 fn is_unannounced(statement: &Statement, kind: RequestKind, outcome: &Outcome) -> bool {
     outcome.state_changed
-        && statement.track() == Track::Primary
+        && statement.placement() == Placement::Primary
         && statement.session.is_empty()
         && !statement.effects.contains(Effects::CHANGE_SESSION)
         && kind.runs()

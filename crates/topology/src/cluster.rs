@@ -1,7 +1,7 @@
 //! All servers over time: reports in, snapshots out.
 
 mod lineage;
-mod watched;
+mod monitored;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::{
     Before, Candidate, ClusterView, Epoch, Observation, PositionHistory, Report, Roles, Server, ServerId, Snapshot, Warning,
     assign_roles,
 };
-use watched::Watched;
+use monitored::Monitored;
 
 /// A server of the configured list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Default for ClusterSettings {
 pub struct Cluster {
     settings: ClusterSettings,
     /// In the order of the config.
-    servers: Vec<Watched>,
+    servers: Vec<Monitored>,
     /// Of whoever was the primary at the time.
     history: PositionHistory,
     /// The last primary, although it may be down now.
@@ -64,7 +64,7 @@ pub struct Cluster {
 impl Cluster {
     /// Nothing is known yet but the list. A number always means the same server.
     pub fn new(members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Cluster {
-        let servers: Vec<Watched> = members.into_iter().map(|(id, member)| Watched::new(id, member)).collect();
+        let servers: Vec<Monitored> = members.into_iter().map(|(id, member)| Monitored::new(id, member)).collect();
         let shown = servers.iter().map(|watched| watched.server.clone()).collect();
         Cluster {
             settings,
@@ -86,7 +86,7 @@ impl Cluster {
         for (id, member) in members {
             let known = before.iter().position(|watched| watched.server.id == id).map(|place| before.swap_remove(place));
             let weight = member.weight;
-            let watched = known.map_or_else(|| Watched::new(id, member), |known| known.weighing(weight));
+            let watched = known.map_or_else(|| Monitored::new(id, member), |known| known.weighing(weight));
             self.servers.push(watched);
         }
         let is_gone = |id: &ServerId| before.iter().any(|watched| watched.server.id == *id);
@@ -166,7 +166,7 @@ impl Cluster {
         }
     }
 
-    fn watched(&self, id: ServerId) -> Option<&Watched> {
+    fn watched(&self, id: ServerId) -> Option<&Monitored> {
         self.servers.iter().find(|watched| watched.server.id == id)
     }
 
@@ -272,13 +272,13 @@ impl Cluster {
         let unproven = primary
             .filter(|watched| watched.server.position.is_none())
             .map(|watched| Warning::PrimaryWithoutPositions { name: watched.server.name.to_string() });
-        let flaws = self.servers.iter().flat_map(Watched::flaws);
-        let blind = self.servers.iter().filter_map(Watched::blindness);
+        let flaws = self.servers.iter().flat_map(Monitored::flaws);
+        let blind = self.servers.iter().filter_map(Monitored::blindness);
         roles.warnings.iter().cloned().chain(unproven).chain(flaws).chain(blind).collect()
     }
 }
 
-fn find(servers: &mut [Watched], id: ServerId) -> Option<&mut Watched> {
+fn find(servers: &mut [Monitored], id: ServerId) -> Option<&mut Monitored> {
     servers.iter_mut().find(|watched| watched.server.id == id)
 }
 

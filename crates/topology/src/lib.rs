@@ -36,7 +36,7 @@ pub use epoch::Epoch;
 pub use gtid_position::{Gtid, GtidPosition};
 pub use gtid_set::{GtidSet, Interval, Tag};
 pub use history::{HISTORY_AGE_MAX, HISTORY_RESOLUTION, HISTORY_SAMPLES_MAX, PositionHistory};
-pub use observation::{Failure, FailureKind, Observation, Report, Sample};
+pub use observation::{FailureKind, Observation, ProbeFailure, Report, Sample};
 pub use position::{ParsePositionError, Position};
 pub use published::{Published, Publisher, SnapshotGuard, Suspects, WriteUnderWay, Writes, publishing};
 pub use roles::{Before, Candidate, Following, Roles, Warning, assign_roles};

@@ -18,7 +18,7 @@ pub enum Report {
         since: Instant,
     },
     /// A look that failed.
-    Failed(Failure),
+    Failed(ProbeFailure),
 }
 
 /// Everything that a full probe sees of a server. Some of it is for failover, which decides by what servers say, not by memory.
@@ -76,7 +76,7 @@ pub struct Sample {
 
 /// Why a look failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct ProbeFailure {
     /// How much it proves.
     pub kind: FailureKind,
     /// What is wrong and where to look, for a human.

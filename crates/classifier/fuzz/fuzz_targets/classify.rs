@@ -8,7 +8,7 @@
 
 #![no_main]
 
-use classifier::{Charset, Classifier, Context, Dialect, Limits, SqlMode, Track, digest_text};
+use classifier::{Charset, Classifier, Context, Dialect, ParseLimits, SqlMode, Placement, digest_text};
 use libfuzzer_sys::fuzz_target;
 use sqlparser::dialect::MySqlDialect;
 use sqlparser::parser::Parser;
@@ -28,15 +28,15 @@ fuzz_target!(|data: &[u8]| {
         },
         schema: (rules & 8 != 0).then_some("db"),
     };
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     let first = classifier.classify(sql, &context);
     let again = classifier.classify(sql, &context);
     assert_eq!(first, again, "the cache changed a verdict");
     digest_text(sql, &context, 256);
     let is_distrusted = context.sql_mode.contains(SqlMode::UNKNOWN) || context.charset == Charset::Unknown;
-    assert!(!is_distrusted || first.track() == Track::Primary);
+    assert!(!is_distrusted || first.placement() == Placement::Primary);
     let is_plain = context.sql_mode.is_empty() && context.charset == Charset::AsciiSafe;
-    if first.track() == Track::Replica && is_plain && sql.len() < ORACLE_MAX {
+    if first.placement() == Placement::Replica && is_plain && sql.len() < ORACLE_MAX {
         let Ok(text) = std::str::from_utf8(sql) else { return };
         check_words(&bare_words(text), text);
         check_tree(text);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Because, Classifier, Track};
+use crate::{Classifier, Placement, Reason};
 
 fn function(name: &str, body: &str) -> Definition {
     Definition::Function { name: name.into(), body: Some(body.into()), sql_mode: "".into() }
@@ -10,23 +10,23 @@ fn view(name: &str, query: &str) -> Definition {
 }
 
 fn classifier(definitions: &[Definition]) -> Classifier {
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     classifier.knowledge().learn_catalogue(Catalogue::new(Dialect::MySql, definitions), 0);
     classifier
 }
 
-fn track(classifier: &Classifier, sql: &str) -> (Track, Because) {
+fn placement(classifier: &Classifier, sql: &str) -> (Placement, Reason) {
     let context =
         Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: Some("shop") };
     let statement = classifier.classify(sql.as_bytes(), &context);
-    (statement.track(), statement.because)
+    (statement.placement(), statement.because)
 }
 
 #[track_caller]
 fn check_function(body: &str, is_read: bool) {
     let definitions = [function("known_read", "RETURN 1"), function("f", body)];
-    let expected = if is_read { (Track::Replica, Because::PlainRead) } else { (Track::Primary, Because::UnknownFunction) };
-    assert_eq!(track(&classifier(&definitions), "SELECT f(1) FROM t"), expected, "{body}");
+    let expected = if is_read { (Placement::Replica, Reason::PlainRead) } else { (Placement::Primary, Reason::UnknownFunction) };
+    assert_eq!(placement(&classifier(&definitions), "SELECT f(1) FROM t"), expected, "{body}");
 }
 
 #[test]
@@ -105,25 +105,25 @@ fn bodies_that_may_do_more_are_not() {
 #[test]
 fn what_is_not_shown_or_not_known_is_no_read() {
     let hidden = [Definition::Function { name: "f".into(), body: None, sql_mode: "".into() }];
-    assert_eq!(track(&classifier(&hidden), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&hidden), "SELECT f(1)").0, Placement::Primary);
     let oracle = [Definition::Function { name: "f".into(), body: Some("RETURN 1".into()), sql_mode: "ORACLE".into() }];
-    assert_eq!(track(&classifier(&oracle), "SELECT f(1)").0, Track::Primary);
-    assert_eq!(track(&classifier(&[]), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&oracle), "SELECT f(1)").0, Placement::Primary);
+    assert_eq!(placement(&classifier(&[]), "SELECT f(1)").0, Placement::Primary);
 }
 
 #[test]
 fn a_name_is_trusted_if_everything_that_bears_it_is() {
     let both = [function("f", "RETURN 1"), function("F", "RETURN LAST_INSERT_ID()")];
-    assert_eq!(track(&classifier(&both), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&both), "SELECT f(1)").0, Placement::Primary);
     let loadable = [function("f", "RETURN 1"), Definition::Opaque { name: "f".into() }];
-    assert_eq!(track(&classifier(&loadable), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&loadable), "SELECT f(1)").0, Placement::Primary);
     let hidden = [function("f", "RETURN 1"), Definition::HiddenLoadables];
-    assert_eq!(track(&classifier(&hidden), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&hidden), "SELECT f(1)").0, Placement::Primary);
     let package = [function("f", "RETURN 1"), Definition::Package];
-    assert_eq!(track(&classifier(&package), "SELECT f(1)").0, Track::Replica);
-    assert_eq!(track(&classifier(&package), "SELECT p.f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&package), "SELECT f(1)").0, Placement::Replica);
+    assert_eq!(placement(&classifier(&package), "SELECT p.f(1)").0, Placement::Primary);
     let foreign = [function("f", "RETURN 1"), function("fé", "RETURN GET_LOCK('a', 1)")];
-    assert_eq!(track(&classifier(&foreign), "SELECT f(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier(&foreign), "SELECT f(1)").0, Placement::Primary);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn verdicts_pass_through_functions_and_views() {
     ];
     let classifier = classifier(&definitions);
     for sql in ["SELECT * FROM outer_view", "SELECT reads(1)", "SELECT 1 FROM base_view", "SELECT * FROM t"] {
-        assert_eq!(track(&classifier, sql).0, Track::Replica, "{sql}");
+        assert_eq!(placement(&classifier, sql).0, Placement::Replica, "{sql}");
     }
     for sql in [
         "SELECT * FROM writing_view",
@@ -149,22 +149,22 @@ fn verdicts_pass_through_functions_and_views() {
         "TABLE hidden",
         "WITH c AS (SELECT * FROM hidden) TABLE c",
     ] {
-        assert_eq!(track(&classifier, sql), (Track::Primary, Because::DoubtfulView), "{sql}");
+        assert_eq!(placement(&classifier, sql), (Placement::Primary, Reason::DoubtfulView), "{sql}");
     }
-    assert_eq!(track(&classifier, "SELECT reads_writing(1)").0, Track::Primary);
+    assert_eq!(placement(&classifier, "SELECT reads_writing(1)").0, Placement::Primary);
 }
 
 #[test]
 fn a_changed_definition_makes_reads_doubtful_until_the_catalogue_is_read_anew() {
     let classifier = classifier(&[function("f", "RETURN 1")]);
     let knowledge = classifier.knowledge();
-    assert_eq!(track(&classifier, "SELECT f(1)").0, Track::Replica);
+    assert_eq!(placement(&classifier, "SELECT f(1)").0, Placement::Replica);
     let before = knowledge.version();
     knowledge.definitions_changed();
     assert_ne!(knowledge.version(), before);
-    assert_eq!(track(&classifier, "SELECT f(1)"), (Track::Primary, Because::CatalogueUnknown));
-    assert_eq!(track(&classifier, "SELECT * FROM t"), (Track::Primary, Because::CatalogueUnknown));
-    assert_eq!(track(&classifier, "SELECT 1 + 1").0, Track::Replica);
+    assert_eq!(placement(&classifier, "SELECT f(1)"), (Placement::Primary, Reason::CatalogueUnknown));
+    assert_eq!(placement(&classifier, "SELECT * FROM t"), (Placement::Primary, Reason::CatalogueUnknown));
+    assert_eq!(placement(&classifier, "SELECT 1 + 1").0, Placement::Replica);
 
     // A look that began before another change proves nothing.
     let as_of = knowledge.changes();
@@ -173,8 +173,8 @@ fn a_changed_definition_makes_reads_doubtful_until_the_catalogue_is_read_anew() 
     assert!(knowledge.is_out_of_date());
     let writing = Catalogue::new(Dialect::MySql, &[function("f", "BEGIN DELETE FROM t; RETURN 1; END")]);
     knowledge.learn_catalogue(writing, knowledge.changes());
-    assert_eq!(track(&classifier, "SELECT * FROM t").0, Track::Replica);
-    assert_eq!(track(&classifier, "SELECT f(1)"), (Track::Primary, Because::UnknownFunction));
+    assert_eq!(placement(&classifier, "SELECT * FROM t").0, Placement::Replica);
+    assert_eq!(placement(&classifier, "SELECT f(1)"), (Placement::Primary, Reason::UnknownFunction));
 }
 
 #[test]
@@ -182,36 +182,36 @@ fn a_statement_that_a_replica_refused_is_a_write_from_then_on() {
     let classifier = classifier(&[function("f", "RETURN 1")]);
     let context = Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
     let refused = classifier.classify(b"SELECT f(17)", &context);
-    assert_eq!(refused.track(), Track::Replica);
+    assert_eq!(refused.placement(), Placement::Replica);
     assert!(classifier.knowledge().learn_write(&refused));
     assert!(!classifier.knowledge().learn_write(&refused));
-    assert_eq!(track(&classifier, "select  f(42)"), (Track::Primary, Because::LearnedWrite));
-    assert_eq!(track(&classifier, "SELECT f(1) + 1").0, Track::Replica);
+    assert_eq!(placement(&classifier, "select  f(42)"), (Placement::Primary, Reason::LearnedWrite));
+    assert_eq!(placement(&classifier, "SELECT f(1) + 1").0, Placement::Replica);
 }
 
 #[test]
 fn what_is_native_in_some_versions_is_a_read_unless_somebody_has_defined_it() {
-    assert_eq!(track(&classifier(&[]), "SELECT MD5(a), sha1(b) FROM t").0, Track::Replica);
-    assert_eq!(track(&classifier(&[]), "SELECT shop.MD5(a) FROM t").0, Track::Primary);
+    assert_eq!(placement(&classifier(&[]), "SELECT MD5(a), sha1(b) FROM t").0, Placement::Replica);
+    assert_eq!(placement(&classifier(&[]), "SELECT shop.MD5(a) FROM t").0, Placement::Primary);
     let stored = [function("Md5", "BEGIN DELETE FROM t; RETURN 1; END")];
-    assert_eq!(track(&classifier(&stored), "SELECT MD5(a) FROM t").0, Track::Primary);
+    assert_eq!(placement(&classifier(&stored), "SELECT MD5(a) FROM t").0, Placement::Primary);
     let through = [function("f", "RETURN MD5(1)"), function("md5", "BEGIN DELETE FROM t; RETURN 1; END")];
-    assert_eq!(track(&classifier(&through), "SELECT f(1) FROM t").0, Track::Primary);
+    assert_eq!(placement(&classifier(&through), "SELECT f(1) FROM t").0, Placement::Primary);
     let loadable = [Definition::Opaque { name: "sha1".into() }];
-    assert_eq!(track(&classifier(&loadable), "SELECT SHA1(a) FROM t").0, Track::Primary);
-    assert_eq!(track(&classifier(&[Definition::HiddenLoadables]), "SELECT SHA1(a) FROM t").0, Track::Primary);
+    assert_eq!(placement(&classifier(&loadable), "SELECT SHA1(a) FROM t").0, Placement::Primary);
+    assert_eq!(placement(&classifier(&[Definition::HiddenLoadables]), "SELECT SHA1(a) FROM t").0, Placement::Primary);
 }
 
 #[test]
 fn a_view_may_have_a_column_of_its_own_name() {
     let one = [view("status", "select `shop`.`t`.`status` AS `status` from `shop`.`t`")];
-    assert_eq!(track(&classifier(&one), "SELECT status FROM status").0, Track::Replica);
+    assert_eq!(placement(&classifier(&one), "SELECT status FROM status").0, Placement::Replica);
     // Of two views of this name, one may select from the other.
     let two = [
         view("status", "select `blog`.`status`.`status` AS `status` from `blog`.`status`"),
         view("status", "select get_lock('a', 1) AS `status`"),
     ];
-    assert_eq!(track(&classifier(&two), "SELECT status FROM status").0, Track::Primary);
+    assert_eq!(placement(&classifier(&two), "SELECT status FROM status").0, Placement::Primary);
 }
 
 #[test]
@@ -220,10 +220,10 @@ fn a_view_with_a_name_beyond_ascii_is_doubtful_while_others_are_judged() {
     let over_it = view("over_it", "select `größe`.`a` AS `a` from `shop`.`größe`");
     let plain = view("plain", "select 1 AS `a`");
     let all = classifier(&[over_it.clone(), plain, locking]);
-    assert_eq!(track(&all, "SELECT * FROM over_it"), (Track::Primary, Because::DoubtfulView));
-    assert_eq!(track(&all, "SELECT * FROM größe"), (Track::Primary, Because::DoubtfulView));
-    assert_eq!(track(&all, "SELECT * FROM plain").0, Track::Replica);
+    assert_eq!(placement(&all, "SELECT * FROM over_it"), (Placement::Primary, Reason::DoubtfulView));
+    assert_eq!(placement(&all, "SELECT * FROM größe"), (Placement::Primary, Reason::DoubtfulView));
+    assert_eq!(placement(&all, "SELECT * FROM plain").0, Placement::Replica);
     let harmless = classifier(&[over_it, view("größe", "select 1 AS `a`")]);
-    assert_eq!(track(&harmless, "SELECT * FROM größe").0, Track::Replica);
-    assert_eq!(track(&harmless, "SELECT * FROM over_it").0, Track::Replica);
+    assert_eq!(placement(&harmless, "SELECT * FROM größe").0, Placement::Replica);
+    assert_eq!(placement(&harmless, "SELECT * FROM over_it").0, Placement::Replica);
 }

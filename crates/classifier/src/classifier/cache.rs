@@ -7,7 +7,7 @@ use quick_cache::UnitWeighter;
 
 use crate::digest::Fingerprint;
 use crate::schema::SchemaClass;
-use crate::{Because, Dialect, Effects, SqlMode, Statement, StatementKey, Verb};
+use crate::{Dialect, Effects, Reason, SqlMode, Statement, StatementKey, Verb};
 
 /// How often verdicts were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +64,7 @@ impl Hasher for AsItIs {
 pub(super) struct Verdict {
     pub(super) verb: Verb,
     pub(super) effects: Effects,
-    pub(super) because: Because,
+    pub(super) because: Reason,
 }
 
 impl Verdict {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::{Because, Catalogue, Effects, Statement, StatementKey};
+use crate::{Catalogue, Effects, Reason, Statement, StatementKey};
 
 /// See the module. Shared by all threads; nothing here takes a lock on the way of a statement.
 #[derive(Debug)]
@@ -93,11 +93,11 @@ impl Knowledge {
     }
 
     /// What makes a statement that seems to be a read more than that.
-    pub(super) fn doubt(&self, statement: &Statement) -> Option<Because> {
+    pub(super) fn doubt(&self, statement: &Statement) -> Option<Reason> {
         if statement.effects.contains(Effects::READ_DATA) && self.is_out_of_date() {
-            return Some(Because::CatalogueUnknown);
+            return Some(Reason::CatalogueUnknown);
         }
-        (self.writes_learned() > 0 && self.is_learned(statement.key)).then_some(Because::LearnedWrite)
+        (self.writes_learned() > 0 && self.is_learned(statement.key)).then_some(Reason::LearnedWrite)
     }
 
     pub(super) fn catalogue(&self) -> Guard<Arc<Known>> {

@@ -1,10 +1,10 @@
 //! Parentheses: who is being called?
 
 use super::{Scanner, unquoted};
+use crate::findings::name_of;
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::name_of;
-use crate::{Because, Dialect, Effects, Pin, SessionEffect};
+use crate::{Dialect, Effects, Pin, Reason, SessionEffect};
 
 impl<'a> Scanner<'a, '_> {
     /// At `(`.
@@ -21,7 +21,7 @@ impl<'a> Scanner<'a, '_> {
             // ODBC's `{oj (..`: whatever stands behind a brace is no call.
             Kind::Word if before.is_some_and(|t| t.is_symbol("{")) => {}
             Kind::Word if !is_behind_dot => self.call(name, token.gap),
-            Kind::Word | Kind::Quoted => self.notes.call(unquoted(name.text), is_behind_dot),
+            Kind::Word | Kind::Quoted => self.findings.call(unquoted(name.text), is_behind_dot),
             _ => {}
         }
     }
@@ -72,27 +72,27 @@ impl<'a> Scanner<'a, '_> {
     fn call(&mut self, name: Token<'a>, has_gap: bool) {
         match functions::call(name.text, has_gap, self.rules.dialect, self.rules.sql_mode) {
             Call::Computes => {}
-            Call::Stored => self.notes.call(name.text, false),
-            Call::Does(effects, because) => self.notes.note(effects, because),
+            Call::Stored => self.findings.call(name.text, false),
+            Call::Does(effects, because) => self.findings.note(effects, because),
             Call::InsertId => {
                 let effects = functions::insert_id(self.lexer.peek());
-                self.notes.note(effects, Because::PrimarySessionFunction);
+                self.findings.note(effects, Reason::PrimarySessionFunction);
             }
             Call::TakesLock => {
-                self.notes.note(Effects::LOCK, Because::LockFunction);
+                self.findings.note(Effects::LOCK, Reason::LockFunction);
                 let lock = self.literal_argument().unwrap_or_default();
-                self.notes.pin(Pin::NamedLock(lock));
+                self.findings.pin(Pin::NamedLock(lock));
             }
             Call::ReleasesLock => {
-                self.notes.note(Effects::LOCK, Because::LockFunction);
+                self.findings.note(Effects::LOCK, Reason::LockFunction);
                 if let Some(lock) = self.literal_argument().filter(|_| self.is_called_for_sure()) {
-                    self.notes.push(SessionEffect::Unpin(Pin::NamedLock(lock)));
+                    self.findings.push(SessionEffect::Unpin(Pin::NamedLock(lock)));
                 }
             }
             Call::ReleasesAllLocks => {
-                self.notes.note(Effects::LOCK, Because::LockFunction);
+                self.findings.note(Effects::LOCK, Reason::LockFunction);
                 if self.is_called_for_sure() {
-                    self.notes.push(SessionEffect::Unpin(Pin::NamedLock("".into())));
+                    self.findings.push(SessionEffect::Unpin(Pin::NamedLock("".into())));
                 }
             }
         }

@@ -1,20 +1,20 @@
 //! `@user` and `@@system` variables in a read.
 
 use super::{Scanner, unquoted};
+use crate::findings::{SESSION_EFFECTS_MAX, name_of};
 use crate::lexer::Token;
-use crate::notes::{SESSION_EFFECTS_MAX, name_of};
-use crate::variables::{self, Reading, Scope};
-use crate::{Because, Effects, Pin};
+use crate::variables::{self, Scope, VariableClass};
+use crate::{Effects, Pin, Reason};
 
 impl<'a> Scanner<'a, '_> {
     pub(super) fn user_variable(&mut self, token: Token<'a>) {
         let name = user_variable_name(token.text);
         if self.lexer.peek().is_symbol(":=") {
             let effects = Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION | Effects::USER_VARIABLES;
-            self.notes.note(effects, Because::AssignsUserVariable);
-            self.notes.pin(Pin::UserVariable(name));
+            self.findings.note(effects, Reason::AssignsUserVariable);
+            self.findings.pin(Pin::UserVariable(name));
         } else {
-            self.notes.note(Effects::PRIMARY_SESSION | Effects::USER_VARIABLES, Because::ReadsUserVariable);
+            self.findings.note(Effects::PRIMARY_SESSION | Effects::USER_VARIABLES, Reason::ReadsUserVariable);
             if self.variables.len() <= SESSION_EFFECTS_MAX {
                 self.variables.push(name);
             }
@@ -26,15 +26,15 @@ impl<'a> Scanner<'a, '_> {
         self.links += 1;
         let (scope, name) = take_system_variable(self.lexer);
         let reading = match name {
-            Some(name) => variables::reading(unquoted(name.text), scope),
-            None => Reading::Unknown,
+            Some(name) => variables::class_of(unquoted(name.text), scope),
+            None => VariableClass::Unknown,
         };
         match reading {
-            Reading::SameEverywhere => {}
-            Reading::InsertId => self.notes.note(Effects::PRIMARY_SESSION | Effects::INSERT_ID, Because::ServerVariable),
-            Reading::PrimarySession => self.notes.note(Effects::PRIMARY_SESSION, Because::ServerVariable),
-            Reading::PreviousStatement => self.notes.note(Effects::PREVIOUS_STATEMENT, Because::PreviousStatement),
-            Reading::Unknown => self.notes.note(Effects::THIS_SERVER, Because::ServerVariable),
+            VariableClass::SameEverywhere => {}
+            VariableClass::InsertId => self.findings.note(Effects::PRIMARY_SESSION | Effects::INSERT_ID, Reason::ServerVariable),
+            VariableClass::PrimarySession => self.findings.note(Effects::PRIMARY_SESSION, Reason::ServerVariable),
+            VariableClass::PreviousStatement => self.findings.note(Effects::PREVIOUS_STATEMENT, Reason::PreviousStatement),
+            VariableClass::Unknown => self.findings.note(Effects::THIS_SERVER, Reason::ServerVariable),
         }
     }
 }

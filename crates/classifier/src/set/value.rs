@@ -1,11 +1,11 @@
 //! The value of one assignment.
 
+use crate::findings::Findings;
 use crate::functions::{self, Call};
 use crate::lexer::{Kind, Lexer, Token};
-use crate::notes::Notes;
 use crate::scan::{take_system_variable, unquoted};
-use crate::variables::{self, Reading};
-use crate::{Because, Effects, Pin};
+use crate::variables::{self, VariableClass};
+use crate::{Effects, Pin, Reason};
 
 /// What stands behind `=`.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Value<'_> {
 }
 
 /// Takes `= value` and the separator behind it. Locks and variables inside the value are noted.
-pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
+pub(super) fn take<'a>(lexer: &mut Lexer<'a>, findings: &mut Findings) -> Value<'a> {
     // Component names before the sign: `cache1.key_buffer_size = ..`.
     let mut token = lexer.next();
     while token.is_symbol(".") || token.is_name() {
@@ -59,7 +59,7 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
         match token.text {
             b"(" if token.kind == Kind::Symbol => {
                 depth += 1;
-                call(last, *lexer, notes);
+                call(last, *lexer, findings);
             }
             b")" if token.kind == Kind::Symbol => depth = depth.saturating_sub(1),
             _ => {}
@@ -70,10 +70,10 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
             count += 1;
         }
         value.text = (count == 1 && !is_sign).then(|| inner(token));
-        memory(token, *lexer, notes);
+        memory(token, *lexer, findings);
         if token.kind == Kind::UserVariable && lexer.peek().is_symbol(":=") {
-            notes.note(Effects::CHANGE_SESSION, Because::AssignsUserVariable);
-            notes.pin(Pin::UserVariable(crate::scan::user_variable_name(token.text)));
+            findings.note(Effects::CHANGE_SESSION, Reason::AssignsUserVariable);
+            findings.pin(Pin::UserVariable(crate::scan::user_variable_name(token.text)));
         }
         last = Some(token);
     }
@@ -84,17 +84,17 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, notes: &mut Notes) -> Value<'a> {
 }
 
 /// What a variable in a value asks of the connection's memory; `behind` stands behind its token.
-fn memory(token: Token<'_>, mut behind: Lexer<'_>, notes: &mut Notes) {
+fn memory(token: Token<'_>, mut behind: Lexer<'_>, findings: &mut Findings) {
     if token.kind == Kind::UserVariable {
-        notes.effects |= Effects::USER_VARIABLES;
+        findings.effects |= Effects::USER_VARIABLES;
     }
     if token.kind != Kind::SystemVariable {
         return;
     }
     let (scope, Some(name)) = take_system_variable(&mut behind) else { return };
-    match variables::reading(unquoted(name.text), scope) {
-        Reading::InsertId => notes.effects |= Effects::INSERT_ID,
-        Reading::PreviousStatement => notes.effects |= Effects::PREVIOUS_STATEMENT,
+    match variables::class_of(unquoted(name.text), scope) {
+        VariableClass::InsertId => findings.effects |= Effects::INSERT_ID,
+        VariableClass::PreviousStatement => findings.effects |= Effects::PREVIOUS_STATEMENT,
         _ => {}
     }
 }
@@ -109,19 +109,19 @@ fn is_literal_token(token: Token<'_>, last: Option<Token<'_>>) -> bool {
 }
 
 /// A call inside a value: named locks are noted, and what is not native may do anything.
-fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, notes: &mut Notes) {
+fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, findings: &mut Findings) {
     let Some(name) = name.filter(Token::is_name) else { return };
     let rules = arguments.rules();
     match functions::call(name.text, false, rules.dialect, rules.sql_mode) {
         Call::TakesLock => {
             let first = arguments.next();
             let lock = if first.kind == Kind::Literal { inner(first) } else { b"" };
-            notes.note(Effects::LOCK, Because::LockFunction);
-            notes.pin(Pin::NamedLock(crate::notes::name_of(&lock.to_ascii_lowercase())));
+            findings.note(Effects::LOCK, Reason::LockFunction);
+            findings.pin(Pin::NamedLock(crate::findings::name_of(&lock.to_ascii_lowercase())));
         }
-        Call::Does(effects, because) => notes.note(effects, because),
-        Call::InsertId => notes.note(functions::insert_id(arguments.peek()), Because::PrimarySessionFunction),
-        Call::Stored => notes.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Because::UnknownFunction),
+        Call::Does(effects, because) => findings.note(effects, because),
+        Call::InsertId => findings.note(functions::insert_id(arguments.peek()), Reason::PrimarySessionFunction),
+        Call::Stored => findings.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, Reason::UnknownFunction),
         Call::Computes | Call::ReleasesLock | Call::ReleasesAllLocks => {}
     }
 }

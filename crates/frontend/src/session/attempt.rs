@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use backend::{ConnectError, ServerConnection, Wanted};
 use bytes::BytesMut;
-use classifier::{Because as Reason, Effects, Statement, Track};
+use classifier::{Effects, Placement, Reason, Statement};
 use net::{Link, LinkError};
 use router::{Because, Previous, Route};
 use session::{Distance, Grammar, Outcome, PreparedText, RequestKind, is_refused_as_a_whole};
@@ -56,14 +56,14 @@ impl<'p> Request<'p> {
 
 /// Where a statement is sent, and what the decision rests on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Placement {
+pub(super) struct Destination {
     pub(super) route: Route,
     pub(super) reign: Reign,
     /// It may commit something: it is sent, and its OK passed on, only under this reign.
     pub(super) may_commit: bool,
 }
 
-impl Placement {
+impl Destination {
     /// Its server is the primary.
     pub(super) fn is_on_primary(&self) -> bool {
         self.reign.primary == Some(self.route.server)
@@ -132,21 +132,21 @@ impl Core {
         client: &mut Link,
         statement: &Statement,
         request: &mut Request<'_>,
-        placement: &Placement,
+        destination: &Destination,
         watch: (&Progress, Option<&TimeLimit<'_>>),
     ) -> Result<Outcome, Failure> {
-        let route = placement.route;
+        let route = destination.route;
         if let Some(server) = route.end_first {
             self.end_transaction_on(server).await;
         }
         let (progress, time_limit) = watch;
-        let is_retried = statement.track() == Track::Replica && route.because != Because::Transaction;
+        let is_retried = statement.placement() == Placement::Replica && route.because != Because::Transaction;
         // Its last statement left none, but one before it, or another session's, may have.
         let is_without_warnings =
             statement.effects.contains(Effects::PREVIOUS_STATEMENT) && self.previous(statement) == Previous::Nothing;
         let index = self.connect(route.server, statement).await?;
         let capabilities = self.capabilities;
-        let may_write = statement.track() == Track::Primary || self.session.binding.may_have_pending_writes();
+        let may_write = statement.placement() == Placement::Primary || self.session.binding.may_have_pending_writes();
         let Self { held, session, statements, worker, moment, settings, .. } = self;
         let state = &session.state;
         let awaited = match session.binding.committed() {
@@ -157,62 +157,62 @@ impl Core {
         let limits = &settings.limits;
         let Some(lease) = held.get_mut(index) else { return Err(Failure::LostBefore) };
 
-        let mut ahead = Ahead::default();
-        ahead.responses = lease.catch_up(state, &mut ahead.commands);
+        let mut setup = SetupCommands::default();
+        setup.responses = lease.catch_up(state, &mut setup.commands);
         if is_without_warnings {
-            ahead.end_warnings(lease);
+            setup.end_warnings(lease);
         }
         // A statement that may write must not run if the state could not be set: then it waits for the answers. A read does not.
         if !is_retried {
-            ahead.run(lease).await?;
+            setup.run(lease).await?;
         }
         if let RequestKind::Execute { id, opens_cursor } = request.kind {
             let Some(statement) = statements.get(id) else { return Err(Failure::LostBefore) };
             let text = if opens_cursor { Arc::new(statement.text.for_cursor_of(id)) } else { Arc::clone(&statement.text) };
             if lease.prepared.get(&text).is_none() {
-                ahead.run(lease).await?;
+                setup.run(lease).await?;
                 let prepared = Box::pin(prepare_own(lease, &text, &state.grammar())).await?;
                 lease.prepared.add(&text, prepared.statement_id, !session.binding.has_cursors());
             }
-            ahead.await_write(lease, awaited, settings.policy.causal_wait);
+            setup.await_write(lease, awaited, settings.policy.causal_wait);
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
             let payload = request.packet.payload();
-            ahead.commands.reserve(payload.len() + wire::HEADER);
+            setup.commands.reserve(payload.len() + wire::HEADER);
             let execution = Execution { capabilities, opens_cursor, limit: limits.prepared_statement_bytes };
-            Self::put_execution(statements, id, on_server, execution, &payload, &mut ahead.commands)
+            Self::put_execution(statements, id, on_server, execution, &payload, &mut setup.commands)
                 .map_err(Failure::ClientMisbehaved)?;
         } else if let RequestKind::Fetch(id) | RequestKind::ResetStatement(id) = request.kind {
             let text = statements.get(id).ok_or(Failure::LostBefore)?.text.for_cursor_of(id);
             let on_server = lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
-            ahead.commands.extend_from_slice(&with_statement_id(request.packet.bytes(), on_server.id)?);
+            setup.commands.extend_from_slice(&with_statement_id(request.packet.bytes(), on_server.id)?);
         } else {
-            ahead.await_write(lease, awaited, settings.policy.causal_wait);
-            if !ahead.commands.is_empty() {
-                ahead.commands.extend_from_slice(request.packet.bytes());
+            setup.await_write(lease, awaited, settings.policy.causal_wait);
+            if !setup.commands.is_empty() {
+                setup.commands.extend_from_slice(request.packet.bytes());
             }
         }
 
-        if placement.may_commit && placement.is_on_primary() {
-            if !placement.holds(&worker.shared.servers.load()) {
+        if destination.may_commit && destination.is_on_primary() {
+            if !destination.holds(&worker.shared.servers.load()) {
                 return Err(Failure::Deposed { sent: false, begun: false });
             }
-            lease.serves_in(placement.reign.epoch);
+            lease.serves_in(destination.reign.epoch);
         }
         lease.expect_responses(1);
         progress.sent(lease.thread_id());
-        let bytes = if ahead.commands.is_empty() { request.packet.bytes() } else { &ahead.commands };
+        let bytes = if setup.commands.is_empty() { request.packet.bytes() } else { &setup.commands };
         lease.link.send(bytes).await.map_err(LinkError::from)?;
-        ahead.commands = BytesMut::new();
+        setup.commands = BytesMut::new();
         // One that may be refused because the server was just closed to writes can then be sent again.
-        let may_be_sent_again = placement.may_commit
-            && placement.is_on_primary()
+        let may_be_sent_again = destination.may_commit
+            && destination.is_on_primary()
             && route.because != Because::Transaction
             && request.packet.len() <= LARGEST_SENT_AGAIN
             && is_refused_as_a_whole(statement);
         if !is_retried && !may_be_sent_again {
             request.packet.release();
         }
-        ahead.receive(lease).await?;
+        setup.receive(lease).await?;
 
         let mut relay = Relay::new(client, capabilities, limits.client_write, lease, progress);
         relay.time_limit = time_limit;
@@ -221,8 +221,8 @@ impl Core {
         if is_retried && worker.shared.servers.load().primary != Some(route.server) {
             relay.withholds = is_refused_write;
         }
-        if placement.may_commit && placement.is_on_primary() {
-            let Reign { epoch, .. } = placement.reign;
+        if destination.may_commit && destination.is_on_primary() {
+            let Reign { epoch, .. } = destination.reign;
             let Shared { servers, generations, .. } = &*worker.shared;
             relay.acknowledgement = Some(Acknowledgement { servers, generations, server: route.server, epoch });
             if may_be_sent_again {
@@ -291,14 +291,14 @@ const NO_WARNINGS: &[u8] = b"DO (SELECT 1 FROM (SELECT 1) AS one)";
 
 /// What goes out before a statement, nearly always in the same write, and how many answers it will have.
 #[derive(Default)]
-struct Ahead {
+struct SetupCommands {
     commands: BytesMut,
     responses: u32,
     /// The last of them says whether the replica has what the session wrote.
     awaits_write: bool,
 }
 
-impl Ahead {
+impl SetupCommands {
     /// Sends it by itself, and waits for its success.
     async fn run(&mut self, connection: &mut ServerConnection) -> Result<(), Failure> {
         if self.responses == 0 {

@@ -25,7 +25,7 @@ impl Core {
         self.statements = Statements::default();
         let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
         self.session.reset(beginning, Instant::now());
-        self.patience.limit_to(self.settings.limits.client_idle);
+        self.idle_timer.limit_to(self.settings.limits.client_idle);
         self.note_write();
         self.reply_ok(client).await
     }

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use classifier::{CacheStats, PinKind, SessionEffect, Statement, Track, digest_text};
+use classifier::{CacheStats, PinKind, Placement, SessionEffect, Statement, digest_text};
 use net::Link;
 use router::{Decision, Exclusion, Hint, SessionView, Steering};
 use topology::{Server, ServerId, Snapshot};
@@ -42,9 +42,14 @@ impl Core {
         let view = self.view(statement, &held, &[], steering);
         let view = SessionView { committed: self.committed(view.wrote_at), ..view };
         let snapshot = self.worker.shared.servers.load();
-        let decision = self.worker.foresee(&self.settings.policy, statement, &view, &snapshot);
+        let decision = self.worker.preview(&self.settings.policy, statement, &view, &snapshot);
         let mut rows = vec![
-            row("classify", &format!("{:?}", statement.verb).to_uppercase(), track_text(statement.track()), statement.because),
+            row(
+                "classify",
+                &format!("{:?}", statement.verb).to_uppercase(),
+                placement_text(statement.placement()),
+                statement.because,
+            ),
             row("digest", &statement.digest.to_string(), text, "the same for all literals"),
             self.cache_row(),
         ];
@@ -56,7 +61,7 @@ impl Core {
         );
         rows.extend(steering_rows(&steering));
         rows.push(self.pin_row(&snapshot));
-        rows.extend(self.server_rows(statement.track(), &view, &snapshot, &decision));
+        rows.extend(self.server_rows(statement.placement(), &view, &snapshot, &decision));
         rows.push(decision_row(&self.refusal_text(&decision), &decision, &snapshot));
         rows
     }
@@ -100,7 +105,7 @@ impl Core {
         }
     }
 
-    fn server_rows(&self, track: Track, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
+    fn server_rows(&self, placement: Placement, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
         let now = Instant::now();
         let policy = self.settings.policy;
         let chosen = match decision {
@@ -111,7 +116,9 @@ impl Core {
             let is_chosen = chosen == Some(server.id);
             let (result, because) = match exclusion {
                 _ if is_chosen => ("chosen", self.refusal_text(decision)),
-                None if track == Track::Replica => ("candidate", "it may answer this read, but it is not its turn".to_owned()),
+                None if placement == Placement::Replica => {
+                    ("candidate", "it may answer this read, but it is not its turn".to_owned())
+                }
                 None => ("candidate", "it may answer plain reads, and this is none".to_owned()),
                 Some(exclusion) => ("excluded", exclusion.to_string()),
             };
@@ -135,12 +142,12 @@ fn row(step: &str, subject: &str, result: &str, because: impl std::fmt::Display)
     [text(step), text(subject), text(result), Some(because.to_string()), None, None, None]
 }
 
-fn track_text(track: Track) -> &'static str {
-    match track {
-        Track::Replica => "plain read: any fresh server",
-        Track::Previous => "where the previous statement ran",
-        Track::Session => "session change: repeated wherever the session goes",
-        Track::Primary => "the primary",
+fn placement_text(placement: Placement) -> &'static str {
+    match placement {
+        Placement::Replica => "plain read: any fresh server",
+        Placement::Previous => "where the previous statement ran",
+        Placement::Session => "session change: repeated wherever the session goes",
+        Placement::Primary => "the primary",
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backend::Lease;
-use classifier::{Effects, Statement, Track};
+use classifier::{Effects, Placement, Statement};
 use net::Link;
 use router::{Awaited, Decision, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
 
-use super::attempt::{Failure, Placement, Request};
+use super::attempt::{Destination, Failure, Request};
 use super::deadline::TimeLimit;
 use super::definitions::{Course, End};
 use super::hold::{GivenUp, Hold};
@@ -68,9 +68,9 @@ impl Core {
             let progress = Progress::default();
             let watch = (&progress, limit.as_ref());
             let may_commit = self.session.may_commit(statement, request.kind);
-            let placement = Placement { route, reign, may_commit };
-            let belongs_to_transaction = !self.session.binding.autocommit() && placement.is_on_primary() && request.kind.runs();
-            let attempt = self.supervised(client, statement, &mut request, &placement, (&failed, steering), watch).await;
+            let destination = Destination { route, reign, may_commit };
+            let belongs_to_transaction = !self.session.binding.autocommit() && destination.is_on_primary() && request.kind.runs();
+            let attempt = self.supervised(client, statement, &mut request, &destination, (&failed, steering), watch).await;
             let course = Course::of(statement);
             let end = match &attempt {
                 Ok(outcome) => Some(outcome.error.map_or(End::Well, End::Error)),
@@ -117,7 +117,7 @@ impl Core {
             } else {
                 failed.push(route.server);
             }
-            let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
+            let is_read = statement.placement() == Placement::Replica && !matches!(request.kind, RequestKind::Prepare(_));
             if let (Failure::LostBefore, false) = (&failure, loss.is_any())
                 && let (Decision::Refuse(denial), _) = self.decide(statement, &failed, steering)
             {
@@ -147,7 +147,7 @@ impl Core {
         limit: Option<&TimeLimit<'_>>,
     ) -> ControlFlow<Result<(), Ended>, (Route, Reign)> {
         loop {
-            if self.write.is_none() && (statement.track() == Track::Primary || !self.session.binding.autocommit()) {
+            if self.write.is_none() && (statement.placement() == Placement::Primary || !self.session.binding.autocommit()) {
                 self.write = Some(self.worker.shared.servers.writes().begin());
             }
             let (decision, reign) = self.decide(statement, failed, steering);
@@ -183,35 +183,35 @@ impl Core {
         client: &mut Link,
         statement: &Statement,
         request: &mut Request<'_>,
-        placement: &Placement,
+        destination: &Destination,
         (failed, steering): (&[ServerId], Steering<'_>),
         watch: (&Progress, Option<&TimeLimit<'_>>),
     ) -> Result<Outcome, Failure> {
         let (worker, entry, policy) = (Arc::clone(&self.worker), Arc::clone(&self.entry), self.settings.policy);
-        let is_read = statement.track() == Track::Replica && !matches!(request.kind, RequestKind::Prepare(_));
+        let is_read = statement.placement() == Placement::Replica && !matches!(request.kind, RequestKind::Prepare(_));
         let supervision = Supervision {
             worker: &worker,
             policy: &policy,
             entry: &entry,
             statement,
-            placement,
+            destination,
             view: self.view(statement, &[], failed, steering),
             may_move: is_read
                 && request.packet.len() <= LARGEST_MOVED
-                && !self.session.binding.loses_with(placement.route.server),
-            may_wait: !self.session.binding.loses_with(placement.route.server) && !self.settings.policy.hold_writes.is_zero(),
+                && !self.session.binding.loses_with(destination.route.server),
+            may_wait: !self.session.binding.loses_with(destination.route.server) && !self.settings.policy.hold_writes.is_zero(),
             progress: watch.0,
             limit: watch.1,
         };
         // Pinned here, so that it does not lie in the future twice.
-        let attempt = pin!(self.attempt(client, statement, request, placement, watch));
+        let attempt = pin!(self.attempt(client, statement, request, destination, watch));
         supervision.see_through(attempt).await
     }
 
     /// The client is gone: its statement is stopped, and its connection kept until it has stopped.
     fn abandon(&mut self, statement: &Statement, server: ServerId, results: u16) {
         self.log_failure(server, &Failure::ClientGone);
-        if statement.track() == Track::Primary {
+        if statement.placement() == Placement::Primary {
             self.session.binding.may_have_written(Instant::now());
             self.note_write();
         }
@@ -237,13 +237,13 @@ impl Core {
             );
         }
         let effects = statement.effects | Effects::UNKNOWN | Effects::SESSION_UNSEEN;
-        Statement { effects, because: classifier::Because::LearnedWrite, ..statement.clone() }
+        Statement { effects, because: classifier::Reason::LearnedWrite, ..statement.clone() }
     }
 
     pub(super) fn decide(&self, statement: &Statement, failed: &[ServerId], steering: Steering<'_>) -> (Decision, Reign) {
-        let held = match statement.track() {
-            Track::Session | Track::Previous => self.held_servers(),
-            Track::Replica | Track::Primary => Vec::new(),
+        let held = match statement.placement() {
+            Placement::Session | Placement::Previous => self.held_servers(),
+            Placement::Replica | Placement::Primary => Vec::new(),
         };
         let view = self.view(statement, &held, failed, steering);
         let mut policy = self.settings.policy;
@@ -341,7 +341,7 @@ impl Core {
     fn settle(&mut self, statement: &Statement, request: &Request<'_>, server: ServerId, outcome: &Outcome) {
         let settled = self.session.settle(statement, request.kind, server, outcome, Instant::now());
         if let Some(limit) = settled.idle_limit {
-            self.patience.limit_to(limit.min(self.settings.limits.client_idle));
+            self.idle_timer.limit_to(limit.min(self.settings.limits.client_idle));
         }
         if settled.may_have_written {
             self.note_write();

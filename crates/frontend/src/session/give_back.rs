@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backend::Lease;
 use bytes::BytesMut;
-use classifier::{Because, Context, Count, Statement};
+use classifier::{Context, Count, Reason, Statement};
 use session::Distance;
 use topology::ServerId;
 
@@ -60,7 +60,7 @@ impl Core {
 
     /// What the last statement has counted, if that is all that is asked: its connection may serve others by now.
     pub(super) fn count_answer(&self, statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<BytesMut> {
-        if statement.because != Because::PreviousStatement || !self.shares_connections {
+        if statement.because != Reason::PreviousStatement || !self.shares_connections {
             return None;
         }
         let (count, column) = classifier::asked_count(sql, context)?;

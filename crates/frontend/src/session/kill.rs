@@ -5,7 +5,7 @@
 //! session's number is carried out here, whichever server its statement runs on, for sessions of the same account; any other number is the
 //! primary's, and the primary decides.
 
-use classifier::{Because, Context, KillScope, KillTarget, Statement, Verb};
+use classifier::{Context, KillScope, KillTarget, Reason, Statement, Verb};
 use net::Link;
 use router::Steering;
 use wire::Expect;
@@ -28,7 +28,7 @@ pub(super) enum OwnAnswer {
 /// Whether Pointsman answers this statement.
 pub(super) fn own_answer(statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<OwnAnswer> {
     match statement.verb {
-        Verb::Select if statement.because == Because::PrimarySessionFunction => {
+        Verb::Select if statement.because == Reason::PrimarySessionFunction => {
             classifier::asked_connection_id(sql, context).map(|name| OwnAnswer::ConnectionId(name.to_vec()))
         }
         Verb::Kill => {

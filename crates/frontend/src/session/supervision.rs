@@ -13,7 +13,7 @@ use session::Outcome;
 use tokio::time::{Instant, sleep_until, timeout};
 use topology::{Server, Snapshot};
 
-use super::attempt::{Failure, Placement};
+use super::attempt::{Destination, Failure};
 use super::deadline::TimeLimit;
 use crate::registry::{Entry, Signal};
 use crate::reply::Refusal;
@@ -77,7 +77,7 @@ pub(super) struct Supervision<'a> {
     pub(super) policy: &'a Policy,
     pub(super) entry: &'a Entry,
     pub(super) statement: &'a Statement,
-    pub(super) placement: &'a Placement,
+    pub(super) destination: &'a Destination,
     /// For asking where else it could run.
     pub(super) view: SessionView<'a>,
     /// A read that another server may answer as well, while the client has got nothing.
@@ -103,7 +103,7 @@ impl Supervision<'_> {
         let mut clock = self.limit.map(|limit| Box::pin(sleep_until(limit.end())));
         // A kill of the statement before this one came too late.
         self.entry.signals.take(Signal::KILL_QUERY);
-        self.entry.signals.note_busy_on(self.placement.route.server);
+        self.entry.signals.note_busy_on(self.destination.route.server);
         let wanted = Signal::KILL_QUERY | Signal::KILL_SESSION | Signal::SERVER_SICK;
         let ended = loop {
             let event = std::future::poll_fn(|cx| {
@@ -152,7 +152,7 @@ impl Supervision<'_> {
     /// Kills the statement on its server and takes what it still says. One that has not been sent is just dropped.
     async fn stop(&self, attempt: impl Future<Output = Result<Outcome, Failure>>, refusal: Refusal) -> Result<Outcome, Failure> {
         let Some(thread_id) = self.progress.thread_id() else { return Err(Failure::Interrupted(refusal)) };
-        let server = self.placement.route.server;
+        let server = self.destination.route.server;
         let kill = async {
             let killed = self.worker.pool.kill_query(server, self.entry.options(), thread_id).await;
             let why = match killed {
@@ -169,14 +169,14 @@ impl Supervision<'_> {
 
     /// The server is gone for the monitor as well, or it does not answer and a read need not wait for it.
     fn must_leave(&self, snapshot: &Snapshot) -> bool {
-        let Some(server) = snapshot.server(self.placement.route.server).filter(|server| server.is_up()) else { return true };
+        let Some(server) = snapshot.server(self.destination.route.server).filter(|server| server.is_up()) else { return true };
         if self.may_wait && server.silent_since.is_some() && !self.progress.is_sent() {
             return true;
         }
         let Some(since) = server.silent_since.filter(|_| self.may_move && !self.progress.has_begun()) else { return false };
         let mut avoid = self.view.avoid.to_vec();
         avoid.push(server.id);
-        let elsewhere = self.worker.foresee(self.policy, self.statement, &SessionView { avoid: &avoid, ..self.view }, snapshot);
+        let elsewhere = self.worker.preview(self.policy, self.statement, &SessionView { avoid: &avoid, ..self.view }, snapshot);
         if matches!(elsewhere, Decision::Forward(route) if route.server != server.id) {
             return true;
         }
@@ -188,9 +188,9 @@ impl Supervision<'_> {
 
     /// Another server is the primary now: what this one still says to a write, or in a transaction, does not count.
     fn is_deposed(&self, snapshot: &Snapshot) -> bool {
-        let is_the_primarys = self.placement.may_commit || self.placement.route.because == Because::Transaction;
-        self.placement.is_on_primary()
+        let is_the_primarys = self.destination.may_commit || self.destination.route.because == Because::Transaction;
+        self.destination.is_on_primary()
             && is_the_primarys
-            && snapshot.primary.is_some_and(|now| now != self.placement.route.server)
+            && snapshot.primary.is_some_and(|now| now != self.destination.route.server)
     }
 }

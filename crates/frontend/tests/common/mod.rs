@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backend::{Account, PoolSettings, Target};
+use backend::{Account, PoolSettings, ServerAddress};
 use classifier::Classifier;
 use frontend::{Accounts, CausalScope, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
@@ -99,7 +99,7 @@ impl Setup {
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
         let targets =
-            servers.iter().map(|server| Target { host: server.address().ip().to_string(), port: server.address().port() });
+            servers.iter().map(|server| ServerAddress { host: server.address().ip().to_string(), port: server.address().port() });
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
             runtime: Runtime::WorkerPerCore(1),
@@ -124,7 +124,7 @@ impl Setup {
                 idle_timeout: Duration::from_mins(1),
                 public_key_retrieval: true,
             },
-            classifier: Arc::new(Classifier::new(classifier::Limits::default())),
+            classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,
             generations: announced,
             force_full_authentication: false,

@@ -43,7 +43,7 @@ impl World {
 
     async fn before(server: FakeServer, is_ending: Arc<AtomicBool>) -> World {
         let address = Address { host: server.address().ip().to_string(), port: server.address().port() };
-        let target = Target {
+        let target = MonitoredServer {
             id: topology::ServerId(0),
             name: "a".into(),
             host: address.host.clone(),
@@ -54,11 +54,11 @@ impl World {
         let settings = Settings::new(vec![target.clone()], "watcher", "secret");
         let mut worker = Worker::new(target, settings, None);
         worker.keep_alive().await;
-        assert!(worker.session.is_some());
+        assert!(worker.connection.is_some());
         World { server, is_ending, worker }
     }
 
-    async fn execute(&mut self, work: Work) -> Result<Done, Failure> {
+    async fn execute(&mut self, work: Work) -> Result<Done, ProbeFailure> {
         let (reply, answer) = oneshot::channel();
         self.worker.serve(Job { work, limit: LAST_WORDS_TIMEOUT, reply }).await;
         answer.await.unwrap()
@@ -88,7 +88,7 @@ async fn last_words_are_kept_whatever_was_asked() {
             None => world.worker.keep_alive().await,
             Some(work) => drop(world.execute(work).await),
         }
-        assert!(world.worker.session.is_none(), "{asks:?}");
+        assert!(world.worker.connection.is_none(), "{asks:?}");
         assert_eq!(world.listen(let_in).await, Some(FailureKind::ShuttingDown), "{asks:?}");
         assert_eq!(world.listen(let_in).await, Some(FailureKind::Blind), "{asks:?}: they were heard before");
     }
@@ -136,7 +136,7 @@ async fn a_connection_that_was_given_up_is_ended_by_the_next_one() {
     };
     let server = FakeServer::start(Character::default(), script).await;
     let mut world = World::before(server, Arc::default()).await;
-    world.worker.session = None;
+    world.worker.connection = None;
     let (reply, outcome) = oneshot::channel();
     world.worker.serve(Job { work: Work::Lock, limit: Duration::from_millis(200), reply }).await;
     assert!(outcome.await.unwrap().is_err());

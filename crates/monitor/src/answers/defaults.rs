@@ -1,4 +1,4 @@
-//! What a new session starts with, from the variables of a full look.
+//! What a new connection starts with, from the variables of a full look.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use failover::Step;
 use futures_util::future::join_all;
 use tokio::time::Instant;
-use topology::{Failure, Observation, ServerId};
+use topology::{Observation, ProbeFailure, ServerId};
 
 use crate::actor::{Actor, Done, Work};
 use crate::settings::Address;
@@ -32,7 +32,7 @@ pub(crate) struct Tried {
     pub(super) step: Step,
     pub(super) took: Duration,
     /// Whether it is done, or goes on.
-    pub(super) outcome: Result<bool, Failure>,
+    pub(super) outcome: Result<bool, ProbeFailure>,
 }
 
 /// What came of a stage.
@@ -110,7 +110,7 @@ impl Servers {
         let other = other.and_then(|id| self.address(id).cloned());
         let outcome = match self.actor(step.server()) {
             Some(actor) => actor.execute(Work::Step(step.clone(), other), self.limit(&step)).await,
-            None => Err(Failure { kind: topology::FailureKind::Blind, why: "no such server".into() }),
+            None => Err(ProbeFailure { kind: topology::FailureKind::Blind, why: "no such server".into() }),
         };
         let took = begin.elapsed();
         match outcome {
@@ -154,7 +154,7 @@ impl Servers {
         let is_contested = answers.iter().any(|(_, answer)| matches!(answer, Ok(done) if !done.is_complete));
         if held.len() >= needed && !is_contested {
             let text = format!("{} of {} servers", held.len(), self.all.len());
-            let look = |(id, answer): (ServerId, Result<Done, Failure>)| Some((id, answer.ok()?.observation?));
+            let look = |(id, answer): (ServerId, Result<Done, ProbeFailure>)| Some((id, answer.ok()?.observation?));
             return Ok(Locked { text, looks: answers.into_iter().filter_map(look).collect() });
         }
         self.unlock(&held).await;

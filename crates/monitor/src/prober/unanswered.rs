@@ -16,8 +16,8 @@ use tokio::time::{Instant, interval_at, sleep, sleep_until, timeout};
 use topology::Report;
 
 use super::{Look, Prober, RETRY_MAX, ReceiverGone, Seen, look};
+use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
-use crate::session::Session;
 
 /// A look that hangs while others are answered is asked again through another connection after this time at first, at most after the
 /// other.
@@ -39,25 +39,25 @@ impl Silence {
     }
 }
 
-type Answer = Result<(Session, Seen), ProbeError>;
+type Answer = Result<(ServerConnection, Seen), ProbeError>;
 type Looking = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// What came first.
 enum First {
     Answered(Answer),
     /// A fresh connection was let in.
-    Greeted(Session),
+    Greeted(ServerConnection),
     /// A fresh connection was answered, but not let in.
     Refused(ProbeError),
     /// The fresh connection has not answered a question of this moment, or was cut.
     Lost(Instant),
     /// The look was given up for this connection.
-    GivenUp(Session),
+    GivenUp(ServerConnection),
 }
 
 impl Prober {
     /// A connection that is logged in, however long it takes to get an answer. Reports silence meanwhile.
-    pub(super) async fn connect(&self, silence: &mut Silence) -> Result<Result<Session, ProbeError>, ReceiverGone> {
+    pub(super) async fn connect(&self, silence: &mut Silence) -> Result<Result<ServerConnection, ProbeError>, ReceiverGone> {
         loop {
             let mut opening = self.open();
             let opened = loop {
@@ -80,15 +80,15 @@ impl Prober {
 
     /// As a task, so that a login whose outcome no longer matters comes to its end all the same: a server counts those that are cut short,
     /// and after `max_connect_errors` of them in a row it lets nobody in from this host.
-    fn open(&self) -> JoinHandle<Result<Session, ProbeError>> {
+    fn open(&self) -> JoinHandle<Result<ServerConnection, ProbeError>> {
         let (target, settings) = (self.target.clone(), self.settings.clone());
-        tokio::spawn(async move { Session::open(&target, &settings).await })
+        tokio::spawn(async move { ServerConnection::open(&target, &settings).await })
     }
 
     /// One look through a connection, however long it takes as long as the server answers others.
-    pub(super) async fn look(&self, session: Session, what: Look) -> Result<Answer, ReceiverGone> {
+    pub(super) async fn look(&self, connection: ServerConnection, what: Look) -> Result<Answer, ReceiverGone> {
         let mut asked = Instant::now();
-        let mut looking: Looking = Box::pin(look(session, what));
+        let mut looking: Looking = Box::pin(look(connection, what));
         let mut hold = HOLD_MIN;
         loop {
             // Half of the time that is given to it is left for the second opinion.
@@ -97,9 +97,9 @@ impl Prober {
             }
             match self.await_hanging(&mut looking, asked, hold).await? {
                 Ok(answer) => return Ok(answer),
-                Err(session) => {
+                Err(connection) => {
                     asked = Instant::now();
-                    looking = Box::pin(look(session, Look::Full));
+                    looking = Box::pin(look(connection, Look::Full));
                     hold = (hold * 2).min(HOLD_MAX);
                 }
             }
@@ -112,11 +112,11 @@ impl Prober {
         looking: &mut Looking,
         asked: Instant,
         hold: Duration,
-    ) -> Result<Result<Answer, Session>, ReceiverGone> {
+    ) -> Result<Result<Answer, ServerConnection>, ReceiverGone> {
         let mut silence = Silence::since(asked);
         loop {
             let mut first = self.second_opinion(looking, &mut silence).await?;
-            if let First::Greeted(session) = first {
+            if let First::Greeted(connection) = first {
                 // A look may take its time on a busy server: before it has failed as often as a silent one, it is no news.
                 let patience = self.settings.query_timeout * self.settings.failures;
                 let rest = (asked + patience).saturating_duration_since(Instant::now());
@@ -124,11 +124,11 @@ impl Prober {
                     return Ok(Ok(answer));
                 }
                 self.report_failure(&ProbeError::LookHangs).await?;
-                first = self.hold(looking, session, hold).await;
+                first = self.hold(looking, connection, hold).await;
             }
             match first {
                 First::Answered(answer) => return Ok(Ok(answer)),
-                First::GivenUp(session) => return Ok(Err(session)),
+                First::GivenUp(connection) => return Ok(Err(connection)),
                 // Nobody serves there any more, so the look will not be answered either.
                 First::Refused(error) if error.is_cut_connection() => return Ok(Ok(Err(error))),
                 First::Refused(error) => {
@@ -152,14 +152,14 @@ impl Prober {
             biased;
             answer = looking => Ok(First::Answered(answer)),
             opened = self.connect(silence) => Ok(match opened? {
-                Ok(session) => First::Greeted(session),
+                Ok(connection) => First::Greeted(connection),
                 Err(error) => First::Refused(error),
             }),
         }
     }
 
     /// Waits for the look for as long as the other connection gets answers, at most until the time is over.
-    async fn hold(&self, looking: &mut Looking, mut other: Session, hold: Duration) -> First {
+    async fn hold(&self, looking: &mut Looking, mut other: ServerConnection, hold: Duration) -> First {
         let mut pings =
             interval_at(Instant::now() + self.settings.interval, self.settings.interval.max(Duration::from_millis(1)));
         let mut over = pin!(sleep(hold));

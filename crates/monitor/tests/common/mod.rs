@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use monitor::{Address, Target};
+use monitor::{Address, MonitoredServer};
 use testkit::Answer;
 
 const VARIABLES: [(&str, &str); 10] = [
@@ -30,8 +30,8 @@ pub(crate) fn look_at_primary(sql: &str) -> Answer {
 }
 
 /// The server at this address.
-pub(crate) fn target(address: SocketAddr) -> Target {
+pub(crate) fn target(address: SocketAddr) -> MonitoredServer {
     let host = address.ip().to_string();
     let replication = Address { host: host.clone(), port: address.port() };
-    Target { id: topology::ServerId(0), name: "a".into(), host, port: address.port(), replication, weight: 1 }
+    MonitoredServer { id: topology::ServerId(0), name: "a".into(), host, port: address.port(), replication, weight: 1 }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backend::Target;
+use backend::ServerAddress;
 use serde::{Deserialize, Deserializer, de};
 
 /// A time, as `"250ms"`, `"1s"`, `"8h"`.
@@ -15,7 +15,7 @@ pub(super) struct Size(pub(super) usize);
 
 /// `"host:port"`; an IPv6 address in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address(pub(super) Target);
+pub(super) struct Address(pub(super) ServerAddress);
 
 /// What is logged: a level, or directives such as `"info,monitor=debug"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Address {
         let parsed = text.rsplit_once(':').and_then(|(host, port)| {
             let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
             let port = port.parse().ok().filter(|port| *port != 0)?;
-            (!host.is_empty()).then(|| Target { host: host.to_owned(), port })
+            (!host.is_empty()).then(|| ServerAddress { host: host.to_owned(), port })
         });
         parsed.map(Self).ok_or_else(|| de::Error::custom(format!("{text:?} is no \"host:port\"")))
     }

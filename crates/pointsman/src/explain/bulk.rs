@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufWriter, Read, Write};
 
-use classifier::{Classifier, Dialect, Limits, SessionEffect, Statement};
+use classifier::{Classifier, Dialect, ParseLimits, SessionEffect, Statement};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ExplainRequest;
@@ -39,7 +39,7 @@ struct Complaint {
 
 /// Reads to the end of `input`.
 pub(super) fn explain(input: impl Read, output: impl Write, defaults: &ExplainRequest) -> io::Result<()> {
-    let classifier = Classifier::new(Limits::default());
+    let classifier = Classifier::new(ParseLimits::default());
     let mut input = io::BufReader::new(input);
     let mut output = BufWriter::new(output);
     let mut line = Vec::new();
@@ -92,7 +92,7 @@ impl From<Statement> for Verdict {
         });
         Self {
             class: statement.class(),
-            target: statement.track().label(),
+            target: statement.placement().label(),
             because: statement.because.label(),
             digest: statement.digest.to_string(),
             pins: pins.collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use classifier::{Because as Class, Digest, Effects, Pin, PinKind, SessionEffect, Statement, Verb};
+use classifier::{Digest, Effects, Pin, PinKind, Reason, SessionEffect, Statement, Verb};
 use session::OpenTransaction;
 use topology::{Engine, Health, Role, Server, ServerId, Snapshot};
 
@@ -48,7 +48,7 @@ fn statement(effects: Effects, session: Vec<SessionEffect>) -> Statement {
     Statement {
         verb: Verb::Other,
         effects,
-        because: Class::PlainRead,
+        because: Reason::PlainRead,
         digest: Digest(0),
         key: classifier::StatementKey::default(),
         first_definition: 0,
@@ -876,7 +876,7 @@ fn denials_and_reasons_are_what_drivers_and_people_know() {
         (Denial::PreviousStatementLost, 1105, b"HY000", "timeouts.session_idle"),
         (Denial::PreviousStatementElsewhere, 1105, b"HY000", "ran on a replica"),
         (Denial::ByRule(0), 1227, b"42000", "rule"),
-        (Denial::WriteToReplica(Class::Writes), 1235, b"42000", "hint"),
+        (Denial::WriteToReplica(Reason::Writes), 1235, b"42000", "hint"),
         (Denial::NoReplica, 1105, b"HY000", "EXPLAIN ROUTE"),
         (Denial::Unfit(Exclusion::Silent), 1105, b"HY000", "has not answered"),
         (Denial::NoSuchServer, 1210, b"HY000", "name"),

@@ -1,4 +1,4 @@
-use classifier::{Because, Digest, StatementKey};
+use classifier::{Digest, Reason, StatementKey};
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn statement(effects: Effects, session: Vec<SessionEffect>) -> Statement {
     Statement {
         verb: Verb::Other,
         effects,
-        because: Because::PlainRead,
+        because: Reason::PlainRead,
         digest: Digest(0),
         key: StatementKey::default(),
         first_definition: 0,

@@ -1,6 +1,6 @@
 //! Statements as text and what they leave, as one line.
 
-use classifier::{Charset, Classifier, Dialect, Limits, SqlMode};
+use classifier::{Charset, Classifier, Dialect, ParseLimits, SqlMode};
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn classified(session: &Session, sql: &str) -> Statement {
         charset: binding.charset(),
         schema: session.state.schema().and_then(|name| std::str::from_utf8(name).ok()),
     };
-    Classifier::new(Limits::default()).classify(sql.as_bytes(), &context)
+    Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context)
 }
 
 /// An OK with `autocommit` and the transaction as they are, unless the statement is preceded by what the answer says instead: `error 1146: `,

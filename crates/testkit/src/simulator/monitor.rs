@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use topology::{Failure, FailureKind, Report, ServerId, ThreadState};
+use topology::{FailureKind, ProbeFailure, Report, ServerId, ThreadState};
 
 use super::proxy::Phase;
 use super::{Event, Outcome, Probe, World};
@@ -92,7 +92,7 @@ impl World {
     fn report(&mut self, probe: &Probe, outcome: Outcome) {
         let now = self.instant(self.now);
         let since: Instant = self.instant(probe.sent_at);
-        let failed = |kind, why: &str| Report::Failed(Failure { kind, why: why.into() });
+        let failed = |kind, why: &str| Report::Failed(ProbeFailure { kind, why: why.into() });
         let reports = match outcome {
             Outcome::Seen(observation) => vec![Report::Observed(observation)],
             Outcome::Refused => vec![failed(FailureKind::Gone, "refused")],

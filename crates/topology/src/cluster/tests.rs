@@ -1,7 +1,8 @@
 use super::*;
 use crate::SemiSync;
 use crate::{
-    Engine, Failure, FailureKind, Gtid, GtidPosition, Health, Position, Replication, Role, Sample, SourceId, ThreadState, Version,
+    Engine, FailureKind, Gtid, GtidPosition, Health, Position, ProbeFailure, Replication, Role, Sample, SourceId, ThreadState,
+    Version,
 };
 
 mod lineage;
@@ -85,7 +86,7 @@ impl World {
     }
 
     fn fails(&mut self, id: ServerId, kind: FailureKind) -> Option<Snapshot> {
-        self.report(id, Report::Failed(Failure { kind, why: "for a test".into() }))
+        self.report(id, Report::Failed(ProbeFailure { kind, why: "for a test".into() }))
     }
 
     fn server(&self, id: ServerId) -> &Server {
@@ -169,7 +170,7 @@ fn a_report_that_changes_nothing_publishes_nothing() {
     let generation = world.cluster.snapshot().generation;
     assert_eq!(world.sees(B, Some(1), true, 10), None);
     assert_eq!(world.fails(B, FailureKind::Silent), None);
-    assert_eq!(world.report(ServerId(7), Report::Failed(Failure { kind: FailureKind::Gone, why: "".into() })), None);
+    assert_eq!(world.report(ServerId(7), Report::Failed(ProbeFailure { kind: FailureKind::Gone, why: "".into() })), None);
     assert_eq!(world.cluster.snapshot().generation, generation);
     world.later(50);
     assert_eq!(world.samples(A, 10).map(|snapshot| snapshot.generation), Some(generation + 1));

@@ -1,21 +1,22 @@
 //! One statement of the text: who knows its first word?
 
+use crate::findings::Findings;
 use crate::lexer::{Executable, Kind, Lexer, Rules, Token};
-use crate::notes::Notes;
 use crate::schema::SchemaClass;
 use crate::set::{self, skip_statement};
 use crate::{
-    Because, Charset, Context, Dialect, Effects, Limits, Pin, SessionEffect, Verb, control, definition, read, scan, show, write,
+    Charset, Context, Dialect, Effects, ParseLimits, Pin, Reason, SessionEffect, Verb, control, definition, read, scan, show,
+    write,
 };
 
 /// What a statement is read with; the statements before it in the batch may change it.
 pub(super) struct Surroundings<'a> {
-    limits: &'a Limits,
+    limits: &'a ParseLimits,
     schema: Option<String>,
 }
 
 impl<'a> Surroundings<'a> {
-    pub(super) fn new(context: &Context<'_>, limits: &'a Limits) -> Self {
+    pub(super) fn new(context: &Context<'_>, limits: &'a ParseLimits) -> Self {
         Self { limits, schema: context.schema.map(str::to_owned) }
     }
 
@@ -38,27 +39,27 @@ impl<'a> Surroundings<'a> {
 }
 
 /// Takes one statement from the lexer, which is behind it afterwards.
-pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Notes) {
-    let (verb, mut notes) = dispatch(lexer, surroundings, true);
+pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Findings) {
+    let (verb, mut findings) = dispatch(lexer, surroundings, true);
     let executable = lexer.take_executable();
     let is_query = matches!(verb, Verb::Select | Verb::With | Verb::Values | Verb::Table);
-    if executable == Executable::Code && is_query && notes.has_only_data() && !lexer.is_in_executable() {
+    if executable == Executable::Code && is_query && findings.has_only_data() && !lexer.is_in_executable() {
         // `SELECT /*!40001 SQL_NO_CACHE */ ..`: it was read with the comment as a part of it.
-        return (verb, notes);
+        return (verb, findings);
     }
     if executable != Executable::None {
-        notes.note(Effects::UNKNOWN, Because::ExecutableComment);
-        if notes.because == Some(Because::SessionStatement) {
-            notes.because = Some(Because::ExecutableComment);
+        findings.note(Effects::UNKNOWN, Reason::ExecutableComment);
+        if findings.because == Some(Reason::SessionStatement) {
+            findings.because = Some(Reason::ExecutableComment);
         }
     }
     if executable == Executable::Uncertain {
-        notes.anything(Because::ExecutableComment);
+        findings.anything(Reason::ExecutableComment);
     }
-    (verb, notes)
+    (verb, findings)
 }
 
-fn dispatch(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Notes) {
+fn dispatch(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Findings) {
     let schema = surroundings.schema_class();
     let start = *lexer;
     let mut first = lexer.next();
@@ -98,7 +99,7 @@ fn query_verb(first: Token<'_>) -> Verb {
 }
 
 /// Statements that may be reads without being queries.
-fn looks(first: Token<'_>, lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> Option<(Verb, Notes)> {
+fn looks(first: Token<'_>, lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> Option<(Verb, Findings)> {
     let schema = surroundings.schema_class();
     let is_mariadb = lexer.rules().dialect == Dialect::MariaDb;
     Some(match first.text.to_ascii_lowercase().as_slice() {
@@ -112,40 +113,40 @@ fn looks(first: Token<'_>, lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_
 }
 
 /// Not a statement that is known here: it may do anything to the data and to the session.
-fn unknown(first: Token<'_>, lexer: &mut Lexer<'_>) -> Notes {
-    let mut notes = Notes::default();
-    notes.anything(Because::NotKnown);
+fn unknown(first: Token<'_>, lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = Findings::default();
+    findings.anything(Reason::NotKnown);
     if !first.is_end() {
-        notes.effects |= scan::memory(lexer);
+        findings.effects |= scan::memory(lexer);
     }
-    notes
+    findings
 }
 
 /// `PREPARE name FROM 'text'`. What the text does to the session when it is executed is pinned now; a text that is not seen pins too.
-fn prepare(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> Notes {
-    let mut notes = Notes::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Because::SessionStatement);
+fn prepare(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> Findings {
+    let mut findings = Findings::of(Effects::CHANGE_SESSION | Effects::PRIMARY_SESSION, Reason::SessionStatement);
     let name = lexer.peek();
     if !name.is_name() {
-        notes.anything(Because::NotKnown);
+        findings.anything(Reason::NotKnown);
         skip_statement(lexer);
-        return notes;
+        return findings;
     }
     lexer.next();
-    notes.pin(Pin::PreparedStatement(control::prepared_name(name)));
+    findings.pin(Pin::PreparedStatement(control::prepared_name(name)));
     let is_from = lexer.next().is_word("from");
     let text = if is_from { lexer.next() } else { name };
     let is_harmless = text.kind == Kind::Literal && may_nest && leaves_session(text.text, lexer.rules(), surroundings);
     if !is_harmless {
-        notes.effects |= Effects::SESSION_UNSEEN;
-        notes.pin(Pin::Connection);
+        findings.effects |= Effects::SESSION_UNSEEN;
+        findings.pin(Pin::Connection);
     }
     if text.kind == Kind::UserVariable {
-        notes.effects |= Effects::USER_VARIABLES;
+        findings.effects |= Effects::USER_VARIABLES;
     }
     if !text.is_end() {
-        notes.effects |= scan::memory(lexer);
+        findings.effects |= scan::memory(lexer);
     }
-    notes
+    findings
 }
 
 /// Whether executing this text leaves the session as it is. A text with escapes is not read.
@@ -157,17 +158,17 @@ fn leaves_session(literal: &[u8], rules: Rules, surroundings: &Surroundings<'_>)
         return false;
     }
     let mut lexer = Lexer::new(inner, rules).transparent();
-    let (_, notes) = dispatch(&mut lexer, surroundings, false);
-    let is_known = !notes.effects.intersects(Effects::SESSION_UNSEEN | Effects::CHANGE_SESSION | Effects::TRANSACTION);
+    let (_, findings) = dispatch(&mut lexer, surroundings, false);
+    let is_known = !findings.effects.intersects(Effects::SESSION_UNSEEN | Effects::CHANGE_SESSION | Effects::TRANSACTION);
     is_known
-        && notes.calls.is_empty()
-        && notes.session.is_empty()
+        && findings.calls.is_empty()
+        && findings.session.is_empty()
         && lexer.take_executable() == Executable::None
         && lexer.next().kind == Kind::End
 }
 
 /// MariaDB's `SET STATEMENT name = value, .. FOR statement`: the settings hold for that statement only.
-fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Notes) {
+fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nest: bool) -> (Verb, Findings) {
     let settings_memory = scan::memory(&mut { *lexer });
     let mut depth = 0_usize;
     loop {
@@ -187,7 +188,7 @@ fn set_statement(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>, may_nes
         let token = lexer.next();
         return (Verb::Set, unknown(token, lexer));
     }
-    let (verb, mut notes) = dispatch(lexer, surroundings, false);
-    notes.note(Effects::UNKNOWN | settings_memory, Because::NotKnown);
-    (verb, notes)
+    let (verb, mut findings) = dispatch(lexer, surroundings, false);
+    findings.note(Effects::UNKNOWN | settings_memory, Reason::NotKnown);
+    (verb, findings)
 }

@@ -1,6 +1,6 @@
 //! What is being found out about a statement while it is read.
 
-use crate::{Because, Effects, Pin, SessionEffect};
+use crate::{Effects, Pin, Reason, SessionEffect};
 
 /// More effects on the session than this are not listed: the session is pinned instead. A 16 MB `SET` could list millions.
 pub(crate) const SESSION_EFFECTS_MAX: usize = 1_000;
@@ -10,10 +10,10 @@ const STORED_CALLS_MAX: usize = 32;
 
 /// Effects so far, the reason that counts, and what happens to the session.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notes {
+pub(crate) struct Findings {
     pub(crate) effects: Effects,
     /// The first thing that made it more than a read.
-    pub(crate) because: Option<Because>,
+    pub(crate) because: Option<Reason>,
     pub(crate) session: Vec<SessionEffect>,
     /// See [`crate::Statement::first_definition`].
     pub(crate) first_definition: u16,
@@ -33,13 +33,13 @@ pub(crate) struct StoredCall {
 /// What calling a function means of which nothing is known.
 const UNKNOWN_CALL: Effects = Effects::UNKNOWN.union(Effects::SESSION_UNSEEN);
 
-impl Notes {
-    pub(crate) fn of(effects: Effects, because: Because) -> Self {
+impl Findings {
+    pub(crate) fn of(effects: Effects, because: Reason) -> Self {
         Self { effects, because: Some(because), ..Self::default() }
     }
 
     /// Adds effects; the first reason stays.
-    pub(crate) fn note(&mut self, effects: Effects, because: Because) {
+    pub(crate) fn note(&mut self, effects: Effects, because: Reason) {
         self.effects |= effects;
         self.because.get_or_insert(because);
     }
@@ -56,7 +56,7 @@ impl Notes {
     /// A function that is not native is called.
     pub(crate) fn call(&mut self, name: &[u8], is_qualified: bool) {
         if self.calls.len() >= STORED_CALLS_MAX {
-            self.note(UNKNOWN_CALL, Because::UnknownFunction);
+            self.note(UNKNOWN_CALL, Reason::UnknownFunction);
             return;
         }
         self.calls.push(StoredCall { name: name.to_ascii_lowercase().into(), is_qualified });
@@ -73,7 +73,7 @@ impl Notes {
             if only_reads(&call) {
                 self.effects |= Effects::READ_DATA;
             } else {
-                self.note(UNKNOWN_CALL, Because::UnknownFunction);
+                self.note(UNKNOWN_CALL, Reason::UnknownFunction);
             }
         }
     }
@@ -95,7 +95,7 @@ impl Notes {
     }
 
     /// The statement may leave the session in any state.
-    pub(crate) fn anything(&mut self, because: Because) {
+    pub(crate) fn anything(&mut self, because: Reason) {
         self.note(Effects::UNKNOWN | Effects::SESSION_UNSEEN, because);
         let pin = SessionEffect::Pin(Pin::Connection);
         if !self.session.contains(&pin) {

@@ -6,14 +6,14 @@ use std::time::Instant;
 use super::lineage::Transactions;
 use super::{ClusterSettings, Member};
 use crate::{
-    Candidate, Condition, DownCause, Engine, Failure, FailureKind, Following, Health, Observation, Position, PositionHistory,
-    Replication, Role, Sample, Server, ServerId, ServerView, ThreadState, Warning,
+    Candidate, Condition, DownCause, Engine, FailureKind, Following, Health, Observation, Position, PositionHistory,
+    ProbeFailure, Replication, Role, Sample, Server, ServerId, ServerView, ThreadState, Warning,
 };
 
 /// What the cluster remembers of a server.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(super) struct Watched {
+pub(super) struct Monitored {
     /// What readers see.
     pub(super) server: Server,
     /// `host:port` for the other servers.
@@ -62,9 +62,9 @@ enum Lineage {
     Diverged(Transactions),
 }
 
-impl Watched {
-    pub(super) fn new(id: ServerId, member: Member) -> Watched {
-        Watched {
+impl Monitored {
+    pub(super) fn new(id: ServerId, member: Member) -> Monitored {
+        Monitored {
             server: Server::new(id, member.name, member.address, member.weight),
             replication_address: member.replication_address,
             observation: None,
@@ -86,7 +86,7 @@ impl Watched {
     }
 
     /// The config gives it another weight. All else would make it another server.
-    pub(super) fn weighing(mut self, weight: u32) -> Watched {
+    pub(super) fn weighing(mut self, weight: u32) -> Monitored {
         self.server.weight = weight;
         self
     }
@@ -185,7 +185,7 @@ impl Watched {
         self.server.silent_since.get_or_insert(since);
     }
 
-    pub(super) fn take_failure(&mut self, failure: &Failure, settings: ClusterSettings, now: Instant) {
+    pub(super) fn take_failure(&mut self, failure: &ProbeFailure, settings: ClusterSettings, now: Instant) {
         if failure.kind != FailureKind::Silent {
             self.take_answer();
         }
@@ -306,7 +306,7 @@ impl Watched {
     }
 }
 
-impl Watched {
+impl Monitored {
     /// A new primary: what was compared with another counts no more.
     pub(super) fn forget_lineage(&mut self) {
         self.lineage = Lineage::Unjudged;

@@ -15,7 +15,7 @@ use crate::answers::{
     session_defaults,
 };
 use crate::failure::ProbeError;
-use crate::settings::{Settings, Target};
+use crate::settings::{MonitoredServer, Settings};
 
 /// Replication status rows are a few KB; a GTID set with many gaps may be more.
 const MAX_ALLOWED_PACKET: usize = 16 << 20;
@@ -24,7 +24,7 @@ const WAIT_TIMEOUT_SECS: usize = 28_800;
 
 /// A logged-in connection. After any error it must be dropped: an answer may still be under way on it.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct ServerConnection {
     conn: Conn,
     engine: Engine,
     reader: Reader,
@@ -40,9 +40,9 @@ pub(crate) struct Session {
     has_asked_for_filters: bool,
 }
 
-impl Session {
+impl ServerConnection {
     /// Connects, logs in, and finds out whose server it is.
-    pub(crate) async fn open(target: &Target, settings: &Settings) -> Result<Session, ProbeError> {
+    pub(crate) async fn open(target: &MonitoredServer, settings: &Settings) -> Result<ServerConnection, ProbeError> {
         let late = |_| ProbeError::ConnectTimeout(settings.connect_timeout);
         // The driver has no timeouts of its own.
         let opening = async {
@@ -53,7 +53,7 @@ impl Session {
         let (conn, row) = timeout(settings.connect_timeout, opening).await.map_err(late)??;
         let (version, comment) = row.as_ref().map(|row| (text(row, 0), text(row, 1))).unwrap_or_default();
         let engine = Engine::of(&version.unwrap_or_default(), &comment.unwrap_or_default());
-        Ok(Session {
+        Ok(ServerConnection {
             conn,
             engine,
             reader: Reader::new(engine),
@@ -201,7 +201,7 @@ impl Session {
     }
 }
 
-fn options(target: &Target, settings: &Settings) -> Opts {
+fn options(target: &MonitoredServer, settings: &Settings) -> Opts {
     OptsBuilder::default()
         .ip_or_hostname(target.host.clone())
         .tcp_port(target.port)

@@ -9,13 +9,13 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// The limit between two commands. The timer is set once and looks, when it fires, whether there was a command meanwhile.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct IdleTimer {
     limit: Duration,
     since: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Patience {
+impl IdleTimer {
     pub(super) fn new(limit: Duration) -> Self {
         Self { limit, since: Instant::now(), timer: Box::pin(sleep(limit)) }
     }

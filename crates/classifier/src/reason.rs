@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::Because;
+use crate::Reason;
 
-impl Because {
+impl Reason {
     /// The metric label.
     pub fn label(self) -> &'static str {
         self.words().0
@@ -52,7 +52,7 @@ impl Because {
     }
 }
 
-impl fmt::Display for Because {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words().1)
     }
