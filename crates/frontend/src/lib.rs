@@ -14,7 +14,6 @@ mod login;
 mod moment;
 mod packet;
 mod registry;
-mod relay;
 mod reply;
 mod rsa;
 mod session;

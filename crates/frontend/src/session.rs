@@ -1,11 +1,12 @@
 //! One client's session: its commands, one after the other, until it leaves.
 
-mod attempt;
 mod commands;
 mod cursor;
 mod deadline;
 mod definitions;
+mod exchange;
 mod explain;
+mod failure;
 mod forward;
 mod give_back;
 mod hold;
@@ -25,10 +26,10 @@ use std::time::Instant;
 
 use arc_swap::Guard;
 use backend::Lease;
-use classifier::{Charset, Context, Dialect, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
+use classifier::{Context, Digest, Effects, SessionEffect, SqlMode, Statement, Verb};
 use net::Link;
-use router::Steering;
-use session::Session;
+use router::{Hint, Steering};
+use session::{ClientStatements, Session};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use topology::WriteUnderWay;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
@@ -37,15 +38,12 @@ use crate::login::Client;
 use crate::moment::Moment;
 use crate::packet::Packet;
 use crate::registry::{Entry, Signal};
-use crate::relay::within;
 use crate::reply::{self, Refusal};
-use crate::session::attempt::Request;
-pub(crate) use crate::session::deadline::TimeLimit;
+use crate::session::exchange::Request;
 use crate::session::idle_timer::IdleTimer;
-use crate::session::prepared::Statements;
-pub(crate) use crate::session::supervision::Progress;
 use crate::settings::{Pooling, Settings};
 use crate::worker::Worker;
+use net::within;
 
 /// The session ends. Whoever returns it has told the client, if there was something to tell.
 #[derive(Debug)]
@@ -72,7 +70,7 @@ struct Core {
     moment: Option<Arc<Moment>>,
     /// What it has set and holds.
     session: Session,
-    statements: Statements,
+    statements: ClientStatements<Option<Hint>>,
     /// At most one connection to each server.
     held: Vec<Lease>,
     /// When its login began.
@@ -97,7 +95,7 @@ impl ClientSession {
             moment: settings.accounts.moment(&account.user),
             entry: worker.shared.sessions.add(client.id, client.options),
             session: Session::new(client.state, beginning),
-            statements: Statements::default(),
+            statements: ClientStatements::default(),
             held: Vec::from_iter(client.lease),
             since: client.since,
             write: None,
@@ -235,7 +233,7 @@ impl Core {
         match command {
             Command::Query { sql, attributes } => {
                 let statement = self.classify(sql);
-                let context = self.reading().context(self.session.state.schema());
+                let context = self.session.context();
                 if let Some(own) = kill::own_answer(&statement, sql, &context) {
                     return Box::pin(self.answer_own(client, own)).await;
                 }
@@ -257,7 +255,7 @@ impl Core {
             }
             Command::Execute(execute) => {
                 let id = execute.statement_id;
-                let hint = self.statements.get(id).map_or(Ok(None), |prepared| prepared.hint(&execute, self.capabilities));
+                let hint = self.execution_hint(&execute);
                 match hint {
                     Ok(hint) => self.execute(client, id, execute.has_cursor(), hint, packet).await,
                     Err(refusal) => self.reply(client, &refusal).await,
@@ -303,16 +301,7 @@ impl Core {
     }
 
     fn classify(&self, sql: &[u8]) -> Statement {
-        self.worker.shared.classifier.classify(sql, &self.reading().context(self.session.state.schema()))
-    }
-
-    /// How the session's text is to be read now.
-    fn reading(&self) -> Reading {
-        Reading {
-            dialect: self.session.binding.dialect(),
-            sql_mode: self.session.binding.sql_mode(),
-            charset: self.session.binding.charset(),
-        }
+        self.worker.shared.classifier.classify(sql, &self.session.context())
     }
 
     async fn reply_ok(&mut self, client: &mut Link) -> Result<(), Ended> {
@@ -367,21 +356,6 @@ enum PauseEnd {
 fn explained_route(statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<Box<[u8]>> {
     let may_be_one = matches!(statement.verb, Verb::Explain | Verb::Describe | Verb::Batch);
     may_be_one.then(|| classifier::explained_route(sql, context)).flatten().map(Box::from)
-}
-
-/// How the text of a statement is to be read, without the schema.
-#[derive(Debug, Clone, Copy)]
-struct Reading {
-    dialect: Dialect,
-    sql_mode: SqlMode,
-    charset: Charset,
-}
-
-impl Reading {
-    fn context(self, schema: Option<&[u8]>) -> Context<'_> {
-        let Self { dialect, sql_mode, charset } = self;
-        Context { dialect, sql_mode, charset, schema: schema.and_then(|schema| std::str::from_utf8(schema).ok()) }
-    }
 }
 
 /// What stands for a command that changes the session and has no text.

@@ -6,8 +6,10 @@ mod buffers;
 mod error;
 mod exchange;
 mod link;
+mod within;
 
 pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take as take_buffer};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::Link;
+pub use within::within;

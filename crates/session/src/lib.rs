@@ -11,6 +11,7 @@ mod outcome;
 mod prepared;
 mod session;
 mod settings;
+mod statements;
 
 pub use binding::{Beginning, Binding, Counts, Loss, OpenTransaction};
 pub use commit::{is_refused_as_a_whole, only_rolls_back};
@@ -20,3 +21,4 @@ pub use outcome::Outcome;
 pub use prepared::PreparedText;
 pub use session::{RequestKind, Session, Settled, Traces};
 pub use settings::{LoginDetails, SessionState};
+pub use statements::{ClientStatements, Execution, Prepared, Reading};

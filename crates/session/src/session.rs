@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use classifier::{Dialect, Effects, Pin, Placement, SessionEffect, Statement, Verb};
+use classifier::{Context, Dialect, Effects, Pin, Placement, SessionEffect, Statement, Verb};
 use topology::ServerId;
 use wire::StatusFlags;
 
 use crate::binding::{leaves_unseen, may_have_set_insert_id, uses_table};
-use crate::{Beginning, Binding, LoginDetails, Loss, Outcome, SessionState};
+use crate::{Beginning, Binding, LoginDetails, Loss, Outcome, Reading, SessionState};
 
 /// What a client has set and holds.
 #[derive(Debug)]
@@ -80,6 +80,17 @@ impl Session {
     /// What its login said.
     pub fn login(&self) -> &LoginDetails {
         self.state.login()
+    }
+
+    /// How its text is to be read now.
+    pub fn reading(&self) -> Reading {
+        let binding = &self.binding;
+        Reading { dialect: binding.dialect(), sql_mode: binding.sql_mode(), charset: binding.charset() }
+    }
+
+    /// The same, with its default schema.
+    pub fn context(&self) -> Context<'_> {
+        self.reading().context(self.state.schema())
     }
 
     /// If all that the session has on this server's connection are user variables whose values are known, any connection can be given them.

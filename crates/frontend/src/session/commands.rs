@@ -5,10 +5,10 @@ use std::time::Instant;
 use net::Link;
 use wire::command::{MULTI_STATEMENTS_OFF, MULTI_STATEMENTS_ON};
 
-use super::prepared::Statements;
 use super::{Core, Ended};
 use crate::packet::Packet;
 use crate::reply::{self, Refusal};
+use session::ClientStatements;
 
 impl Core {
     /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
@@ -22,7 +22,7 @@ impl Core {
             }
         }
         self.held = kept;
-        self.statements = Statements::default();
+        self.statements = ClientStatements::default();
         let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
         self.session.reset(beginning, Instant::now());
         self.idle_timer.limit_to(self.settings.limits.client_idle);

@@ -7,7 +7,7 @@ use classifier::{Effects, Statement, Verb};
 use net::Link;
 use router::Steering;
 
-use super::attempt::Request;
+use super::exchange::Request;
 use super::{Core, Ended, session_statement};
 use crate::packet::Packet;
 use crate::reply::Refusal;

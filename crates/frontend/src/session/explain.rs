@@ -28,7 +28,7 @@ impl Core {
             Err(refusal) => return self.reply(client, &refusal).await,
         };
         let statement = self.classify(sql);
-        let context = self.reading().context(self.session.state.schema());
+        let context = self.session.context();
         let matched = self.matched(sql, context, &statement);
         let text = String::from_utf8_lossy(&digest_text(sql, &context, DIGEST_TEXT)).into_owned();
         let rows = self.explained(&statement, &text, hint.as_ref(), &matched);

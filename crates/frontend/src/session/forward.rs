@@ -13,9 +13,10 @@ use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
 
-use super::attempt::{Destination, Failure, Request};
 use super::deadline::TimeLimit;
 use super::definitions::{Course, End};
+use super::exchange::{Destination, Request};
+use super::failure::Failure;
 use super::hold::{GivenUp, Hold};
 use super::loss::Unanswered;
 use super::supervision::{Progress, Supervision};

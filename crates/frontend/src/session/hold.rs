@@ -17,8 +17,8 @@ use topology::ServerId;
 
 use super::Core;
 use super::deadline::TimeLimit;
+use super::exchange::READ_AHEAD;
 use crate::registry::Signal;
-use crate::relay::READ_AHEAD;
 use crate::reply::Refusal;
 
 /// Before the first new try to connect to a primary that could not be reached. Each further pause is twice as long.

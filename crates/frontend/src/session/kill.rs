@@ -10,7 +10,7 @@ use net::Link;
 use router::Steering;
 use wire::Expect;
 
-use super::attempt::Request;
+use super::exchange::Request;
 use super::{Core, Ended, session_statement};
 use crate::packet::Packet;
 use crate::registry::{Kill, Signal, is_session_id};

@@ -15,7 +15,7 @@ use session::only_rolls_back;
 use topology::ServerId;
 use wire::PrepareOk;
 
-use super::attempt::Failure;
+use super::failure::Failure;
 use super::{Core, Ended};
 use crate::reply::{self, Refusal};
 
@@ -147,63 +147,6 @@ impl Core {
         }
         if matches!(failure, Failure::Connect(_) | Failure::Lost { .. } | Failure::LostBefore) {
             self.worker.shared.servers.suspects().add(server);
-        }
-    }
-
-    pub(super) fn log_failure(&self, server: ServerId, failure: &Failure) {
-        let connection = self.entry.id();
-        let server = server.0;
-        match failure {
-            Failure::Connect(error) => tracing::warn!(connection, server, %error, "no connection for a statement"),
-            Failure::Setup(error) => {
-                let message = String::from_utf8_lossy(&error.message);
-                tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
-            }
-            Failure::Lost { error, begun } => {
-                tracing::warn!(connection, server, %error, begun, "lost a server during a statement");
-            }
-            Failure::Behind => tracing::debug!(connection, server, "a replica was waited for in vain (routing.causal_wait)"),
-            Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
-            Failure::Silent { sent, begun } => {
-                // The monitor warns when it is sure.
-                tracing::info!(connection, server, sent, begun, "left a server that does not answer");
-            }
-            Failure::Deposed { sent, begun } => tracing::info!(connection, server, sent, begun, "left a former primary"),
-            Failure::Interrupted(refusal) => tracing::debug!(connection, why = refusal.message, "stopped before it was sent"),
-            Failure::NeedsReprepare => tracing::info!(connection, "a statement has to be prepared again"),
-            Failure::ClientMisbehaved(error) => tracing::info!(connection, %error, "a client broke the protocol"),
-            Failure::ClientGone => tracing::debug!(connection, "a client left during its statement"),
-        }
-    }
-}
-
-impl Failure {
-    /// All connections to the server are in use, and the statement has waited for one already.
-    pub(super) fn is_lack_of_room(&self) -> bool {
-        matches!(self, Self::Connect(ConnectError::Exhausted { .. }))
-    }
-
-    /// Another server may be asked for the same: nothing has happened yet, or it is a plain read of which the client has got nothing.
-    pub(super) fn may_be_tried_elsewhere(&self, is_read: bool) -> bool {
-        match self {
-            Self::Connect(_) | Self::Setup(_) | Self::Behind | Self::LostBefore | Self::Silent { sent: false, .. } => true,
-            Self::Lost { begun, .. } | Self::Silent { begun, .. } => !begun && is_read,
-            Self::Deposed { .. } | Self::ClientMisbehaved(_) | Self::ClientGone | Self::Interrupted(_) | Self::NeedsReprepare => {
-                false
-            }
-        }
-    }
-
-    /// Nothing of the statement was sent, and a moment later, or on another primary, it may well be.
-    pub(super) fn may_pass(&self) -> bool {
-        match self {
-            Self::LostBefore
-            | Self::Silent { sent: false, .. }
-            | Self::Deposed { sent: false, .. }
-            | Self::Connect(ConnectError::Unreachable { .. } | ConnectError::Timeout { .. }) => true,
-            // ER_SERVER_SHUTDOWN, ER_SERVER_OFFLINE_MODE
-            Self::Setup(error) | Self::Connect(ConnectError::Refused { error, .. }) => matches!(error.code, 1053 | 3032),
-            _ => false,
         }
     }
 }

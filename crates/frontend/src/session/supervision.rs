@@ -13,8 +13,9 @@ use session::Outcome;
 use tokio::time::{Instant, sleep_until, timeout};
 use topology::{Server, Snapshot};
 
-use super::attempt::{Destination, Failure};
 use super::deadline::TimeLimit;
+use super::exchange::Destination;
+use super::failure::Failure;
 use crate::registry::{Entry, Signal};
 use crate::reply::Refusal;
 use crate::worker::Worker;

@@ -8,15 +8,12 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use backend::Lease;
 use bytes::BytesMut;
-use net::{Link, LinkError};
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use net::{Link, LinkError, within};
 use wire::{
     Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StatusFlags, Step, put_packet_with,
 };
@@ -25,14 +22,15 @@ use session::Outcome;
 
 use crate::acknowledgement::Acknowledgement;
 use crate::moment::Moment;
-use crate::session::{Progress, TimeLimit};
+use crate::session::deadline::TimeLimit;
+use crate::session::supervision::Progress;
 
 /// While a response is awaited, so many bytes of a client's further commands are taken in at most.
-pub(crate) const READ_AHEAD: usize = 8 * 1024;
+pub(in crate::session) const READ_AHEAD: usize = 8 * 1024;
 
 /// Why a response could not be passed on to its end.
 #[derive(Debug)]
-pub(crate) enum RelayError {
+pub(super) enum RelayError {
     /// The server's fault. If the client has got nothing yet, another server may be tried.
     Server {
         /// What happened.
@@ -45,26 +43,26 @@ pub(crate) enum RelayError {
 }
 
 /// One response on its way.
-pub(crate) struct Relay<'a> {
-    pub(crate) client: &'a mut Link,
+pub(super) struct Relay<'a> {
+    pub(super) client: &'a mut Link,
     /// What the client has negotiated.
-    pub(crate) capabilities: Capabilities,
-    pub(crate) write_limit: Duration,
-    pub(crate) server: &'a mut Lease,
+    pub(super) capabilities: Capabilities,
+    pub(super) write_limit: Duration,
+    pub(super) server: &'a mut Lease,
     /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
-    pub(crate) statement_id: Option<u32>,
+    pub(super) statement_id: Option<u32>,
     /// What to say when the server says that the statement was killed.
-    pub(crate) time_limit: Option<&'a TimeLimit<'a>>,
+    pub(super) time_limit: Option<&'a TimeLimit<'a>>,
     /// Who must know of a write before the client does.
-    pub(crate) moment: Option<&'a Moment>,
+    pub(super) moment: Option<&'a Moment>,
     /// The client has asked to be told of GTIDs itself.
-    pub(crate) client_tracks_gtids: bool,
+    pub(super) client_tracks_gtids: bool,
     /// Errors that the client is not told of, if they are all that the response has.
-    pub(crate) withholds: fn(u16) -> bool,
+    pub(super) withholds: fn(u16) -> bool,
     /// Only if the server has been closed to writes since the statement was decided.
-    pub(crate) withholds_if_closed: bool,
+    pub(super) withholds_if_closed: bool,
     /// What must still hold when the server says OK, for a statement that may commit something.
-    pub(crate) acknowledgement: Option<Acknowledgement<'a>>,
+    pub(super) acknowledgement: Option<Acknowledgement<'a>>,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
     out: BytesMut,
     /// Bytes at the front of the server's inbox that may go out unchanged.
@@ -77,7 +75,7 @@ pub(crate) struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    pub(crate) fn new(
+    pub(super) fn new(
         client: &'a mut Link,
         capabilities: Capabilities,
         write_limit: Duration,
@@ -106,7 +104,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Passes on the response to a command that was sent.
-    pub(crate) async fn run(mut self, expect: Expect) -> Result<Outcome, RelayError> {
+    pub(super) async fn run(mut self, expect: Expect) -> Result<Outcome, RelayError> {
         let mut tracker = ResponseTracker::new(expect, self.server.capabilities());
         let passed = self.pass(&mut tracker).await;
         if let Err(RelayError::Client) = passed {
@@ -301,15 +299,6 @@ impl<'a> Relay<'a> {
     fn server_failed(&self, error: LinkError) -> RelayError {
         RelayError::Server { error, begun: self.begun }
     }
-}
-
-/// A time limit that costs a timer only if the work is not done at once, as writing nearly always is.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut work = pin!(work);
-    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
-        return Ok(done);
-    }
-    timeout(limit, work).await
 }
 
 enum Filled {

@@ -1,0 +1,316 @@
+//! One try of one statement on one server: check a connection out, bring it to the session's state, send, pass the answer on.
+//!
+//! What was tried and failed, `forward` may try elsewhere.
+
+mod checkout;
+mod relay;
+mod setup;
+
+use std::sync::Arc;
+
+use backend::Lease;
+use classifier::{Effects, Placement, Statement};
+use net::{Link, LinkError};
+use router::{Because, Hint, Previous, Route};
+use session::{ClientStatements, Execution, Outcome, PreparedText, RequestKind, Session, is_refused_as_a_whole};
+use topology::{Position, ServerId, Snapshot};
+use wire::{Expect, Malformed};
+
+pub(super) use self::relay::READ_AHEAD;
+use self::relay::{Relay, RelayError};
+use self::setup::{SetupCommands, prepare_own};
+use super::Core;
+use super::deadline::TimeLimit;
+use super::failure::Failure;
+use super::supervision::Progress;
+use crate::acknowledgement::Acknowledgement;
+use crate::moment::Moment;
+use crate::packet::Packet;
+use crate::settings::Settings;
+use crate::worker::{Reign, Shared};
+
+/// What is to be sent.
+#[derive(Debug)]
+pub(super) struct Request<'p> {
+    pub(super) packet: &'p mut Packet,
+    expect: Expect,
+    pub(super) kind: RequestKind,
+}
+
+impl<'p> Request<'p> {
+    pub(super) fn whole(packet: &'p mut Packet, expect: Expect) -> Self {
+        Self { packet, expect, kind: RequestKind::Whole }
+    }
+
+    pub(super) fn prepare(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Prepare, kind: RequestKind::Prepare(id) }
+    }
+
+    pub(super) fn execute(packet: &'p mut Packet, id: u32, opens_cursor: bool) -> Self {
+        Self { packet, expect: Expect::Query, kind: RequestKind::Execute { id, opens_cursor } }
+    }
+
+    pub(super) fn fetch(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Fetch, kind: RequestKind::Fetch(id) }
+    }
+
+    pub(super) fn reset_statement(packet: &'p mut Packet, id: u32) -> Self {
+        Self { packet, expect: Expect::Ok, kind: RequestKind::ResetStatement(id) }
+    }
+}
+
+/// Where a statement is sent, and what the decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Destination {
+    pub(super) route: Route,
+    pub(super) reign: Reign,
+    /// It may commit something: it is sent, and its OK passed on, only under this reign.
+    pub(super) may_commit: bool,
+}
+
+impl Destination {
+    /// Its server is the primary.
+    pub(super) fn is_on_primary(&self) -> bool {
+        self.reign.primary == Some(self.route.server)
+    }
+
+    /// The statement may commit something on the primary.
+    fn may_commit_on_primary(&self) -> bool {
+        self.may_commit && self.is_on_primary()
+    }
+
+    /// What was decided still holds. A handover that has begun meanwhile lets an open transaction go on, and nothing else.
+    fn holds(&self, snapshot: &Snapshot) -> bool {
+        let now = Reign::of(snapshot);
+        let begins_nothing = self.route.because == Because::Transaction;
+        now == self.reign || (begins_nothing && Reign { is_closing: self.reign.is_closing, ..now } == self.reign)
+    }
+}
+
+impl Core {
+    /// One try on one server.
+    pub(super) async fn attempt(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        request: &mut Request<'_>,
+        destination: &Destination,
+        watch: (&Progress, Option<&TimeLimit<'_>>),
+    ) -> Result<Outcome, Failure> {
+        let route = destination.route;
+        if let Some(server) = route.end_first {
+            self.end_transaction_on(server).await;
+        }
+        // Its last statement left none, but one before it, or another session's, may have.
+        let is_without_warnings =
+            statement.effects.contains(Effects::PREVIOUS_STATEMENT) && self.previous(statement) == Previous::Nothing;
+        let index = self.checkout(route.server, statement).await?;
+        let Self { held, session, statements, worker, moment, settings, capabilities, .. } = self;
+        let awaited = match session.binding.committed() {
+            _ if route.because != Because::CausalWait => None,
+            Some((_, position)) => Some(position),
+            None => return Err(Failure::Behind),
+        };
+        let Some(lease) = held.get_mut(index) else { return Err(Failure::LostBefore) };
+        let exchange = Exchange {
+            statement,
+            request,
+            destination,
+            progress: watch.0,
+            session,
+            statements,
+            settings,
+            shared: &worker.shared,
+            capabilities: *capabilities,
+            lease,
+            is_without_warnings,
+            awaited,
+        };
+        exchange.run(client, watch.1, moment.as_deref()).await
+    }
+
+    /// A `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
+    pub(super) async fn end_transaction_on(&mut self, server: ServerId) {
+        let limit = self.settings.limits.handshake;
+        self.session.binding.transaction_ended();
+        let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) else { return };
+        if !matches!(lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
+            self.forget(server);
+        }
+    }
+}
+
+/// One try that has its connection.
+struct Exchange<'e, 'p> {
+    statement: &'e Statement,
+    request: &'e mut Request<'p>,
+    destination: &'e Destination,
+    progress: &'e Progress,
+    session: &'e Session,
+    statements: &'e mut ClientStatements<Option<Hint>>,
+    settings: &'e Settings,
+    shared: &'e Shared,
+    /// What the client has negotiated.
+    capabilities: wire::Capabilities,
+    lease: &'e mut Lease,
+    /// It asks about warnings that are not there, and the connection may have others.
+    is_without_warnings: bool,
+    /// What the replica must have before it answers.
+    awaited: Option<&'e Position>,
+}
+
+impl Exchange<'_, '_> {
+    async fn run(
+        mut self,
+        client: &mut Link,
+        time_limit: Option<&TimeLimit<'_>>,
+        moment: Option<&Moment>,
+    ) -> Result<Outcome, Failure> {
+        let mut setup = self.set_up().await?;
+        self.send(&mut setup).await?;
+        if !self.is_retried() && !self.may_be_sent_again() {
+            self.request.packet.release();
+        }
+        setup.receive(self.lease).await?;
+        self.relay(client, time_limit, moment).await
+    }
+
+    /// A read may run again elsewhere, and so may wait for nothing. What may write must not run if the state could not be set.
+    fn is_retried(&self) -> bool {
+        self.statement.placement() == Placement::Replica && self.destination.route.because != Because::Transaction
+    }
+
+    /// One that may be refused because the server was just closed to writes can then be sent again.
+    fn may_be_sent_again(&self) -> bool {
+        self.destination.may_commit_on_primary()
+            && self.destination.route.because != Because::Transaction
+            && self.request.packet.len() <= LARGEST_SENT_AGAIN
+            && is_refused_as_a_whole(self.statement)
+    }
+
+    /// What goes out before the statement, in the same write, and the statement itself if it has to be written anew. A statement that may write waits
+    /// here until the session's state is set.
+    async fn set_up(&mut self) -> Result<SetupCommands, Failure> {
+        let mut setup = SetupCommands::default();
+        setup.catch_up(self.lease, &self.session.state);
+        if self.is_without_warnings {
+            setup.end_warnings(self.lease);
+        }
+        if !self.is_retried() {
+            setup.run(self.lease).await?;
+        }
+        match self.request.kind {
+            RequestKind::Execute { id, opens_cursor } => self.set_up_execution(id, opens_cursor, &mut setup).await?,
+            RequestKind::Fetch(id) | RequestKind::ResetStatement(id) => {
+                let text = self.text(id)?.for_cursor_of(id);
+                let on_server = self.lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
+                setup.commands.extend_from_slice(&with_statement_id(self.request.packet.bytes(), on_server.id)?);
+            }
+            RequestKind::Whole | RequestKind::Prepare(_) => {
+                setup.await_write(self.lease, self.awaited, self.settings.policy.causal_wait);
+                if !setup.commands.is_empty() {
+                    setup.commands.extend_from_slice(self.request.packet.bytes());
+                }
+            }
+        }
+        Ok(setup)
+    }
+
+    /// Prepares the statement where this connection does not know it, and writes its execution.
+    async fn set_up_execution(&mut self, id: u32, opens_cursor: bool, setup: &mut SetupCommands) -> Result<(), Failure> {
+        let text = self.text(id)?;
+        let text = if opens_cursor { Arc::new(text.for_cursor_of(id)) } else { Arc::clone(text) };
+        if self.lease.prepared.get(&text).is_none() {
+            setup.run(self.lease).await?;
+            // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+            let prepared = Box::pin(prepare_own(self.lease, &text, &self.session.state.grammar())).await?;
+            self.lease.prepared.add(&text, prepared.statement_id, !self.session.binding.has_cursors());
+        }
+        setup.await_write(self.lease, self.awaited, self.settings.policy.causal_wait);
+        let on_server = self.lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
+        let payload = self.request.packet.payload();
+        setup.commands.reserve(payload.len() + wire::HEADER);
+        let execution = Execution {
+            capabilities: self.capabilities,
+            opens_cursor,
+            limit: self.settings.limits.prepared_statement_bytes,
+            number: on_server.id,
+            bound: &mut on_server.types,
+        };
+        self.statements.put_execution(id, execution, &payload, &mut setup.commands).map_err(Failure::ClientMisbehaved)
+    }
+
+    fn text(&self, id: u32) -> Result<&Arc<PreparedText>, Failure> {
+        self.statements.get(id).map(session::Prepared::text).ok_or(Failure::LostBefore)
+    }
+
+    /// Sends the statement, if what was decided still holds.
+    async fn send(&mut self, setup: &mut SetupCommands) -> Result<(), Failure> {
+        if self.destination.may_commit_on_primary() {
+            if !self.destination.holds(&self.shared.servers.load()) {
+                return Err(Failure::Deposed { sent: false, begun: false });
+            }
+            self.lease.serves_in(self.destination.reign.epoch);
+        }
+        self.lease.expect_responses(1);
+        self.progress.sent(self.lease.thread_id());
+        let bytes = if setup.commands.is_empty() { self.request.packet.bytes() } else { &setup.commands };
+        self.lease.link.send(bytes).await.map_err(LinkError::from)?;
+        setup.commands = bytes::BytesMut::new();
+        Ok(())
+    }
+
+    /// Passes the answer on.
+    async fn relay(
+        self,
+        client: &mut Link,
+        time_limit: Option<&TimeLimit<'_>>,
+        moment: Option<&Moment>,
+    ) -> Result<Outcome, Failure> {
+        let (is_retried, may_be_sent_again) = (self.is_retried(), self.may_be_sent_again());
+        let may_write = self.statement.placement() == Placement::Primary || self.session.binding.may_have_pending_writes();
+        let Destination { route, reign, .. } = *self.destination;
+        let Shared { servers, generations, .. } = self.shared;
+        let mut relay = Relay::new(client, self.capabilities, self.settings.limits.client_write, self.lease, self.progress);
+        relay.time_limit = time_limit;
+        relay.client_tracks_gtids = self.session.binding.tracks_gtids();
+        relay.moment = moment.filter(|_| may_write);
+        if is_retried && servers.load().primary != Some(route.server) {
+            relay.withholds = is_refused_write;
+        }
+        if self.destination.may_commit_on_primary() {
+            relay.acknowledgement = Some(Acknowledgement { servers, generations, server: route.server, epoch: reign.epoch });
+            if may_be_sent_again {
+                relay.withholds = is_refused_write;
+                relay.withholds_if_closed = true;
+            }
+        }
+        if let RequestKind::Prepare(id) = self.request.kind {
+            relay.statement_id = Some(id);
+        }
+        relay.run(self.request.expect).await.map_err(|error| match error {
+            RelayError::Server { error, begun } => Failure::Lost { error, begun },
+            RelayError::Client => Failure::ClientGone,
+        })
+    }
+}
+
+/// A longer write is not kept until it is answered, in bytes.
+const LARGEST_SENT_AGAIN: usize = 4 * 1024;
+
+/// What a read-only server says to a statement that writes: `ER_OPTION_PREVENTS_STATEMENT`,
+/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
+fn is_refused_write(code: u16) -> bool {
+    matches!(code, 1290 | 1792 | 1836)
+}
+
+/// Where a packet about a prepared statement has its number, after header and command.
+const STATEMENT_ID: std::ops::Range<usize> = wire::HEADER + 1..wire::HEADER + 5;
+
+/// The client's packet about a prepared statement, with the server's number for it.
+fn with_statement_id(packet: &[u8], id: u32) -> Result<Vec<u8>, Failure> {
+    match (packet.get(..STATEMENT_ID.start), packet.get(STATEMENT_ID.end..)) {
+        (Some(command), Some(rest)) => Ok([command, &id.to_le_bytes(), rest].concat()),
+        _ => Err(Failure::ClientMisbehaved(Malformed::new("a packet without the number of a statement"))),
+    }
+}

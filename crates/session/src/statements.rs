@@ -1,0 +1,277 @@
+//! The statements that a client has prepared, by the numbers that the client knows.
+//!
+//! A statement is prepared on a server when it is first needed there, and each server connection knows it by a number of its own. Long data is kept here
+//! until the statement is executed, so that it goes to whichever server executes it; so are the types of its parameters, which clients send only once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use classifier::{Charset, Classifier, Context, Dialect, Effects, SqlMode, Statement};
+use wire::{Capabilities, Malformed, put_packet_with};
+
+use crate::PreparedText;
+
+/// How the text of a statement is to be read, without the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The servers' grammar.
+    pub dialect: Dialect,
+    /// The session's `sql_mode`.
+    pub sql_mode: SqlMode,
+    /// The session's character set.
+    pub charset: Charset,
+}
+
+impl Reading {
+    /// With the default schema.
+    pub fn context(self, schema: Option<&[u8]>) -> Context<'_> {
+        let Self { dialect, sql_mode, charset } = self;
+        Context { dialect, sql_mode, charset, schema: schema.and_then(|schema| std::str::from_utf8(schema).ok()) }
+    }
+}
+
+/// The statements that a client has prepared, each with something more (`X`) that its owner wants to know of it.
+#[derive(Debug)]
+pub struct ClientStatements<X> {
+    by_id: HashMap<u32, Prepared<X>>,
+    last_id: u32,
+    /// Of texts and parameter types.
+    kept_bytes: usize,
+    long_data_bytes: usize,
+    ask_about_previous: bool,
+}
+
+impl<X> Default for ClientStatements<X> {
+    fn default() -> Self {
+        Self { by_id: HashMap::new(), last_id: 0, kept_bytes: 0, long_data_bytes: 0, ask_about_previous: false }
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct Prepared<X> {
+    text: Arc<PreparedText>,
+    reading: Reading,
+    verdict: Arc<Statement>,
+    /// The version of the classifier's knowledge that the verdict rests on.
+    knowledge: u64,
+    params: u16,
+    /// Two bytes for each parameter, as last bound; clients send them only when they change.
+    types: Option<Arc<[u8]>>,
+    /// By parameter; `Err` once it was too much.
+    long_data: Result<Vec<(u16, Vec<u8>)>, LongDataTooLong>,
+    /// What its owner wants to know of it.
+    pub extra: X,
+}
+
+/// The client has sent more long data than a session may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LongDataTooLong;
+
+/// How a statement is to be executed on one server connection.
+#[derive(Debug)]
+pub struct Execution<'a> {
+    /// What the client has negotiated.
+    pub capabilities: Capabilities,
+    /// Its rows are to stay on the server until they are fetched.
+    pub opens_cursor: bool,
+    /// The most that texts and parameter types of one session may have, in bytes.
+    pub limit: usize,
+    /// The number by which the server connection knows the statement.
+    pub number: u32,
+    /// The parameter types that were bound last on that connection.
+    pub bound: &'a mut Option<Arc<[u8]>>,
+}
+
+impl<X> ClientStatements<X> {
+    /// The statement that the client knows by this number.
+    pub fn get(&self, id: u32) -> Option<&Prepared<X>> {
+        self.by_id.get(&id)
+    }
+
+    /// The same, to have its verdict looked at again.
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut Prepared<X>> {
+        self.by_id.get_mut(&id)
+    }
+
+    /// One of them has this text.
+    pub fn has(&self, text: &PreparedText) -> bool {
+        self.by_id.values().any(|prepared| *prepared.text == *text)
+    }
+
+    /// One of them asks what the statement before it has left on its connection.
+    pub fn ask_about_previous(&self) -> bool {
+        self.ask_about_previous
+    }
+
+    /// Whether one more may be prepared, with a text of so many bytes: `count` and `bytes` are the most of one session.
+    pub fn has_room(&self, text: usize, count: usize, bytes: usize) -> bool {
+        self.by_id.len() < count && self.kept_bytes.saturating_add(text) <= bytes
+    }
+
+    /// A number that no statement has.
+    pub fn next_id(&mut self) -> u32 {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1).max(1);
+            if !self.by_id.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// A server has prepared it.
+    pub fn add(&mut self, id: u32, prepared: Prepared<X>) {
+        self.kept_bytes += prepared.kept_bytes();
+        self.ask_about_previous |= prepared.verdict.effects.contains(Effects::PREVIOUS_STATEMENT);
+        self.by_id.insert(id, prepared);
+    }
+
+    /// The client has closed it.
+    pub fn remove(&mut self, id: u32) -> Option<Prepared<X>> {
+        self.forget_long_data(id);
+        let removed = self.by_id.remove(&id);
+        self.kept_bytes -= removed.as_ref().map_or(0, Prepared::kept_bytes);
+        removed
+    }
+
+    /// Keeps a piece of a parameter, with at most `limit` bytes over all statements. The protocol has no answer to it: what is wrong is said when the
+    /// statement is executed.
+    pub fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], limit: usize) {
+        let Some(prepared) = self.by_id.get_mut(&id) else { return };
+        let Ok(pieces) = &mut prepared.long_data else { return };
+        if self.long_data_bytes.saturating_add(data.len()) > limit {
+            self.long_data_bytes -= pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+            prepared.long_data = Err(LongDataTooLong);
+            return;
+        }
+        self.long_data_bytes += data.len();
+        match pieces.iter_mut().find(|(of, _)| *of == parameter) {
+            Some((_, piece)) => piece.extend_from_slice(data),
+            None => pieces.push((parameter, data.to_vec())),
+        }
+    }
+
+    /// True if there is such a statement.
+    pub fn forget_long_data(&mut self, id: u32) -> bool {
+        let Some(prepared) = self.by_id.get_mut(&id) else { return false };
+        if let Ok(pieces) = std::mem::replace(&mut prepared.long_data, Ok(Vec::new())) {
+            self.long_data_bytes -= pieces.iter().map(|(_, piece)| piece.len()).sum::<usize>();
+        }
+        true
+    }
+
+    /// Writes what executes the statement on one server connection: long data, then the execution with the client's own parameters. `payload` is the
+    /// client's `COM_STMT_EXECUTE`.
+    pub fn put_execution(
+        &mut self,
+        id: u32,
+        execution: Execution<'_>,
+        payload: &[u8],
+        out: &mut BytesMut,
+    ) -> Result<(), Malformed> {
+        let Execution { capabilities, opens_cursor, limit, number, bound } = execution;
+        let Some(prepared) = self.by_id.get_mut(&id) else { return Err(Malformed::new("an unknown statement")) };
+        let wire::Command::Execute(execute) = wire::Command::parse(payload, capabilities)? else {
+            return Err(Malformed::new("not a COM_STMT_EXECUTE"));
+        };
+        prepared.put_long_data(number, out);
+        let cursor = if opens_cursor { wire::CURSOR_TYPE_READ_ONLY } else { 0 };
+        let parameters = wire::execute_parameters(&execute, prepared.params, capabilities)?;
+        if parameters.null_bitmap.is_empty() {
+            put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, None))));
+            return Ok(());
+        }
+        // Clients send them only when they change; names may come with them.
+        if let Some(types) = parameters.types.filter(|types| prepared.types.as_deref() != Some(*types)) {
+            let kept = self.kept_bytes.saturating_sub(prepared.types.as_deref().map_or(0, <[u8]>::len));
+            if kept.saturating_add(types.len()) > limit {
+                return Err(Malformed::new("more types and names of parameters than limits.prepared_statement_bytes allows"));
+            }
+            self.kept_bytes = kept + types.len();
+            prepared.types = Some(Arc::from(types));
+        }
+        let is_known_there = match (&prepared.types, &*bound) {
+            (Some(here), Some(there)) => here == there,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        // The types go along when the client sent them and when this server has not seen them yet.
+        let types = if is_known_there { parameters.types } else { prepared.types.as_deref() };
+        put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, types))));
+        bound.clone_from(&prepared.types);
+        Ok(())
+    }
+}
+
+impl<X> Prepared<X> {
+    /// A statement with so many parameters. `knowledge` is the version of what the classifier knew before it gave the verdict.
+    pub fn new(
+        text: Arc<PreparedText>,
+        reading: Reading,
+        (verdict, knowledge): (Arc<Statement>, u64),
+        params: u16,
+        extra: X,
+    ) -> Self {
+        Self { text, reading, verdict, knowledge, params, types: None, long_data: Ok(Vec::new()), extra }
+    }
+
+    /// Its text, and with what it was read.
+    pub fn text(&self) -> &Arc<PreparedText> {
+        &self.text
+    }
+
+    /// How its text was read when it was prepared, which is how servers read it from then on.
+    pub fn context(&self) -> Context<'_> {
+        self.reading.context(self.text.grammar().schema())
+    }
+
+    /// How many parameters it has.
+    pub fn params(&self) -> u16 {
+        self.params
+    }
+
+    /// The types that were bound last, two bytes for each parameter.
+    pub fn types(&self) -> Option<&[u8]> {
+        self.types.as_deref()
+    }
+
+    /// The value of this parameter has been sent ahead.
+    pub fn has_long_data(&self, parameter: usize) -> bool {
+        self.long_data.as_ref().is_ok_and(|pieces| pieces.iter().any(|(of, _)| usize::from(*of) == parameter))
+    }
+
+    /// More long data was sent than may be kept.
+    pub fn is_too_long(&self) -> bool {
+        self.long_data.is_err()
+    }
+
+    /// What the statement does, by what is known now: functions and views may have changed since it was prepared.
+    pub fn verdict(&mut self, classifier: &Classifier) -> Arc<Statement> {
+        let knowledge = classifier.knowledge().version();
+        if self.knowledge != knowledge {
+            self.knowledge = knowledge;
+            self.verdict = Arc::new(classifier.classify(self.text.sql(), &self.context()));
+        }
+        Arc::clone(&self.verdict)
+    }
+
+    /// What of it counts against the limit of a session's statements, in bytes.
+    fn kept_bytes(&self) -> usize {
+        self.text.sql().len() + self.types.as_deref().map_or(0, <[u8]>::len)
+    }
+
+    fn put_long_data(&self, number: u32, out: &mut BytesMut) {
+        for (parameter, data) in self.long_data.iter().flatten() {
+            put_packet_with(out, 0, |payload| {
+                payload.extend_from_slice(&[wire::COM_STMT_SEND_LONG_DATA]);
+                payload.extend_from_slice(&number.to_le_bytes());
+                payload.extend_from_slice(&parameter.to_le_bytes());
+                payload.extend_from_slice(data);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

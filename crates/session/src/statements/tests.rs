@@ -1,0 +1,178 @@
+use classifier::{Catalogue, Definition, ParseLimits, Placement};
+
+use super::*;
+use crate::Grammar;
+
+const READING: Reading = Reading { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe };
+
+/// `MYSQL_TYPE_LONGLONG` and `MYSQL_TYPE_VAR_STRING`.
+const NUMBER: [u8; 2] = [0x08, 0x00];
+const TEXT: [u8; 2] = [0xfd, 0x00];
+
+fn classifier() -> Classifier {
+    Classifier::new(ParseLimits::default())
+}
+
+fn prepared(sql: &str, params: u16, classifier: &Classifier) -> Prepared<()> {
+    let text = Arc::new(PreparedText::new(sql.as_bytes().into(), Grammar::default()));
+    let verdict = Arc::new(classifier.classify(sql.as_bytes(), &READING.context(None)));
+    Prepared::new(text, READING, (verdict, classifier.knowledge().version()), params, ())
+}
+
+fn with_one(sql: &str, params: u16) -> ClientStatements<()> {
+    let mut statements = ClientStatements::default();
+    let id = statements.next_id();
+    statements.add(id, prepared(sql, params, &classifier()));
+    statements
+}
+
+/// A client's `COM_STMT_EXECUTE` with one parameter, whose type comes along or not.
+fn execute(types: Option<[u8; 2]>, value: &[u8]) -> Vec<u8> {
+    let bound = types.map_or(vec![0], |types| [&[1], &types[..]].concat());
+    [&[wire::COM_STMT_EXECUTE, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0], &bound[..], value].concat()
+}
+
+/// What goes to a server connection that knows the statement as 9.
+fn sent(
+    statements: &mut ClientStatements<()>,
+    bound: &mut Option<Arc<[u8]>>,
+    limit: usize,
+    payload: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    let mut out = BytesMut::new();
+    let capabilities = Capabilities::empty();
+    let execution = Execution { capabilities, opens_cursor: false, limit, number: 9, bound };
+    statements.put_execution(1, execution, payload, &mut out).map(|()| out.to_vec())
+}
+
+fn has_types(packets: &[u8], types: [u8; 2]) -> bool {
+    packets.windows(3).any(|window| window == [1, types[0], types[1]])
+}
+
+#[test]
+fn a_number_is_never_given_twice_at_a_time() {
+    let mut statements = with_one("SELECT 1", 0);
+    assert_eq!(statements.next_id(), 2);
+    statements.last_id = u32::MAX;
+    // Neither 0, which MySQL uses for "none", nor 1, which is taken.
+    assert_eq!(statements.next_id(), 2);
+    statements.last_id = 0;
+    assert_eq!(statements.next_id(), 2);
+    assert!(statements.remove(1).is_some() && statements.remove(1).is_none());
+    statements.last_id = 0;
+    assert_eq!(statements.next_id(), 1);
+}
+
+#[test]
+fn count_and_bytes_are_bounded_and_given_back() {
+    let mut statements = with_one("SELECT 1", 0);
+    assert!(statements.has_room(2, 2, 10) && !statements.has_room(3, 2, 10) && !statements.has_room(0, 1, 10));
+    assert!(!statements.has_room(usize::MAX, 2, usize::MAX - 1));
+    statements.remove(1);
+    assert!(statements.has_room(10, 1, 10));
+    assert_eq!(statements.kept_bytes, 0);
+}
+
+#[test]
+fn texts_are_compared_and_questions_are_remembered() {
+    let statements = with_one("SELECT 1", 0);
+    let text = |sql: &str| PreparedText::new(sql.as_bytes().into(), Grammar::default());
+    assert!(statements.has(&text("SELECT 1")) && !statements.has(&text("SELECT 2")));
+    assert!(!statements.ask_about_previous());
+    assert!(with_one("SELECT ROW_COUNT()", 0).ask_about_previous());
+}
+
+#[test]
+fn long_data_is_joined_by_parameter_and_goes_before_the_execution() {
+    let mut statements = with_one("INSERT INTO t VALUES (?)", 1);
+    for (parameter, data) in [(0, "ab"), (1, "x"), (0, "cd")] {
+        statements.add_long_data(1, parameter, data.as_bytes(), 100);
+    }
+    let one = statements.get(1).unwrap();
+    assert!(one.has_long_data(0) && one.has_long_data(1) && !one.has_long_data(2) && !one.is_too_long());
+    let packets = sent(&mut statements, &mut None, 100, &execute(Some(TEXT), b"")).unwrap();
+    assert_eq!(&packets[..15], [11, 0, 0, 0, wire::COM_STMT_SEND_LONG_DATA, 9, 0, 0, 0, 0, 0, b'a', b'b', b'c', b'd']);
+    assert_eq!(&packets[15..27], [8, 0, 0, 0, wire::COM_STMT_SEND_LONG_DATA, 9, 0, 0, 0, 1, 0, b'x']);
+    assert_eq!(packets[31], wire::COM_STMT_EXECUTE);
+    assert!(statements.forget_long_data(1) && !statements.get(1).unwrap().has_long_data(0));
+    assert_eq!(statements.long_data_bytes, 0);
+    assert!(!statements.forget_long_data(2));
+}
+
+#[test]
+fn too_much_long_data_is_thrown_away_and_remembered_as_such() {
+    let mut statements = with_one("INSERT INTO t VALUES (?)", 1);
+    statements.add_long_data(1, 0, b"12345", 5);
+    assert!(!statements.get(1).unwrap().is_too_long());
+    statements.add_long_data(1, 0, b"6", 5);
+    assert!(statements.get(1).unwrap().is_too_long());
+    statements.add_long_data(1, 0, b"7", 5);
+    statements.add_long_data(2, 0, b"8", 5);
+    assert_eq!(statements.long_data_bytes, 0);
+    assert!(statements.forget_long_data(1) && !statements.get(1).unwrap().is_too_long());
+    statements.add_long_data(1, 0, b"12345", 5);
+    statements.remove(1);
+    assert_eq!(statements.long_data_bytes, 0);
+}
+
+#[test]
+fn types_that_a_client_sends_once_reach_every_server_connection() {
+    let mut statements = with_one("SELECT ?", 1);
+    let (mut here, mut there) = (None, None);
+    let value = 7_u64.to_le_bytes();
+    assert!(has_types(&sent(&mut statements, &mut here, 100, &execute(Some(NUMBER), &value)).unwrap(), NUMBER));
+    assert_eq!((here.as_deref(), statements.get(1).unwrap().types()), (Some(&NUMBER[..]), Some(&NUMBER[..])));
+    let again = execute(None, &value);
+    assert!(!has_types(&sent(&mut statements, &mut here, 100, &again).unwrap(), NUMBER), "known there");
+    assert!(has_types(&sent(&mut statements, &mut there, 100, &again).unwrap(), NUMBER), "not known there");
+    // Bound to other types meanwhile, the first connection has to be told.
+    sent(&mut statements, &mut there, 100, &execute(Some(TEXT), b"\x01a")).unwrap();
+    assert!(has_types(&sent(&mut statements, &mut here, 100, &execute(None, b"\x01a")).unwrap(), TEXT));
+}
+
+#[test]
+fn types_count_against_the_limit_of_a_session() {
+    let mut statements = with_one("SELECT ?", 1);
+    let value = 7_u64.to_le_bytes();
+    assert!(sent(&mut statements, &mut None, 9, &execute(Some(NUMBER), &value)).is_err());
+    assert!(sent(&mut statements, &mut None, 10, &execute(Some(NUMBER), &value)).is_ok());
+    assert!(sent(&mut statements, &mut None, 10, &execute(Some(TEXT), b"\x01a")).is_ok(), "in place of the former");
+    assert_eq!(statements.kept_bytes, 10);
+    statements.remove(1);
+    assert_eq!(statements.kept_bytes, 0);
+}
+
+#[test]
+fn a_cursor_is_asked_for_only_if_it_is_to_be_opened() {
+    let mut statements = with_one("SELECT 1", 0);
+    let payload = [wire::COM_STMT_EXECUTE, 1, 0, 0, 0, 1, 1, 0, 0, 0];
+    for opens_cursor in [false, true] {
+        let (mut out, mut bound) = (BytesMut::new(), None);
+        let execution = Execution { capabilities: Capabilities::empty(), opens_cursor, limit: 100, number: 9, bound: &mut bound };
+        statements.put_execution(1, execution, &payload, &mut out).unwrap();
+        assert_eq!(out[9], u8::from(opens_cursor));
+    }
+}
+
+#[test]
+fn what_is_no_execution_is_refused() {
+    let mut statements = with_one("SELECT ?", 1);
+    assert!(sent(&mut statements, &mut None, 100, &[wire::COM_STMT_EXECUTE, 1]).is_err());
+    assert!(sent(&mut statements, &mut None, 100, b"\x0e").is_err());
+    assert!(sent(&mut statements, &mut None, 100, &execute(Some(NUMBER), b"")[..11]).is_err());
+    statements.remove(1);
+    assert!(sent(&mut statements, &mut None, 100, &execute(Some(NUMBER), &[0; 8])).is_err());
+}
+
+#[test]
+fn a_verdict_is_given_again_once_more_is_known() {
+    let classifier = classifier();
+    let mut statement = prepared("SELECT f(1)", 0, &classifier);
+    let before = statement.verdict(&classifier);
+    assert_eq!(before.placement(), Placement::Primary);
+    assert!(Arc::ptr_eq(&before, &statement.verdict(&classifier)), "nothing new is known");
+    let function = Definition::Function { name: "f".into(), body: Some("RETURN 1".into()), sql_mode: "".into() };
+    classifier.knowledge().learn_catalogue(Catalogue::new(Dialect::MySql, &[function]), 0);
+    assert_eq!(statement.verdict(&classifier).placement(), Placement::Replica);
+    assert_eq!((statement.params(), statement.context().schema), (0, None));
+}
