@@ -13,6 +13,7 @@ mod listener;
 mod login;
 mod moment;
 mod packet;
+mod record;
 mod registry;
 mod reply;
 mod rsa;

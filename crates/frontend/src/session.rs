@@ -37,6 +37,7 @@ use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 use crate::login::Client;
 use crate::moment::Moment;
 use crate::packet::Packet;
+use crate::record::Trail;
 use crate::registry::{Entry, Signal};
 use crate::reply::{self, Refusal};
 use crate::session::exchange::Request;
@@ -77,6 +78,8 @@ struct Core {
     since: Instant,
     /// While a statement or a transaction of the session is under way on the primary.
     write: Option<WriteUnderWay>,
+    /// The statement under way.
+    trail: Trail,
     /// The number of the packet that answers the command under way.
     answer_sequence: u8,
     idle_timer: IdleTimer,
@@ -99,6 +102,7 @@ impl ClientSession {
             held: Vec::from_iter(client.lease),
             since: client.since,
             write: None,
+            trail: Trail::begin(),
             answer_sequence: 1,
             idle_timer: IdleTimer::new(settings.limits.client_idle),
             shares_connections: settings.pooling == Pooling::Transaction,
@@ -312,6 +316,7 @@ impl Core {
     /// Tells the client of an error; the session goes on.
     async fn reply(&mut self, client: &mut Link, refusal: &Refusal) -> Result<(), Ended> {
         tracing::debug!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "refused");
+        self.trail.failed(refusal.code);
         self.say(client, &refusal.packet(self.answer_sequence)).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -174,7 +174,7 @@ impl Worker {
     /// Asks the router, and notes how the primary stood.
     pub(crate) fn decide(&self, policy: &Policy, statement: &Statement, session: &SessionView<'_>) -> (Decision, Reign) {
         let snapshot = self.shared.servers.load();
-        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut balancer = self.balancer();
         let decision = router::decide(statement, session, &snapshot, policy, Instant::now(), &mut balancer);
         (decision, Reign::of(&snapshot))
     }
@@ -187,13 +187,17 @@ impl Worker {
         session: &SessionView<'_>,
         snapshot: &Snapshot,
     ) -> Decision {
-        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut balancer = self.balancer().clone();
         router::decide(statement, session, snapshot, policy, Instant::now(), &mut balancer)
+    }
+
+    pub(crate) fn balancer(&self) -> MutexGuard<'_, Balancer> {
+        self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A replica was waited for in vain.
     pub(crate) fn note_late(&self, server: ServerId) {
-        self.balancer.lock().unwrap_or_else(PoisonError::into_inner).note_late(server, Instant::now());
+        self.balancer().note_late(server, Instant::now());
     }
 
     /// Counts a client that is about to be adopted.

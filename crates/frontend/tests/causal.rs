@@ -90,6 +90,13 @@ async fn a_replica_is_asked_to_wait_in_front_of_the_read() {
     // Others have not written.
     assert_eq!(Pair::read(&mut pair.setup.client().await).await, "replica");
     assert_eq!(pair.setup.statements(1), [WAIT, SELECT, SELECT]);
+    // It has said that it has the write: it is asked again only after the next one.
+    assert_eq!(Pair::read(&mut client).await, "replica");
+    assert_eq!(pair.setup.statements(1), [WAIT, SELECT, SELECT, SELECT]);
+    client.query_one("INSERT INTO t VALUES (2)").await.expect_ok();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(Pair::read(&mut client).await, "replica");
+    assert_eq!(pair.setup.statements(1), [WAIT, SELECT, SELECT, SELECT, WAIT, SELECT]);
 }
 
 #[tokio::test]

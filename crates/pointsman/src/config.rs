@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) causal_reads: CausalReads,
     pub(crate) filtered_replicas: bool,
     pub(crate) causal_wait: Duration,
+    pub(crate) balance: Balance,
     pub(crate) hold_writes: Duration,
     pub(crate) pooling: Pooling,
     pub(crate) rules: Vec<Rule>,
@@ -118,6 +119,16 @@ pub(crate) enum CausalReads {
     User,
     /// Also everything that anybody wrote.
     Global,
+}
+
+/// How reads are shared out among replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Balance {
+    /// In turn.
+    RoundRobin,
+    /// To the one with the fewest statements under way.
+    LeastConnections,
 }
 
 /// How long a session keeps a server connection on which nothing of it lives.
@@ -209,6 +220,7 @@ impl Config {
         let causal_reads = routing.optional("causal_reads", CausalReads::Session);
         let filtered_replicas = routing.optional("filtered_replicas", false);
         let causal_wait = routing.optional("causal_wait", Period(Duration::from_millis(10))).0;
+        let balance = routing.optional("balance", Balance::RoundRobin);
         let hold_writes = routing.optional("hold_writes", Period(Duration::from_secs(10))).0;
         let pooling = routing.optional("pooling", Pooling::Transaction);
         routing.finish();
@@ -273,6 +285,7 @@ impl Config {
             causal_reads,
             filtered_replicas,
             causal_wait,
+            balance,
             hold_writes,
             pooling,
             rules: rules.into_iter().collect::<Option<_>>()?,

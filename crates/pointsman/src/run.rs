@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{CausalReads, Config, Durability, Pooling};
+use crate::config::{Balance, CausalReads, Config, Durability, Pooling};
 use crate::logging;
 use crate::reload::Reloader;
 
@@ -238,6 +238,10 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             reads_own_writes: config.causal_reads != CausalReads::Off,
             filtered_replicas: config.filtered_replicas,
             causal_wait: config.causal_wait,
+            balance: match config.balance {
+                Balance::RoundRobin => router::Balance::RoundRobin,
+                Balance::LeastConnections => router::Balance::LeastConnections,
+            },
             hold_writes: config.hold_writes,
         },
         rules: config.rules.as_slice().into(),

@@ -1,6 +1,6 @@
-//! Smooth weighted round robin.
+//! Which of several replicas answers a read.
 //!
-//! Each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights.
+//! Smooth weighted round robin: each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights.
 //! Servers of weights 5, 1, 1 are chosen as a a b a c a a: never five of the same in a row. A server that was no candidate
 //! for a while keeps what it had, so that it is neither flooded nor starved when it comes back.
 
@@ -8,11 +8,24 @@ use std::time::{Duration, Instant};
 
 use topology::ServerId;
 
+use crate::Load;
+
+/// How one of several servers is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest statements of this worker under way for its weight; in turn among several.
+    LeastConnections,
+}
+
 /// The balancer's memory. One for each worker thread, so it needs no lock shared between threads.
 #[derive(Debug, Clone, Default)]
 pub struct Balancer {
     /// Credit by server number; grows to the number of servers.
     credit: Vec<i64>,
+    load: Load,
     /// Replicas that were waited for in vain, and when.
     late: Vec<(ServerId, Instant)>,
 }
@@ -22,7 +35,36 @@ const LATE: Duration = Duration::from_secs(1);
 
 impl Balancer {
     /// Chooses one of the candidates, given with their weights (each at least 1). `None` if there are none.
-    pub fn choose(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
+    pub fn choose(&mut self, balance: Balance, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
+        match balance {
+            Balance::RoundRobin => self.in_turn(candidates),
+            Balance::LeastConnections => self.least_connections(candidates),
+        }
+    }
+
+    /// The load of the servers, as this worker sees it.
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// The same, for whoever gives statements to them.
+    pub fn load_mut(&mut self) -> &mut Load {
+        &mut self.load
+    }
+
+    fn least_connections(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
+        let candidates = candidates.collect::<Vec<_>>();
+        // Compared as fractions, each of statements by weight, without dividing.
+        let is_less = |(a, a_weight): (ServerId, u32), (b, b_weight): (ServerId, u32)| {
+            let statements = |server, weight| u64::from(self.load.under_way(server)) * u64::from(weight);
+            statements(a, b_weight) < statements(b, a_weight)
+        };
+        let is_least = |candidate: &(ServerId, u32)| !candidates.iter().any(|other| is_less(*other, *candidate));
+        let least = candidates.iter().copied().filter(is_least).collect::<Vec<_>>();
+        self.in_turn(least.into_iter())
+    }
+
+    fn in_turn(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
         let mut total = 0;
         let mut best: Option<(ServerId, i64)> = None;
         for (server, weight) in candidates {
@@ -67,7 +109,9 @@ mod tests {
 
     fn turns(balancer: &mut Balancer, weights: &[(u16, u32)], count: usize) -> Vec<u16> {
         (0..count)
-            .filter_map(|_| balancer.choose(weights.iter().map(|&(server, weight)| (ServerId(server), weight))))
+            .filter_map(|_| {
+                balancer.choose(Balance::RoundRobin, weights.iter().map(|&(server, weight)| (ServerId(server), weight)))
+            })
             .map(|server| server.0)
             .collect()
     }
@@ -97,7 +141,9 @@ mod tests {
 
     #[test]
     fn no_candidate_no_choice() {
-        assert_eq!(Balancer::default().choose(std::iter::empty()), None);
+        for balance in [Balance::RoundRobin, Balance::LeastConnections] {
+            assert_eq!(Balancer::default().choose(balance, std::iter::empty()), None);
+        }
     }
 
     #[test]
@@ -107,5 +153,25 @@ mod tests {
         turns(&mut balancer, &[(1, 1)], 1000);
         let after = turns(&mut balancer, &[(1, 1), (2, 1)], 10);
         assert_eq!(after.iter().filter(|&&server| server == 2).count(), 5);
+    }
+
+    #[test]
+    fn the_server_with_the_fewest_statements_for_its_weight_is_chosen() {
+        // Server, weight, statements under way.
+        let check = |servers: &[(u16, u32, u32)], expected: &[u16]| {
+            let mut balancer = Balancer::default();
+            for (server, _, count) in servers {
+                (0..*count).for_each(|_| balancer.load_mut().begin(ServerId(*server)));
+            }
+            let candidates = || servers.iter().map(|&(server, weight, _)| (ServerId(server), weight));
+            let chosen = (0..expected.len()).filter_map(|_| balancer.choose(Balance::LeastConnections, candidates()));
+            assert_eq!(chosen.map(|server| server.0).collect::<Vec<_>>(), expected, "{servers:?}");
+        };
+        check(&[(1, 1, 3), (2, 1, 2)], &[2, 2]);
+        check(&[(1, 1, 2), (2, 1, 2)], &[1, 2, 1]);
+        check(&[(1, 3, 3), (2, 1, 2)], &[1, 1]);
+        check(&[(1, 2, 2), (2, 1, 1)], &[1, 2, 1]);
+        check(&[(1, 1, 0), (2, 5, 1)], &[1]);
+        check(&[(1, 1, u32::MAX >> 16), (2, 1, 0)], &[2]);
     }
 }

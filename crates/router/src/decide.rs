@@ -7,7 +7,7 @@ use session::OpenTransaction;
 use topology::{Position, Role, Server, ServerId, Snapshot};
 
 use crate::view::Previous;
-use crate::{Awaited, Balancer, Because, By, Denial, Exclusion, SessionView, Target};
+use crate::{Awaited, Balance, Balancer, Because, By, Denial, Exclusion, SessionView, Target};
 
 /// What the configuration says about routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +20,17 @@ pub struct Policy {
     pub filtered_replicas: bool,
     /// A read that must see what its session wrote waits for so long on a replica until that has it. Zero: it goes to the primary.
     pub causal_wait: Duration,
+    /// How reads are shared out among the replicas that may answer them.
+    pub balance: Balance,
     /// A statement that needs the primary waits for it for at most this long. Zero: it does not wait.
     pub hold_writes: Duration,
 }
 
 /// So long after a write, a replica that keeps up has it.
 const REPLICATED: Duration = Duration::from_millis(2);
+
+/// What a replica has said of itself counts for so long. Nobody restores a replica from a backup, and starts it again, in less.
+const PROVEN: Duration = Duration::from_secs(1);
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +178,10 @@ pub fn candidates<'a>(
     // Without a primary there is nothing newer to be had: then a read that may miss the session's last write is better than none.
     let wrote_at = session.wrote_at.filter(|_| policy.reads_own_writes && snapshot.primary.is_some());
     let takes_filtered = policy.filtered_replicas;
-    snapshot.servers.iter().map(move |server| (server, exclusion(server, session, max_lag, horizon, wrote_at, takes_filtered)))
+    snapshot
+        .servers
+        .iter()
+        .map(move |server| (server, exclusion(server, session, max_lag, horizon, wrote_at, (now, takes_filtered))))
 }
 
 /// What rules and hints do not allow, whatever else the session is bound to.
@@ -312,7 +320,7 @@ fn read(
         }
         Some(_) => None,
     });
-    let chosen = balancer.choose(fresh);
+    let chosen = balancer.choose(policy.balance, fresh);
     if because == Because::OwnWrite
         && chosen.is_none()
         && let Some(server) = about_to_have(statement, session, snapshot, policy, now, balancer)
@@ -351,7 +359,7 @@ fn about_to_have(
         .filter(|(server, exclusion)| *exclusion == Some(Exclusion::LacksOwnWrite) && may_wait(server))
         .map(|(server, _)| (server.id, server.weight))
         .collect::<Vec<_>>();
-    balancer.choose(late.into_iter())
+    balancer.choose(policy.balance, late.into_iter())
 }
 
 /// On one server and no other: the primary, or a replica that may answer. Its weight does not count.
@@ -420,10 +428,12 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
         .max()
 }
 
-/// It is seen to have what the session has committed.
-fn has_committed(server: &Server, session: &SessionView<'_>) -> bool {
+/// It is seen to have what the session has committed, or has said so itself a moment ago.
+fn has_committed(server: &Server, session: &SessionView<'_>, now: Instant) -> bool {
     let (Some(committed), Some(position)) = (session.committed, &server.position) else { return false };
-    is_one_line(server) && position.contains(committed)
+    let says_so =
+        |(replica, since): &(ServerId, Instant)| *replica == server.id && now.saturating_duration_since(*since) < PROVEN;
+    is_one_line(server) && (position.contains(committed) || session.proven.iter().any(says_so))
 }
 
 /// What it has applied tells that it has applied everything before. A position of MariaDB with several domains tells nothing of their order.
@@ -441,7 +451,7 @@ fn exclusion(
     max_lag: Duration,
     horizon: Option<Instant>,
     wrote_at: Option<Instant>,
-    takes_filtered: bool,
+    (now, takes_filtered): (Instant, bool),
 ) -> Option<Exclusion> {
     if !server.is_up() {
         return Some(Exclusion::Down);
@@ -475,7 +485,7 @@ fn exclusion(
     if staleness > max_lag {
         return Some(Exclusion::Stale { staleness, max_lag });
     }
-    if wrote_at.is_some_and(|moment| fresh_as_of < moment) && !has_committed(server, session) {
+    if wrote_at.is_some_and(|moment| fresh_as_of < moment) && !has_committed(server, session, now) {
         return Some(Exclusion::LacksOwnWrite);
     }
     last_reason

@@ -8,15 +8,17 @@ mod awaited;
 mod balance;
 mod decide;
 mod denial;
+mod load;
 mod reason;
 mod rules;
 mod steering;
 mod view;
 
 pub use awaited::Awaited;
-pub use balance::Balancer;
+pub use balance::{Balance, Balancer};
 pub use decide::{Decision, Policy, Route, candidates, decide};
 pub use denial::Denial;
+pub use load::Load;
 pub use reason::{Because, Exclusion, millis_up};
 pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};
 pub use steering::{By, Hint, HintError, Steering, Target};

@@ -33,6 +33,8 @@ pub struct SessionView<'a> {
     /// What that write has committed on the primary of now, if it is the session's own and the server has said so: a replica that has it has all of
     /// them, whenever it was last proven to be fresh.
     pub committed: Option<&'a Position>,
+    /// Replicas that have said that they have it, and when.
+    pub proven: &'a [(ServerId, Instant)],
     /// Servers that have just failed this statement.
     pub avoid: &'a [ServerId],
     /// What rules and hints ask for.

@@ -38,6 +38,8 @@ pub struct Binding {
     wrote_at: Option<Instant>,
     /// What that one has committed last, and the server that said so. `None` where nobody has said: then only the time tells who has it.
     committed: Option<(ServerId, Position)>,
+    /// Replicas that have said that they have it, and when.
+    proven: Vec<(ServerId, Instant)>,
     items: Vec<Pin>,
     /// The user variables among the items whose value is known, with the assignment.
     values: Vec<(Box<str>, Box<[u8]>)>,
@@ -126,6 +128,7 @@ impl Binding {
             unseen: None,
             wrote_at: None,
             committed: None,
+            proven: Vec::new(),
             items: Vec::new(),
             values: Vec::new(),
             cursors: Vec::new(),
@@ -264,6 +267,24 @@ impl Binding {
         self.wrote_at
     }
 
+    /// This replica has said that it has what [`Self::committed`] says.
+    pub fn has_caught_up(&mut self, replica: ServerId, now: Instant) {
+        self.proven.retain(|(server, _)| *server != replica);
+        if self.committed.is_some() {
+            self.proven.push((replica, now));
+        }
+    }
+
+    /// The replicas that have said so, and when.
+    pub fn proven(&self) -> &[(ServerId, Instant)] {
+        &self.proven
+    }
+
+    fn commit(&mut self, committed: Option<(ServerId, Position)>) {
+        self.proven.clear();
+        self.committed = committed;
+    }
+
     /// What the last of the session's own writes has committed, and the server that said so, if it was said. Whoever has it has all of the session's
     /// writes on that server, where replicas keep the order of commits.
     pub fn committed(&self) -> Option<(ServerId, &Position)> {
@@ -272,18 +293,19 @@ impl Binding {
 
     /// A statement that may have written was not answered.
     pub fn may_have_written(&mut self, now: Instant) {
-        self.committed = None;
+        self.commit(None);
         self.wrote_at = Some(now);
     }
 
     /// `COM_RESET_CONNECTION`: as after the login, but what was written was written.
     pub fn reset(&mut self, beginning: Beginning, now: Instant) {
         // The transaction that was open is rolled back; it may have committed parts by itself before.
+        let proven = std::mem::take(&mut self.proven);
         let (wrote_at, committed) =
             if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
         let counts = Counts { on: None, changed: Some(0), ..self.counts };
         let found_on = self.found_on;
-        *self = Self { counts, found_on, wrote_at, committed, ..Self::new(beginning) };
+        *self = Self { counts, found_on, wrote_at, committed, proven, ..Self::new(beginning) };
     }
 
     /// A transaction may be open: then whatever ends it makes its writes visible only at that moment.
@@ -379,7 +401,7 @@ impl Binding {
             self.wrote_at = Some(now);
             // An error hides what was committed before it.
             let gtid = outcome.gtid.as_deref().filter(|_| outcome.error.is_none());
-            self.committed = gtid.and_then(|gtid| Some((server, position(self.dialect, gtid)?)));
+            self.commit(gtid.and_then(|gtid| Some((server, position(self.dialect, gtid)?))));
         }
         if may_have_set_insert_id(statement, outcome) {
             self.insert_id = InsertId::On(server);

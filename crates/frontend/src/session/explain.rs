@@ -40,7 +40,7 @@ impl Core {
         let steering = matched.steering(hint);
         let held = self.held_servers();
         let view = self.view(statement, &held, &[], steering);
-        let view = SessionView { committed: self.committed(view.wrote_at), ..view };
+        let view = SessionView { committed: self.committed(view.wrote_at), proven: self.session.binding.proven(), ..view };
         let snapshot = self.worker.shared.servers.load();
         let decision = self.worker.preview(&self.settings.policy, statement, &view, &snapshot);
         let mut rows = vec![

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backend::Lease;
 use classifier::{Effects, Placement, Statement};
 use net::Link;
-use router::{Awaited, Decision, Previous, Route, SessionView, Steering};
+use router::{Awaited, Because, Decision, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
@@ -22,6 +22,7 @@ use super::loss::Unanswered;
 use super::supervision::{Progress, Supervision};
 use super::{Core, Ended};
 use crate::packet::Packet;
+use crate::record::{Trail, UnderWay};
 use crate::worker::Reign;
 
 /// A read with a longer text stays with a server that falls silent, until it is sure that the server is lost: such a text may well be what keeps
@@ -37,6 +38,20 @@ const ATTEMPTS: usize = 3;
 impl Core {
     /// Has a statement answered, by a server or with an error. `COM_STMT_PREPARE` gives something to keep.
     pub(super) async fn forward(
+        &mut self,
+        client: &mut Link,
+        statement: &Statement,
+        steering: Steering<'_>,
+        request: Request<'_>,
+    ) -> Result<Option<PrepareOk>, Ended> {
+        self.trail = Trail::begin();
+        let kind = request.kind;
+        let answered = self.find_answer(client, statement, steering, request).await;
+        self.trail.record(statement, kind).log(self.entry.id());
+        answered
+    }
+
+    async fn find_answer(
         &mut self,
         client: &mut Link,
         statement: &Statement,
@@ -66,7 +81,8 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let progress = Progress::default();
+            let progress = Progress::begin_try();
+            self.trail.tried(route);
             let watch = (&progress, limit.as_ref());
             let may_commit = self.session.may_commit(statement, request.kind);
             let destination = Destination { route, reign, may_commit };
@@ -97,6 +113,9 @@ impl Core {
                     return Ok(None);
                 }
                 Ok(outcome) => {
+                    if route.because == Because::CausalWait {
+                        self.session.binding.has_caught_up(route.server, Instant::now());
+                    }
                     self.settle(statement, &request, route.server, &outcome);
                     return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
                 }
@@ -204,9 +223,19 @@ impl Core {
             progress: watch.0,
             limit: watch.1,
         };
+        let under_way = UnderWay::begin(&worker, destination.route.server);
         // Pinned here, so that it does not lie in the future twice.
-        let attempt = pin!(self.attempt(client, statement, request, destination, watch));
-        supervision.see_through(attempt).await
+        let answered = {
+            let attempt = pin!(self.attempt(client, statement, request, destination, watch));
+            supervision.see_through(attempt).await
+        };
+        if let Ok(outcome) = &answered {
+            let served = watch.0.served();
+            self.trail.answered(outcome, served);
+            // What a replica takes for a read says how well it does; a write may wait for others.
+            under_way.answered(served.filter(|_| is_read && outcome.error.is_none()));
+        }
+        answered
     }
 
     /// The client is gone: its statement is stopped, and its connection kept until it has stopped.
@@ -251,7 +280,11 @@ impl Core {
         if self.session.binding.asks_for_counts() {
             policy.causal_wait = Duration::ZERO;
         }
-        self.worker.decide(&policy, statement, &SessionView { committed: self.committed(view.wrote_at), ..view })
+        self.worker.decide(
+            &policy,
+            statement,
+            &SessionView { committed: self.committed(view.wrote_at), proven: self.session.binding.proven(), ..view },
+        )
     }
 
     /// What the router has to know of the session. It outlives a change of the session, so what was committed has to be added: [`Self::committed`].
@@ -274,6 +307,7 @@ impl Core {
             held,
             wrote_at,
             committed: None,
+            proven: &[],
             avoid: failed,
             steering,
         }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -27,8 +27,11 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 const NO_ALTERNATIVE: Duration = Duration::from_millis(1200);
 
 /// How far one try has come. Written by the try, read by whoever watches it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Progress {
+    began: std::time::Instant,
+    /// When the statement was sent, in nanoseconds after that.
+    sent_after: AtomicU64,
     /// The server's number for the connection; 0 until the statement is sent.
     thread_id: AtomicU32,
     begun: AtomicBool,
@@ -48,8 +51,27 @@ impl Progress {
         self.results.load(Ordering::Relaxed)
     }
 
+    /// A try begins.
+    pub(super) fn begin_try() -> Self {
+        Self {
+            began: std::time::Instant::now(),
+            sent_after: AtomicU64::new(0),
+            thread_id: AtomicU32::new(0),
+            begun: AtomicBool::new(false),
+            results: AtomicU16::new(0),
+        }
+    }
+
+    /// The time since the statement was sent, if it was.
+    pub(super) fn served(&self) -> Option<Duration> {
+        let sent = Duration::from_nanos(self.sent_after.load(Ordering::Relaxed));
+        self.is_sent().then(|| self.began.elapsed().saturating_sub(sent))
+    }
+
     /// The statement goes out on this connection.
     pub(super) fn sent(&self, thread_id: u32) {
+        let sent_after = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.sent_after.store(sent_after, Ordering::Relaxed);
         self.thread_id.store(thread_id, Ordering::Relaxed);
     }
 

@@ -35,6 +35,7 @@ pub struct Settings {
     pub rules: Vec<Rule>,
     pub hold_writes: Duration,
     pub causal_wait: Duration,
+    pub balance: router::Balance,
     pub pooling: Pooling,
 }
 
@@ -47,6 +48,7 @@ impl Default for Settings {
             rules: Vec::new(),
             hold_writes: Duration::from_hours(1),
             causal_wait: Duration::ZERO,
+            balance: router::Balance::RoundRobin,
             pooling: Pooling::default(),
         }
     }
@@ -94,7 +96,7 @@ impl Setup {
     }
 
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
-        let Settings { limits, server_connections, rules, hold_writes, causal_wait, pooling } = settings;
+        let Settings { limits, server_connections, rules, hold_writes, causal_wait, balance, pooling } = settings;
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -111,6 +113,7 @@ impl Setup {
                     reads_own_writes: true,
                     filtered_replicas: false,
                     causal_wait,
+                    balance,
                     hold_writes,
                 },
                 accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),

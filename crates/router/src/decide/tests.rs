@@ -18,6 +18,7 @@ const POLICY: Policy = Policy {
     reads_own_writes: true,
     filtered_replicas: false,
     causal_wait: Duration::ZERO,
+    balance: Balance::RoundRobin,
     hold_writes: Duration::ZERO,
 };
 const PRIMARY: ServerId = ServerId(0);
@@ -362,6 +363,7 @@ fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
     let now = Instant::now();
     let committed = at(Engine::MariaDb, "0-1-7");
     let ago = |millis| now.checked_sub(Duration::from_millis(millis));
+    let [lately, still, before] = [4, 999, 1000].map(|millis| [(REPLICA, ago(millis).unwrap())]);
     let session = SessionView { wrote_at: ago(5), committed: Some(&committed), ..SessionView::default() };
     let mut snapshot = cluster(now, [30, 30]);
     for server in &mut snapshot.servers[1..] {
@@ -403,6 +405,11 @@ fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
     check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-6,5-1-9"))), policy, "2 causal_wait");
     check(session, &with(&|server| server.position = None), policy, "2 causal_wait");
     check(session, &with(&|server| server.fresh_as_of = ago(700)), policy, "2 causal_wait");
+    // One that has said so itself a moment ago does not wait again, whatever it was seen to have.
+    check(SessionView { proven: &lately, ..session }, &snapshot, policy, "1 fresh_replica");
+    check(SessionView { proven: &still, ..session }, &snapshot, policy, "1 fresh_replica");
+    check(SessionView { proven: &before, ..session }, &snapshot, policy, "1 causal_wait");
+    check(SessionView { proven: &lately, committed: None, ..session }, &snapshot, policy, "0 own_write");
     // One that has it already is better.
     check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-7"))), policy, "1 fresh_replica");
     // Those that were waited for in vain are not waited for again soon.

@@ -1,0 +1,125 @@
+//! What there is to know of a statement once it was answered.
+//!
+//! One record at the end of each statement is what logs read, and later metrics and statistics. It is made of the session's [`Trail`], which is
+//! written while the statement is on its way.
+
+use std::time::{Duration, Instant};
+
+use classifier::Statement;
+use router::Route;
+use session::{Outcome, RequestKind};
+use topology::ServerId;
+
+use crate::worker::Worker;
+
+/// How far the statement under way has come.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    began: Instant,
+    route: Option<Route>,
+    tries: u16,
+    served: Option<Duration>,
+    rows: Option<u64>,
+    changed: Option<u64>,
+    error: Option<u16>,
+}
+
+/// One statement that was answered, or whose client was told why not.
+#[derive(Debug)]
+pub(crate) struct StatementRecord<'a> {
+    /// What it is.
+    pub(crate) statement: &'a Statement,
+    /// How it was asked for.
+    pub(crate) kind: RequestKind,
+    /// Where it ran last, and why there; `None` if it was sent to nobody.
+    pub(crate) route: Option<Route>,
+    /// Servers that were tried.
+    pub(crate) tries: u16,
+    /// From when the command was there until its answer had been passed on.
+    pub(crate) took: Duration,
+    /// The part of that after it was sent for the last time.
+    pub(crate) served: Option<Duration>,
+    /// The rows of its last result.
+    pub(crate) rows: Option<u64>,
+    /// The rows that it changed.
+    pub(crate) changed: Option<u64>,
+    /// The error that the client got, from the server or from Pointsman.
+    pub(crate) error: Option<u16>,
+}
+
+impl Trail {
+    /// A statement begins.
+    pub(crate) fn begin() -> Self {
+        Self { began: Instant::now(), route: None, tries: 0, served: None, rows: None, changed: None, error: None }
+    }
+
+    /// It is tried there.
+    pub(crate) fn tried(&mut self, route: Route) {
+        self.route = Some(route);
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    /// A server has answered, so long after it was sent.
+    pub(crate) fn answered(&mut self, outcome: &Outcome, served: Option<Duration>) {
+        *self = Self { served, rows: outcome.rows, changed: outcome.changed, error: outcome.error, ..*self };
+    }
+
+    /// The client got this error.
+    pub(crate) fn failed(&mut self, code: u16) {
+        self.error = Some(code);
+    }
+
+    /// It is over.
+    pub(crate) fn record<'a>(&self, statement: &'a Statement, kind: RequestKind) -> StatementRecord<'a> {
+        let Self { began, route, tries, served, rows, changed, error } = *self;
+        StatementRecord { statement, kind, route, tries, took: began.elapsed(), served, rows, changed, error }
+    }
+}
+
+impl StatementRecord<'_> {
+    /// Writes it to the log of every statement.
+    pub(crate) fn log(&self, connection: u32) {
+        let Self { statement, kind, route, tries, took, served, rows, changed, error } = self;
+        tracing::debug!(
+            connection,
+            server = route.map(|route| route.server.0),
+            because = route.map(|route| route.because.label()),
+            class = statement.because.label(),
+            verb = ?statement.verb,
+            digest = %statement.digest,
+            ?kind,
+            tries,
+            ?took,
+            ?served,
+            rows,
+            changed,
+            error,
+            "answered"
+        );
+    }
+}
+
+/// A statement that a worker has given to a server, for the balancer. Dropped, it has ended.
+pub(crate) struct UnderWay<'a> {
+    worker: &'a Worker,
+    server: ServerId,
+    response: Option<Duration>,
+}
+
+impl<'a> UnderWay<'a> {
+    pub(crate) fn begin(worker: &'a Worker, server: ServerId) -> Self {
+        worker.balancer().load_mut().begin(server);
+        Self { worker, server, response: None }
+    }
+
+    /// It was answered so long after it was sent.
+    pub(crate) fn answered(mut self, response: Option<Duration>) {
+        self.response = response;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.worker.balancer().load_mut().end(self.server, self.response);
+    }
+}
