@@ -8,13 +8,14 @@ use e2e::failover::AUTOMATIC;
 use e2e::mysql_async::Error;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::writers::Load;
-use e2e::{APP, Cluster, Proxy, SCHEMA, Start, unique};
+use e2e::{APP, Cluster, Proxy, SCHEMA, Start, eventually, unique};
 use testkit::{LoginAs, RawClient};
 
 e2e::suite! {
     Together: [
         servers_come_and_go_under_load,
         a_weight_of_zero_sends_reads_elsewhere,
+        a_file_that_has_changed_is_read_anew,
         the_primary_cannot_be_taken_off,
         a_transaction_on_a_replica_that_goes_is_lost_and_told,
         a_server_that_cannot_be_reached_harms_nobody,
@@ -69,6 +70,23 @@ async fn a_weight_of_zero_sends_reads_elsewhere(cluster: Arc<Cluster>) {
     reload(&mut proxy, &light).await;
     proxy.wait_for_reads_on(&cluster, &["db3"]).await;
     reload(&mut proxy, &usual).await;
+    proxy.wait_for_reads_on(&cluster, &["db2", "db3"]).await;
+    proxy.finish().await;
+}
+
+async fn a_file_that_has_changed_is_read_anew(cluster: Arc<Cluster>) {
+    let mut proxy = Start::before(&cluster).config("reload.on_change = true").start().await;
+    proxy.expect_in_log("the configuration was not reloaded");
+    let usual = proxy.servers_toml(&ALL);
+    proxy.reconfigure(&usual.replace("name = \"db2\"", "name = \"db2\", weight = 0"));
+    proxy.wait_for_reads_on(&cluster, &["db3"]).await;
+    proxy.reconfigure("routing.max_lag = 'soon'");
+    eventually("the mistake in the log", async || {
+        proxy.log().iter().any(|line| line.text.contains("the configuration was not reloaded")).then_some(())
+    })
+    .await;
+    proxy.reconfigure("routing.max_lag = '1s'");
+    proxy.reconfigure(&usual);
     proxy.wait_for_reads_on(&cluster, &["db2", "db3"]).await;
     proxy.finish().await;
 }

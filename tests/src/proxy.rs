@@ -452,7 +452,8 @@ fn usual_config(cluster: &Cluster) -> Table {
         monitor = {{ user = 'monitor', password = 'monitor' }}
         security.public_key_retrieval = true
         users = [{{ name = '{APP}', password = '{APP}' }}]
-        failover = {{ durability = 'manual' }}"
+        failover = {{ durability = 'manual' }}
+        reload = {{ on_change = false }}"
     )
     .parse()
     .expect("TOML");

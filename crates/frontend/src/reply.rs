@@ -108,6 +108,15 @@ impl Refusal {
         Self::new(1159, *b"08S01", "the server that this statement needs does not answer; the statement was not sent")
     }
 
+    /// `ER_NET_READ_INTERRUPTED`
+    pub(crate) fn replica_behind() -> Self {
+        Self::new(
+            1159,
+            *b"08S01",
+            "no replica has the session's last write yet, and no primary can answer in its place; try again",
+        )
+    }
+
     /// `ER_QUERY_INTERRUPTED`
     pub(crate) fn interrupted() -> Self {
         Self::new(1317, *b"70100", "query execution was interrupted")

@@ -33,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) balance: Balance,
     pub(crate) hold_writes: Duration,
     pub(crate) pooling: Pooling,
+    /// The file is read anew whenever it changes.
+    pub(crate) reload_on_change: bool,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<Account>,
     pub(crate) limits: frontend::Limits,
@@ -266,6 +268,9 @@ impl Config {
         security.finish();
 
         let failover = failover(file.section("failover"));
+        let mut reload = file.section("reload");
+        let reload_on_change = reload.optional("on_change", true);
+        reload.finish();
         let mut admin = file.section("admin");
         let admin_socket = admin.optional("socket", None);
         admin.finish();
@@ -300,6 +305,7 @@ impl Config {
             public_key_retrieval,
             failover: failover?,
             admin_socket,
+            reload_on_change,
             log: log_settings,
         })
     }

@@ -8,6 +8,7 @@ mod explain;
 mod logging;
 mod reload;
 mod run;
+mod watch;
 
 use std::process::ExitCode;
 

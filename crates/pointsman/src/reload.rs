@@ -1,4 +1,4 @@
-//! Another configuration while Pointsman runs: on SIGHUP, or by `pointsman reload`.
+//! Another configuration while Pointsman runs: on SIGHUP, by `pointsman reload`, or because the file has changed.
 //!
 //! The file is read as a whole, and a mistake in it, or a change that cannot be made now, leaves everything as it was. Some keys are read only at the
 //! start; where one of them has changed, that is said, and the rest is taken over.
@@ -27,6 +27,11 @@ impl<'r> Reloader<'r> {
     pub(crate) fn new(path: PathBuf, config: Config, control: monitor::Control, running: &'r Running) -> Self {
         let next_id = u16::try_from(config.servers.len()).unwrap_or(u16::MAX);
         Self { path, fixed: fixed(&config), config, next_id, control, running }
+    }
+
+    /// The configuration wants to be read anew whenever its file changes.
+    pub(crate) fn watches_file(&self) -> bool {
+        self.config.reload_on_change
     }
 
     /// Reads the file and goes by it; or says why not.

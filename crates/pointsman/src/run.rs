@@ -18,6 +18,7 @@ use crate::cli::{RunOptions, RuntimeKind};
 use crate::config::{Balance, CausalReads, Config, Durability, Pooling};
 use crate::logging;
 use crate::reload::Reloader;
+use crate::watch::FileWatch;
 
 /// Reloads that may wait for the one before them.
 const RELOADS_QUEUED_MAX: usize = 4;
@@ -63,6 +64,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
+    let mut watch = FileWatch::new(options.config.clone()).await;
     let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
     loop {
         let reply = tokio::select! {
@@ -70,7 +72,9 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
             _ = hangup.recv() => None,
             Some(reply) = reloads.recv() => Some(reply),
+            () = watch.changed(), if reloader.watches_file() => None,
         };
+        watch.note_read().await;
         let outcome = tokio::select! {
             outcome = reloader.reload() => outcome,
             _ = terminate.recv() => break,

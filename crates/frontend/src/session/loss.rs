@@ -107,7 +107,8 @@ impl Core {
             Failure::Silent { sent: false, .. } | Failure::Deposed { sent: false, .. } => Refusal::server_silent(),
             Failure::Interrupted(refusal) => refusal,
             Failure::NeedsReprepare => Refusal::needs_reprepare(),
-            Failure::Behind | Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
+            Failure::Behind => Refusal::replica_behind(),
+            Failure::LostBefore => Refusal::server_lost(false, "its connection was closed while idle"),
             Failure::Connect(error) => Refusal::from(&error),
             Failure::ClientMisbehaved(malformed) => Refusal::malformed(&malformed),
         };
