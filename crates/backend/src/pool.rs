@@ -22,6 +22,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 use topology::{Epoch, ServerId};
 use wire::ErrOwned;
+use wire::error_code::{ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS};
 
 pub use self::lease::Lease;
 use self::server::{Handed, Place, ServerPool};
@@ -402,7 +403,7 @@ impl WorkerPool {
     }
 }
 
-/// A server's refusals that another connection's end may change: `ER_CON_COUNT_ERROR`, `ER_TOO_MANY_USER_CONNECTIONS`.
+/// A server's refusals that another connection's end may change.
 fn is_about_room(code: u16) -> bool {
-    matches!(code, 1040 | 1203)
+    matches!(code, ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS)
 }

@@ -125,11 +125,12 @@ fn is_purged(primary: &ServerView, server: &ServerView) -> bool {
     matches!((purged, has), (Some(purged), Some(has)) if !has.contains(purged))
 }
 
-/// MySQL 1236: what it needs is purged. MariaDB says the same.
-const ER_SOURCE_FATAL: u32 = 1236;
+/// `Last_IO_Errno` of a replica whose source has purged what it needs, on both servers. Here and not with the protocol's error codes, since this crate
+/// knows nothing of the protocol.
+const ER_SOURCE_FATAL_ERROR_READING_BINLOG: u32 = 1236;
 
 fn purged(_: &Situation<'_>, primary: &ServerView, server: &ServerView) -> Option<Finding> {
-    let has_said_so = channels(server).iter().any(|channel| channel.io_error == Some(ER_SOURCE_FATAL));
+    let has_said_so = channels(server).iter().any(|channel| channel.io_error == Some(ER_SOURCE_FATAL_ERROR_READING_BINLOG));
     ((is_outside(server) && is_purged(primary, server)) || has_said_so).then(|| Finding::NeedsRebuild {
         server: named(server),
         primary: named(primary),

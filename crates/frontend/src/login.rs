@@ -11,6 +11,7 @@ use classifier::Dialect;
 use net::{Exchange, Link, LinkError};
 use session::{LoginDetails, SessionState};
 use tokio::time::timeout;
+use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_SECURE_TRANSPORT_REQUIRED};
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
 
 use self::verify::verify;
@@ -150,20 +151,20 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
         }
     };
     if Login::is_ssl_request(&payload) {
-        let refusal = Refusal::new(3159, *b"HY000", "TLS is not offered here; connect without it");
+        let refusal = Refusal::new(ER_SECURE_TRANSPORT_REQUIRED, "TLS is not offered here; connect without it");
         tell(exchange, &refusal).await;
         return Err(LoginError::NotOffered("TLS"));
     }
     let login = match Login::decode(&payload) {
         Ok(login) => login,
         Err(error) => {
-            tell(exchange, &Refusal::new(1043, *b"08S01", format!("bad handshake: {error}"))).await;
+            tell(exchange, &Refusal::new(ER_HANDSHAKE_ERROR, format!("bad handshake: {error}"))).await;
             return Err(error.into());
         }
     };
     if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
         // A client that asks for it although it was not offered would speak it from here on.
-        let refusal = Refusal::new(1235, *b"42000", "compression is not offered here; connect without it");
+        let refusal = Refusal::new(ER_NOT_SUPPORTED_YET, "compression is not offered here; connect without it");
         tell(exchange, &refusal).await;
         return Err(LoginError::NotOffered("compression"));
     }

@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use router::{Awaited, Denial, HintError};
+use wire::error_code::{
+    self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
+    ER_CON_COUNT_ERROR, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE,
+    ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET,
+    ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR,
+    ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
+};
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
 
@@ -17,126 +24,116 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(code: u16, sqlstate: [u8; 5], message: impl Into<String>) -> Self {
-        Self { code, sqlstate, message: message.into() }
+    /// `code` is one of [`error_code`], which has the SQLSTATE, too.
+    pub(crate) fn new(code: u16, message: impl Into<String>) -> Self {
+        Self { code, sqlstate: error_code::sqlstate(code), message: message.into() }
     }
 
-    /// `ER_CON_COUNT_ERROR`
+    /// A write may or may not have taken effect.
+    fn unknown_outcome(message: String) -> Self {
+        Self { sqlstate: error_code::RESOLUTION_UNKNOWN, ..Self::new(ER_NET_READ_ERROR, message) }
+    }
+
     pub(crate) fn too_many_connections(limit: usize) -> Self {
-        Self::new(1040, *b"08004", format!("too many connections; limits.client_connections is {limit}"))
+        Self::new(ER_CON_COUNT_ERROR, format!("too many connections; limits.client_connections is {limit}"))
     }
 
-    /// `ER_NET_PACKET_TOO_LARGE`
     pub(crate) fn packet_too_large(limit: usize) -> Self {
-        Self::new(1153, *b"08S01", format!("got a packet bigger than limits.max_packet, which is {limit} bytes"))
+        Self::new(ER_NET_PACKET_TOO_LARGE, format!("got a packet bigger than limits.max_packet, which is {limit} bytes"))
     }
 
-    /// `ER_NET_PACKETS_OUT_OF_ORDER`
     pub(crate) fn out_of_order() -> Self {
-        Self::new(1156, *b"08S01", "got packets out of order")
+        Self::new(ER_NET_PACKETS_OUT_OF_ORDER, "got packets out of order")
     }
 
-    /// `ER_MALFORMED_PACKET`
     pub(crate) fn malformed(what: &wire::Malformed) -> Self {
-        Self::new(1835, *b"HY000", what.to_string())
+        Self::new(ER_MALFORMED_PACKET, what.to_string())
     }
 
-    /// `ER_UNKNOWN_COM_ERROR`
     pub(crate) fn unknown_command(command: u8) -> Self {
-        Self::new(1047, *b"08S01", format!("command 0x{command:02x} is not supported"))
+        Self::new(ER_UNKNOWN_COM_ERROR, format!("command 0x{command:02x} is not supported"))
     }
 
-    /// `ER_UNKNOWN_STMT_HANDLER`
     pub(crate) fn unknown_statement(id: u32, command: &str) -> Self {
-        Self::new(1243, *b"HY000", format!("unknown prepared statement handler ({id}) given to {command}"))
+        Self::new(ER_UNKNOWN_STMT_HANDLER, format!("unknown prepared statement handler ({id}) given to {command}"))
     }
 
-    /// `ER_UNSUPPORTED_PS`: drivers that prepare everything send the text instead.
     pub(crate) fn explanation_prepared() -> Self {
-        Self::new(1295, *b"HY000", "EXPLAIN ROUTE is not supported in the prepared statement protocol; send it as text")
+        Self::new(ER_UNSUPPORTED_PS, "EXPLAIN ROUTE is not supported in the prepared statement protocol; send it as text")
     }
 
-    /// `ER_ACCESS_DENIED_ERROR`, in the servers' words, which some drivers look for.
+    /// In the servers' words, which some drivers look for.
     pub(crate) fn access_denied(user: &[u8], host: &str, with_password: bool) -> Self {
         let user = String::from_utf8_lossy(user);
         let using = if with_password { "YES" } else { "NO" };
-        Self::new(1045, *b"28000", format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
+        Self::new(ER_ACCESS_DENIED_ERROR, format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
     }
 
-    /// `ER_SERVER_SHUTDOWN`
     pub(crate) fn shutting_down() -> Self {
-        Self::new(1053, *b"08S01", "Pointsman is shutting down; connect again")
+        Self::new(ER_SERVER_SHUTDOWN, "Pointsman is shutting down; connect again")
     }
 
-    /// `ER_CLIENT_INTERACTION_TIMEOUT`
     pub(crate) fn idle_for_too_long() -> Self {
-        Self::new(4031, *b"HY000", "the client was disconnected because of inactivity; see timeouts.client_idle")
+        Self::new(ER_CLIENT_INTERACTION_TIMEOUT, "the client was disconnected because of inactivity; see timeouts.client_idle")
     }
 
-    /// The connection to the server broke while it was working: `ER_NET_READ_ERROR`. Not the 2013 that client libraries say in this case: they take
-    /// a packet with one of their own numbers for a broken one.
+    /// The connection to the server broke while it was working.
     pub(crate) fn server_lost(may_have_written: bool, why: &str) -> Self {
         if may_have_written {
-            // SQLSTATE 08007: transaction resolution unknown.
-            Self::new(
-                1158,
-                *b"08007",
-                format!("lost the server during the statement, which may or may not have taken effect ({why})"),
-            )
+            Self::unknown_outcome(format!("lost the server during the statement, which may or may not have taken effect ({why})"))
         } else {
-            Self::new(1158, *b"08S01", format!("lost the server during the statement ({why})"))
+            Self::new(ER_NET_READ_ERROR, format!("lost the server during the statement ({why})"))
         }
     }
 
     /// A server has said OK to what may have been a commit, and the OK does not count: as when the reply was lost, nobody knows.
     pub(crate) fn unconfirmed(why: &str) -> Self {
-        Self::new(1158, *b"08007", format!("the statement may or may not have taken effect ({why})"))
+        Self::unknown_outcome(format!("the statement may or may not have taken effect ({why})"))
     }
 
-    /// `ER_OPTION_PREVENTS_STATEMENT`, as without waiting: drivers and pools know it as "go elsewhere".
+    /// The same error as without waiting.
     pub(crate) fn waited_in_vain(awaited: Awaited, time: Duration) -> Self {
-        Self::new(1290, *b"HY000", format!("waited {time:?} for {awaited}; the statement was not sent (routing.hold_writes)"))
-    }
-
-    /// The same for one that cannot even wait.
-    pub(crate) fn too_many_held(awaited: Awaited, limit: &str, most: usize) -> Self {
-        Self::new(1290, *b"HY000", format!("too many statements wait already for {awaited}; {limit} is {most}"))
-    }
-
-    /// `ER_NET_READ_INTERRUPTED`
-    pub(crate) fn server_silent() -> Self {
-        Self::new(1159, *b"08S01", "the server that this statement needs does not answer; the statement was not sent")
-    }
-
-    /// `ER_NET_READ_INTERRUPTED`
-    pub(crate) fn replica_behind() -> Self {
         Self::new(
-            1159,
-            *b"08S01",
-            "no replica has the session's last write yet, and no primary can answer in its place; try again",
+            ER_OPTION_PREVENTS_STATEMENT,
+            format!("waited {time:?} for {awaited}; the statement was not sent (routing.hold_writes)"),
         )
     }
 
-    /// `ER_QUERY_INTERRUPTED`
-    pub(crate) fn interrupted() -> Self {
-        Self::new(1317, *b"70100", "query execution was interrupted")
+    /// The same for a statement that cannot even wait.
+    pub(crate) fn too_many_held(awaited: Awaited, limit: &str, most: usize) -> Self {
+        Self::new(ER_OPTION_PREVENTS_STATEMENT, format!("too many statements wait already for {awaited}; {limit} is {most}"))
     }
 
-    /// `ER_NEED_REPREPARE`
+    pub(crate) fn server_silent() -> Self {
+        Self::new(ER_NET_READ_INTERRUPTED, "the server that this statement needs does not answer; the statement was not sent")
+    }
+
+    pub(crate) fn replica_behind() -> Self {
+        let why = "no replica has the session's last write yet, and no primary can answer in its place; try again";
+        Self::new(ER_NET_READ_INTERRUPTED, why)
+    }
+
+    pub(crate) fn interrupted() -> Self {
+        Self::new(ER_QUERY_INTERRUPTED, "query execution was interrupted")
+    }
+
     pub(crate) fn needs_reprepare() -> Self {
         let why = "the statement was prepared with another character set, and its server connection is gone; prepare it again";
-        Self::new(1615, *b"HY000", why)
+        Self::new(ER_NEED_REPREPARE, why)
     }
 
-    /// `ER_NO_SUCH_THREAD`
     pub(crate) fn unknown_thread(id: u64) -> Self {
-        Self::new(1094, *b"HY000", format!("unknown thread id: {id}; it is a number of a session here, and none has it now"))
+        Self::new(ER_NO_SUCH_THREAD, format!("unknown thread id: {id}; it is a number of a session here, and none has it now"))
     }
 
-    /// `ER_KILL_DENIED_ERROR`
     pub(crate) fn not_owner(id: u64) -> Self {
         let why = "its server connection, as SHOW PROCESSLIST shows it, can be killed with the servers' privileges";
-        Self::new(1095, *b"HY000", format!("you are not owner of thread {id}; {why}"))
+        Self::new(ER_KILL_DENIED_ERROR, format!("you are not owner of thread {id}; {why}"))
+    }
+
+    /// `denial`, in other words than its own.
+    pub(crate) fn denied(denial: Denial, message: String) -> Self {
+        Self::new(code_of(denial), message)
     }
 
     /// The same, where the session has lost something with the server as well: nothing else will tell the client.
@@ -158,31 +155,44 @@ impl Refusal {
 /// A hint that cannot be followed is better told than left out: whoever wrote it relies on it.
 impl From<HintError> for Refusal {
     fn from(error: HintError) -> Self {
-        // ER_WRONG_ARGUMENTS
-        Self::new(1210, *b"HY000", error.to_string())
+        Self::new(ER_WRONG_ARGUMENTS, error.to_string())
     }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self::new(denial.code(), *denial.sqlstate(), denial.to_string())
+        Self::denied(denial, denial.to_string())
+    }
+}
+
+/// The servers' own error for the same situation, where there is one.
+fn code_of(denial: Denial) -> u16 {
+    match denial {
+        Denial::NoPrimary | Denial::Handover => ER_OPTION_PREVENTS_STATEMENT,
+        Denial::TransactionLost => ER_LOCK_DEADLOCK,
+        Denial::NoServer | Denial::PinLost => ER_SERVER_SHUTDOWN,
+        Denial::ReadOnlyTransaction | Denial::PrimaryOnlyInReplicaTransaction => ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION,
+        Denial::ByRule(_) => ER_SPECIFIC_ACCESS_DENIED_ERROR,
+        Denial::WriteToReplica(_) => ER_NOT_SUPPORTED_YET,
+        // The servers have nothing like it, and no driver takes this one for a lost connection.
+        Denial::NoReplica
+        | Denial::Unfit(_)
+        | Denial::InsertIdLost
+        | Denial::PreviousStatementLost
+        | Denial::PreviousStatementElsewhere => ER_UNKNOWN_ERROR,
+        Denial::NoSuchServer => ER_WRONG_ARGUMENTS,
     }
 }
 
 impl From<&backend::ConnectError> for Refusal {
     fn from(error: &backend::ConnectError) -> Self {
         match error {
-            // ER_CON_COUNT_ERROR
-            backend::ConnectError::Exhausted { .. } => Self::new(1040, *b"08004", error.to_string()),
-            // ER_ACCESS_DENIED_ERROR
+            backend::ConnectError::Exhausted { .. } => Self::new(ER_CON_COUNT_ERROR, error.to_string()),
             backend::ConnectError::KeyNotTrusted { .. } | backend::ConnectError::UnsupportedPlugin { .. } => {
-                Self::new(1045, *b"28000", error.to_string())
+                Self::new(ER_ACCESS_DENIED_ERROR, error.to_string())
             }
-            // ER_NET_READ_INTERRUPTED
-            backend::ConnectError::Timeout { .. } => Self::new(1159, *b"08S01", error.to_string()),
-            // ER_BAD_HOST_ERROR: of the servers' own numbers the one for a host that cannot be talked to. Clients take the 2003 that they
-            // would say themselves for a broken packet.
-            _ => Self::new(1042, *b"08S01", error.to_string()),
+            backend::ConnectError::Timeout { .. } => Self::new(ER_NET_READ_INTERRUPTED, error.to_string()),
+            _ => Self::new(ER_BAD_HOST_ERROR, error.to_string()),
         }
     }
 }
@@ -305,5 +315,50 @@ fn put_value(out: &mut BytesMut, value: Option<&str>) {
     match value {
         Some(text) => out.put_lenenc_bytes(text.as_bytes()),
         None => out.put_u8(NULL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use classifier::Reason;
+    use router::Exclusion;
+
+    use super::*;
+
+    /// Drivers act on the numbers.
+    #[test]
+    fn a_denial_has_the_error_that_drivers_know() {
+        for (denial, code, sqlstate) in [
+            (Denial::NoPrimary, 1290, b"HY000"),
+            (Denial::NoServer, 1053, b"08S01"),
+            (Denial::Handover, 1290, b"HY000"),
+            (Denial::TransactionLost, 1213, b"40001"),
+            (Denial::PinLost, 1053, b"08S01"),
+            (Denial::ReadOnlyTransaction, 1792, b"25006"),
+            (Denial::PrimaryOnlyInReplicaTransaction, 1792, b"25006"),
+            (Denial::InsertIdLost, 1105, b"HY000"),
+            (Denial::PreviousStatementLost, 1105, b"HY000"),
+            (Denial::PreviousStatementElsewhere, 1105, b"HY000"),
+            (Denial::ByRule(0), 1227, b"42000"),
+            (Denial::WriteToReplica(Reason::Writes), 1235, b"42000"),
+            (Denial::NoReplica, 1105, b"HY000"),
+            (Denial::Unfit(Exclusion::Silent), 1105, b"HY000"),
+            (Denial::NoSuchServer, 1210, b"HY000"),
+        ] {
+            let refusal = Refusal::from(denial);
+            assert_eq!((refusal.code, &refusal.sqlstate), (code, sqlstate), "{denial:?}");
+        }
+    }
+
+    /// By the SQLSTATE a client tells a lost write from a lost read.
+    #[test]
+    fn only_what_may_have_written_has_an_unknown_outcome() {
+        for (refusal, sqlstate) in [
+            (Refusal::server_lost(true, "why"), b"08007"),
+            (Refusal::unconfirmed("why"), b"08007"),
+            (Refusal::server_lost(false, "why"), b"08S01"),
+        ] {
+            assert_eq!((refusal.code, &refusal.sqlstate), (1158, sqlstate), "{refusal:?}");
+        }
     }
 }

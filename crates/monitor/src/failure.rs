@@ -5,6 +5,13 @@ use std::time::Duration;
 
 use mysql_async::{DriverError, Error, IoError, ServerError};
 use topology::{FailureKind, ParsePositionError, ProbeFailure};
+use wire::error_code::{
+    ER_ACCESS_DENIED_ERROR, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB, ER_CLIENT_INTERACTION_TIMEOUT,
+    ER_COLUMNACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_CONNECTION_KILLED, ER_DBACCESS_DENIED_ERROR, ER_HOST_IS_BLOCKED,
+    ER_HOST_NOT_PRIVILEGED, ER_MUST_CHANGE_PASSWORD, ER_MUST_CHANGE_PASSWORD_LOGIN, ER_QUERY_INTERRUPTED,
+    ER_RESTART_SERVER_FAILED, ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN,
+    ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_TOO_MANY_USER_CONNECTIONS, ER_USER_LIMIT_REACHED,
+};
 
 /// Why a look at a server failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +54,16 @@ impl ProbeError {
 
     /// The account may not do what was asked.
     pub(crate) fn is_denial(&self) -> bool {
-        let denials = [ER_DBACCESS_DENIED, ER_TABLEACCESS_DENIED, ER_COLUMNACCESS_DENIED, ER_SPECIFIC_ACCESS_DENIED];
+        let denials = [
+            ER_DBACCESS_DENIED_ERROR,
+            ER_TABLEACCESS_DENIED_ERROR,
+            ER_COLUMNACCESS_DENIED_ERROR,
+            ER_SPECIFIC_ACCESS_DENIED_ERROR,
+        ];
         matches!(self, ProbeError::Driver(Error::Server(error)) if denials.contains(&error.code))
     }
 
-    /// `CLONE` has copied everything, and the server ends itself to use it (3707): its success looks like this where nothing restarts it from within.
+    /// `CLONE` has copied everything, and the server ends itself to use it: its success looks like this where nothing restarts it from within.
     pub(crate) fn says_that_clone_restarts(&self) -> bool {
         matches!(self, ProbeError::Driver(Error::Server(error)) if error.code == ER_RESTART_SERVER_FAILED)
     }
@@ -94,32 +106,6 @@ impl ProbeError {
     }
 }
 
-// https://dev.mysql.com/doc/mysql-errors/9.7/en/server-error-reference.html
-const ER_CON_COUNT: u16 = 1040;
-const ER_DBACCESS_DENIED: u16 = 1044;
-const ER_ACCESS_DENIED: u16 = 1045;
-const ER_SERVER_SHUTDOWN: u16 = 1053;
-const ER_HOST_IS_BLOCKED: u16 = 1129;
-const ER_HOST_NOT_PRIVILEGED: u16 = 1130;
-const ER_TABLEACCESS_DENIED: u16 = 1142;
-const ER_COLUMNACCESS_DENIED: u16 = 1143;
-const ER_TOO_MANY_USER_CONNECTIONS: u16 = 1203;
-const ER_USER_LIMIT_REACHED: u16 = 1226;
-const ER_SPECIFIC_ACCESS_DENIED: u16 = 1227;
-const ER_OFFLINE_MODE: u16 = 3032;
-const ER_SECURE_TRANSPORT_REQUIRED: u16 = 3159;
-const ER_RESTART_SERVER_FAILED: u16 = 3707;
-const ER_MUST_CHANGE_PASSWORD: u16 = 1820;
-const ER_MUST_CHANGE_PASSWORD_LOGIN: u16 = 1862;
-const ER_ACCOUNT_HAS_BEEN_LOCKED: u16 = 3118;
-/// MariaDB's number for the same.
-const ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB: u16 = 4151;
-
-const ER_QUERY_INTERRUPTED: u16 = 1317;
-/// MariaDB: somebody has killed the connection.
-const ER_CONNECTION_KILLED: u16 = 1927;
-const ER_CLIENT_INTERACTION_TIMEOUT: u16 = 4031;
-
 /// What a server says to one connection only.
 const CUTS: [u16; 3] = [ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_CLIENT_INTERACTION_TIMEOUT];
 
@@ -144,8 +130,8 @@ fn kind_of(error: &Error) -> FailureKind {
         Error::Driver(DriverError::ConnectionClosed) => FailureKind::Gone,
         Error::Server(error) => match error.code {
             ER_SERVER_SHUTDOWN => FailureKind::ShuttingDown,
-            ER_OFFLINE_MODE => FailureKind::Offline,
-            ER_CON_COUNT | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => FailureKind::Full,
+            ER_SERVER_OFFLINE_MODE => FailureKind::Offline,
+            ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => FailureKind::Full,
             // Whatever else it is: the server said it.
             _ => FailureKind::Blind,
         },
@@ -179,17 +165,17 @@ fn why_io(error: &std::io::Error) -> String {
 
 fn why_server(error: &ServerError, user: &str) -> String {
     let what = match error.code {
-        ER_ACCESS_DENIED => format!("login refused for user {user}: check user and password in [monitor] in the config"),
+        ER_ACCESS_DENIED_ERROR => format!("login refused for user {user}: check user and password in [monitor] in the config"),
         ER_HOST_NOT_PRIVILEGED => format!("user {user} may not log in from here: create it for this host, or for '%'"),
         ER_HOST_IS_BLOCKED => "the server blocks this host after failed connections: run FLUSH HOSTS there".into(),
-        ER_CON_COUNT | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => {
+        ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => {
             "no room for the monitor's connection: raise max_connections or the user's limit".into()
         }
-        ER_SPECIFIC_ACCESS_DENIED => format!(
+        ER_SPECIFIC_ACCESS_DENIED_ERROR => format!(
             "user {user} lacks a privilege to observe: GRANT REPLICATION CLIENT (MySQL) or REPLICA MONITOR (MariaDB) ON *.* to it; \
              `pointsman check --config FILE --connect` says all that is missing"
         ),
-        ER_OFFLINE_MODE => "offline_mode is on: the server refuses applications".into(),
+        ER_SERVER_OFFLINE_MODE => "offline_mode is on: the server refuses applications".into(),
         ER_SERVER_SHUTDOWN => "the server is shutting down".into(),
         ER_MUST_CHANGE_PASSWORD | ER_MUST_CHANGE_PASSWORD_LOGIN => {
             format!("the password of user {user} has expired: ALTER USER .. IDENTIFIED BY .. PASSWORD EXPIRE NEVER")

@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("net", &["wire"]),
     ("backend", &["net", "session", "wire", "topology"]),
     ("frontend", &["backend", "net", "session", "router", "classifier", "topology", "wire"]),
-    ("monitor", &["failover", "classifier", "topology"]),
+    ("monitor", &["failover", "classifier", "topology", "wire"]),
     ("admin", &["monitor", "failover", "topology"]),
     ("pointsman", &["admin", "failover", "frontend", "monitor", "backend", "router", "classifier", "topology"]),
     ("testkit", &["failover", "topology", "wire"]),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Exclusion;
 
-/// A refusal, with the MySQL error that carries it.
+/// A refusal. Which error number carries it, the frontend knows (`reply`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// The statement needs a primary and there is none.
@@ -40,50 +40,6 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// The MySQL error number (the servers' own for the same situation, where there is one).
-    pub fn code(self) -> u16 {
-        match self {
-            // ER_OPTION_PREVENTS_STATEMENT: what a read-only server answers; drivers and pools know it as "go elsewhere".
-            Self::NoPrimary | Self::Handover => 1290,
-            // ER_LOCK_DEADLOCK: drivers and frameworks begin the transaction again.
-            Self::TransactionLost => 1213,
-            // ER_SERVER_SHUTDOWN: drivers treat it as a lost connection and connect anew.
-            Self::NoServer | Self::PinLost => 1053,
-            // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-            Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => 1792,
-            // ER_SPECIFIC_ACCESS_DENIED_ERROR
-            Self::ByRule(_) => 1227,
-            // ER_NOT_SUPPORTED_YET
-            Self::WriteToReplica(_) => 1235,
-            // ER_UNKNOWN_ERROR: the servers have nothing like it, and no driver takes it for a lost connection.
-            Self::NoReplica
-            | Self::Unfit(_)
-            | Self::InsertIdLost
-            | Self::PreviousStatementLost
-            | Self::PreviousStatementElsewhere => 1105,
-            // ER_WRONG_ARGUMENTS
-            Self::NoSuchServer => 1210,
-        }
-    }
-
-    /// The SQLSTATE that goes with it.
-    pub fn sqlstate(self) -> &'static [u8; 5] {
-        match self {
-            Self::NoPrimary
-            | Self::Handover
-            | Self::NoReplica
-            | Self::Unfit(_)
-            | Self::NoSuchServer
-            | Self::InsertIdLost
-            | Self::PreviousStatementLost
-            | Self::PreviousStatementElsewhere => b"HY000",
-            Self::ByRule(_) | Self::WriteToReplica(_) => b"42000",
-            Self::TransactionLost => b"40001",
-            Self::NoServer | Self::PinLost => b"08S01",
-            Self::ReadOnlyTransaction | Self::PrimaryOnlyInReplicaTransaction => b"25006",
-        }
-    }
-
     /// The name in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use classifier::{Charset, Dialect, Effects, Pin, PinKind, Placement, SessionEffect, SqlMode, Statement, Verb};
 use topology::{Engine, Position, ServerId};
 use wire::StatusFlags;
+use wire::error_code::{ER_BAD_FIELD_ERROR, ER_PARSE_ERROR};
 
 use crate::Outcome;
 
@@ -525,13 +526,12 @@ fn finds_nothing(verb: Verb) -> bool {
     matches!(verb, Verb::Set | Verb::Use | Verb::Begin | Verb::Commit | Verb::Rollback)
 }
 
-/// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a
-/// syntax error (`ER_PARSE_ERROR`) never ran, nor did a query that names an unknown column (`ER_BAD_FIELD_ERROR`). The `mysql`
-/// client begins every session with such a one.
+/// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a syntax error never ran,
+/// nor did a query that names an unknown column. The `mysql` client begins every session with such a one.
 fn failed_before_it_ran(statement: &Statement, error: Option<u16>) -> bool {
     match error {
-        Some(1064) => statement.verb != Verb::Batch,
-        Some(1054) => statement.verb == Verb::Select,
+        Some(ER_PARSE_ERROR) => statement.verb != Verb::Batch,
+        Some(ER_BAD_FIELD_ERROR) => statement.verb == Verb::Select,
         _ => false,
     }
 }

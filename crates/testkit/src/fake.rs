@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use wire::auth::{Challenge, Plugin, ServerLogin, ServerStep};
+use wire::error_code::ER_ACCESS_DENIED_ERROR;
 use wire::result::ErrOwned;
 use wire::{Capabilities, Command, Frame, Greeting, Login, StatusFlags, command};
 
@@ -297,7 +298,7 @@ impl Connection {
                     return Ok(capabilities);
                 }
                 _ => {
-                    self.answer(&Answer::err(1045, *b"28000", "Access denied"), capabilities).await?;
+                    self.answer(&Answer::err(ER_ACCESS_DENIED_ERROR, *b"28000", "Access denied"), capabilities).await?;
                     return Err(Ended);
                 }
             }

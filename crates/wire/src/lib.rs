@@ -22,6 +22,8 @@ pub mod auth;
 
 pub mod result;
 
+pub mod error_code;
+
 pub mod session_state;
 
 pub mod response;

@@ -17,6 +17,7 @@ use session::SessionState;
 use tokio::time::timeout;
 use topology::{Role, Server, ServerId, Snapshot};
 use wire::ErrOwned;
+use wire::error_code::{ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS};
 
 use crate::reply::{self, Refusal};
 use crate::worker::Worker;
@@ -156,5 +157,5 @@ fn whom_to_ask(snapshot: &Snapshot) -> Option<(ServerId, Refuser)> {
 
 /// A refusal that says nothing of the account: the server is full, starting, or stopping.
 fn is_for_now(code: u16) -> bool {
-    matches!(code, 1040 | 1053 | 1203 | 3032)
+    matches!(code, ER_CON_COUNT_ERROR | ER_SERVER_SHUTDOWN | ER_TOO_MANY_USER_CONNECTIONS | ER_SERVER_OFFLINE_MODE)
 }

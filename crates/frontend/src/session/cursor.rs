@@ -6,6 +6,7 @@
 use classifier::{Effects, Statement, Verb};
 use net::Link;
 use router::Steering;
+use wire::error_code::ER_STMT_HAS_NO_OPEN_CURSOR;
 
 use super::exchange::Request;
 use super::{Core, Ended, session_statement};
@@ -19,8 +20,7 @@ impl Core {
             return self.reply(client, &Refusal::unknown_statement(id, "mysqld_stmt_fetch")).await;
         }
         if !self.session.binding.has_cursor(id) {
-            // ER_STMT_HAS_NO_OPEN_CURSOR
-            let refusal = Refusal::new(1421, *b"HY000", format!("the statement ({id}) has no open cursor"));
+            let refusal = Refusal::new(ER_STMT_HAS_NO_OPEN_CURSOR, format!("the statement ({id}) has no open cursor"));
             return self.reply(client, &refusal).await;
         }
         self.forward(client, &about_cursor(), Steering::default(), Request::fetch(packet, id)).await.map(drop)

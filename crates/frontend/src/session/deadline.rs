@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use router::Steering;
 use tokio::time::Instant;
+use wire::error_code::{ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT};
 
 use crate::reply::Refusal;
 
@@ -36,15 +37,14 @@ impl<'a> TimeLimit<'a> {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this error (`ER_QUERY_INTERRUPTED`) is what came of it.
+    /// Whether this error is what came of it.
     pub(crate) fn ended(&self, code: u16) -> bool {
-        code == 1317 && self.is_over.load(Ordering::Relaxed)
+        code == ER_QUERY_INTERRUPTED && self.is_over.load(Ordering::Relaxed)
     }
 
     /// What the client is told instead.
     pub(crate) fn refusal(&self) -> Refusal {
-        // ER_QUERY_TIMEOUT
         let why = format!("interrupted; the rule {:?} gives it {} ms", self.rule, self.time.as_millis());
-        Refusal::new(3024, *b"HY000", why)
+        Refusal::new(ER_QUERY_TIMEOUT, why)
     }
 }

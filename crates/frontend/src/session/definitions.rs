@@ -2,6 +2,10 @@
 //! primary answers all reads. So a definition that was refused must not count, or any account could keep everybody's reads there.
 
 use classifier::{Classifier, Effects, Statement};
+use wire::error_code::{
+    ER_BAD_DB_ERROR, ER_COLUMNACCESS_DENIED_ERROR, ER_DBACCESS_DENIED_ERROR, ER_NO_DB_ERROR, ER_OPTION_PREVENTS_STATEMENT,
+    ER_PARSE_ERROR, ER_PROCACCESS_DENIED_ERROR, ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR,
+};
 
 /// How far a statement that defines something came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +48,26 @@ impl Course {
     }
 }
 
-/// An error with which a server refuses a whole statement before it does anything: `ER_DBACCESS_DENIED_ERROR`, `ER_NO_DB_ERROR`,
-/// `ER_BAD_DB_ERROR`, `ER_PARSE_ERROR`, `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`, `ER_SPECIFIC_ACCESS_DENIED_ERROR`,
-/// `ER_OPTION_PREVENTS_STATEMENT`, `ER_PROCACCESS_DENIED_ERROR` (the same numbers in both servers).
+/// An error with which a server refuses a whole statement before it does anything.
 fn is_denial(error: u16) -> bool {
-    matches!(error, 1044 | 1046 | 1049 | 1064 | 1142 | 1143 | 1227 | 1290 | 1370)
+    matches!(
+        error,
+        ER_DBACCESS_DENIED_ERROR
+            | ER_NO_DB_ERROR
+            | ER_BAD_DB_ERROR
+            | ER_PARSE_ERROR
+            | ER_TABLEACCESS_DENIED_ERROR
+            | ER_COLUMNACCESS_DENIED_ERROR
+            | ER_SPECIFIC_ACCESS_DENIED_ERROR
+            | ER_OPTION_PREVENTS_STATEMENT
+            | ER_PROCACCESS_DENIED_ERROR
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use wire::error_code::{ER_QUERY_INTERRUPTED, ER_TABLE_EXISTS_ERROR};
+
     use super::*;
 
     #[test]
@@ -60,7 +75,8 @@ mod tests {
         let check = |first, results, end, expected| {
             assert_eq!(Course { first }.has_defined(results, end), expected, "{first:?} {results} {end:?}");
         };
-        let (denied, other, interrupted) = (End::Error(1142), End::Error(1050), End::Error(1317));
+        let [denied, other, interrupted] =
+            [ER_TABLEACCESS_DENIED_ERROR, ER_TABLE_EXISTS_ERROR, ER_QUERY_INTERRUPTED].map(End::Error);
         for (results, end, expected) in
             [(1, End::Well, true), (0, denied, false), (0, other, true), (0, interrupted, true), (0, End::Unknown, true)]
         {

@@ -14,6 +14,7 @@ use net::{Link, LinkError};
 use router::{Because, Hint, Previous, Route};
 use session::{ClientStatements, Execution, Outcome, PreparedText, RequestKind, Session, is_refused_as_a_whole};
 use topology::{Position, ServerId, Snapshot};
+use wire::error_code::{ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE};
 use wire::{Expect, Malformed};
 
 pub(super) use self::relay::READ_AHEAD;
@@ -298,10 +299,9 @@ impl Exchange<'_, '_> {
 /// A longer write is not kept until it is answered, in bytes.
 const LARGEST_SENT_AGAIN: usize = 4 * 1024;
 
-/// What a read-only server says to a statement that writes: `ER_OPTION_PREVENTS_STATEMENT`,
-/// `ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION`, `ER_READ_ONLY_MODE` (the same numbers in both servers).
+/// What a read-only server says to a statement that writes.
 fn is_refused_write(code: u16) -> bool {
-    matches!(code, 1290 | 1792 | 1836)
+    matches!(code, ER_OPTION_PREVENTS_STATEMENT | ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION | ER_READ_ONLY_MODE)
 }
 
 /// Where a packet about a prepared statement has its number, after header and command.

@@ -3,6 +3,7 @@
 use backend::ConnectError;
 use net::LinkError;
 use topology::ServerId;
+use wire::error_code::{ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN};
 use wire::{ErrOwned, Malformed};
 
 use super::Core;
@@ -80,8 +81,9 @@ impl Failure {
             | Self::Silent { sent: false, .. }
             | Self::Deposed { sent: false, .. }
             | Self::Connect(ConnectError::Unreachable { .. } | ConnectError::Timeout { .. }) => true,
-            // ER_SERVER_SHUTDOWN, ER_SERVER_OFFLINE_MODE
-            Self::Setup(error) | Self::Connect(ConnectError::Refused { error, .. }) => matches!(error.code, 1053 | 3032),
+            Self::Setup(error) | Self::Connect(ConnectError::Refused { error, .. }) => {
+                matches!(error.code, ER_SERVER_SHUTDOWN | ER_SERVER_OFFLINE_MODE)
+            }
             _ => false,
         }
     }

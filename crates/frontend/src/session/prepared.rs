@@ -7,6 +7,7 @@ use std::sync::Arc;
 use classifier::{Effects, Statement};
 use router::Hint;
 use session::{Prepared, PreparedText};
+use wire::error_code::{ER_MAX_PREPARED_STMT_COUNT_REACHED, ER_UNKNOWN_ERROR};
 use wire::{Capabilities, PrepareOk};
 
 use super::steering;
@@ -38,10 +39,8 @@ impl Core {
         }
         let limits = &self.settings.limits;
         if !self.statements.has_room(sql.len(), limits.prepared_statements, limits.prepared_statement_bytes) {
-            // ER_MAX_PREPARED_STMT_COUNT_REACHED
             let refusal = Refusal::new(
-                1461,
-                *b"42000",
+                ER_MAX_PREPARED_STMT_COUNT_REACHED,
                 format!(
                     "cannot prepare more statements in this session; limits.prepared_statements is {}, limits.prepared_statement_bytes is {}",
                     limits.prepared_statements, limits.prepared_statement_bytes
@@ -89,8 +88,7 @@ impl Core {
             self.statements.forget_long_data(id);
             let limit = self.settings.limits.max_packet;
             let refusal = Refusal::new(
-                1105,
-                *b"HY000",
+                ER_UNKNOWN_ERROR,
                 format!("long data of a prepared statement is over limits.max_packet ({limit} bytes)"),
             );
             return self.reply(client, &refusal).await;

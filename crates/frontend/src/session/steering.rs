@@ -71,7 +71,7 @@ impl Core {
         };
         match rule {
             Some(Rule { name, refuse: Some(why), .. }) => {
-                Refusal::new(denial.code(), *denial.sqlstate(), format!("the rule {name:?} refuses this statement: {why}"))
+                Refusal::denied(denial, format!("the rule {name:?} refuses this statement: {why}"))
             }
             _ => Refusal::from(denial),
         }

@@ -868,27 +868,25 @@ fn refusals_do_not_wait() {
     check_held(&statement(Effects::WRITE_DATA | Effects::INSERT_ID, vec![]), lost, &snapshot, now, "insert_id_lost");
 }
 
-/// Drivers go by the numbers, people by the words.
 #[test]
-fn denials_and_reasons_are_what_drivers_and_people_know() {
-    for (denial, code, sqlstate, says) in [
-        (Denial::NoPrimary, 1290, b"HY000", "plain reads still can"),
-        (Denial::NoServer, 1053, b"08S01", "no server"),
-        (Denial::Handover, 1290, b"HY000", "try it again"),
-        (Denial::TransactionLost, 1213, b"40001", "rolled back, try it again"),
-        (Denial::PinLost, 1053, b"08S01", "another server is the primary now"),
-        (Denial::ReadOnlyTransaction, 1792, b"25006", "READ ONLY"),
-        (Denial::PrimaryOnlyInReplicaTransaction, 1792, b"25006", "without READ ONLY"),
-        (Denial::InsertIdLost, 1105, b"HY000", "last insert id"),
-        (Denial::PreviousStatementLost, 1105, b"HY000", "timeouts.session_idle"),
-        (Denial::PreviousStatementElsewhere, 1105, b"HY000", "ran on a replica"),
-        (Denial::ByRule(0), 1227, b"42000", "rule"),
-        (Denial::WriteToReplica(Reason::Writes), 1235, b"42000", "hint"),
-        (Denial::NoReplica, 1105, b"HY000", "EXPLAIN ROUTE"),
-        (Denial::Unfit(Exclusion::Silent), 1105, b"HY000", "has not answered"),
-        (Denial::NoSuchServer, 1210, b"HY000", "name"),
+fn denials_and_reasons_say_what_people_need_to_know() {
+    for (denial, says) in [
+        (Denial::NoPrimary, "plain reads still can"),
+        (Denial::NoServer, "no server"),
+        (Denial::Handover, "try it again"),
+        (Denial::TransactionLost, "rolled back, try it again"),
+        (Denial::PinLost, "another server is the primary now"),
+        (Denial::ReadOnlyTransaction, "READ ONLY"),
+        (Denial::PrimaryOnlyInReplicaTransaction, "without READ ONLY"),
+        (Denial::InsertIdLost, "last insert id"),
+        (Denial::PreviousStatementLost, "timeouts.session_idle"),
+        (Denial::PreviousStatementElsewhere, "ran on a replica"),
+        (Denial::ByRule(0), "rule"),
+        (Denial::WriteToReplica(Reason::Writes), "hint"),
+        (Denial::NoReplica, "EXPLAIN ROUTE"),
+        (Denial::Unfit(Exclusion::Silent), "has not answered"),
+        (Denial::NoSuchServer, "name"),
     ] {
-        assert_eq!((denial.code(), denial.sqlstate()), (code, sqlstate), "{denial:?}");
         assert!(denial.to_string().contains(says), "{denial}");
     }
     assert!(Because::SilentPrimary.to_string().contains("primary does not answer"));

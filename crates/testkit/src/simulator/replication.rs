@@ -1,6 +1,7 @@
 //! How transactions get from one server to another.
 
 use topology::ThreadState;
+use wire::error_code::ER_SOURCE_FATAL_ERROR_READING_BINLOG;
 
 use super::server::Tx;
 use super::{Event, NET_TIMEOUT, World};
@@ -22,7 +23,8 @@ impl World {
         let Some(place) = place else {
             server.io = ThreadState::Stopped;
             server.io_error = true;
-            return self.say(|| format!("db{} cannot follow db{}: 1236", replica + 1, source + 1));
+            return self
+                .say(|| format!("db{} cannot follow db{}: {ER_SOURCE_FATAL_ERROR_READING_BINLOG}", replica + 1, source + 1));
         };
         server.cursor = place;
         server.io = ThreadState::Running;

@@ -8,6 +8,7 @@ use topology::{
     BinlogState, Engine, Gtid, GtidPosition, GtidSet, Interval, Observation, Position, Replication, ReplicationSettings, Sample,
     SemiSync, SourceId, ThreadState, Uuid, Version,
 };
+use wire::error_code::{ER_GTID_STRICT_OUT_OF_ORDER, ER_SOURCE_FATAL_ERROR_READING_BINLOG};
 
 /// A transaction, as a number that is unique in a run.
 pub(crate) type Tx = usize;
@@ -334,8 +335,8 @@ impl Server {
             }),
             seconds_behind: Some(0),
             uses_gtids: true,
-            io_error: self.io_error.then_some(1236),
-            applier_error: self.applier_error.then_some(1950),
+            io_error: self.io_error.then_some(ER_SOURCE_FATAL_ERROR_READING_BINLOG.into()),
+            applier_error: self.applier_error.then_some(ER_GTID_STRICT_OUT_OF_ORDER.into()),
             ..Replication::default()
         }
     }
