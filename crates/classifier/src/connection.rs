@@ -6,8 +6,8 @@
 //! Sources: MySQL manual 15.7.8.4 "KILL Statement", 11.2 (names of columns); MariaDB "KILL [CONNECTION | QUERY]". The grammars and the names
 //! were tried on MySQL 9.7.4 and MariaDB 10.11.18.
 
+use crate::keyword::is_reserved;
 use crate::lexer::{Kind, Lexer, Rules, Token};
-use crate::reserved::is_reserved;
 use crate::scan::unquoted;
 use crate::{Charset, Context, Dialect, SqlMode};
 

@@ -15,8 +15,8 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::functions;
+use crate::keyword::is_reserved;
 use crate::lexer::{Kind, Lexer, Rules, Token};
-use crate::reserved::is_reserved;
 use crate::{Context, Digest, StatementKey};
 
 /// What one pass over the text tells.

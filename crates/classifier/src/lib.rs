@@ -29,7 +29,7 @@ mod set;
 mod write;
 
 mod functions;
-mod reserved;
+mod keyword;
 mod schema;
 mod variables;
 

@@ -12,8 +12,8 @@ pub(crate) use self::variables::{take_system_variable, user_variable_name};
 use memchr::memmem;
 
 use crate::findings::Findings;
+use crate::keyword::{Keyword, is_reserved};
 use crate::lexer::{Kind, Lexer, Rules, Token};
-use crate::reserved::is_reserved;
 use crate::schema::SchemaClass;
 use crate::{Dialect, Effects, Pin, Reason};
 
@@ -181,7 +181,7 @@ impl<'a> Scanner<'a, '_> {
             // The end of `CYCLE a, b RESTRICT`, before the next table of `WITH` or its query.
             b"restrict" if self.rules.dialect == Dialect::MariaDb && is_behind_cycle(self.lexer.peek()) => {}
             b"set" if self.is_behind("character") || self.is_behind("char") => {}
-            word if NEVER_IN_A_READ.iter().any(|never| never.as_bytes() == word) => {
+            word if Keyword::of(word).is_for_other_statements() => {
                 self.findings.note(Effects::UNKNOWN, Reason::NotKnown);
             }
             _ => {}
@@ -263,40 +263,6 @@ impl<'a> Scanner<'a, '_> {
         self.last.is_some_and(is_operand) && (is_operand(next) || (next.kind == Kind::Word && !is_reserved(next.text)))
     }
 }
-
-/// Reserved words with which only statements begin or that only they use; in a read they stand for something not known here.
-const NEVER_IN_A_READ: &[&str] = &[
-    "alter",
-    "call",
-    "create",
-    "declare",
-    "drop",
-    "grant",
-    "infile",
-    "iterate",
-    "kill",
-    "leave",
-    "load",
-    "loop",
-    "optimize",
-    "outfile",
-    "procedure",
-    "purge",
-    "release",
-    "rename",
-    "require",
-    "resignal",
-    "restrict",
-    "return",
-    "revoke",
-    "set",
-    "signal",
-    "trigger",
-    "undo",
-    "unlock",
-    "while",
-    "write",
-];
 
 /// In single-byte character sets some bytes from 0x80 up are white space (0xA0 in latin1), in UTF-8 they are letters. A word is only
 /// trusted if it has no keyword in it that white space would set free.

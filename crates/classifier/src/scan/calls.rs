@@ -3,6 +3,7 @@
 use super::{Scanner, unquoted};
 use crate::findings::name_of;
 use crate::functions::{self, Call};
+use crate::keyword::Keyword;
 use crate::lexer::{Kind, Lexer, Token};
 use crate::{Dialect, Effects, Pin, Reason, SessionEffect};
 
@@ -13,7 +14,7 @@ impl<'a> Scanner<'a, '_> {
         let before = self.last_but_one;
         let is_behind_dot = before.is_some_and(|t| t.is_symbol("."));
         match name.kind {
-            Kind::Word if !is_behind_dot && functions::is_no_call(name.text) => {}
+            Kind::Word if !is_behind_dot && Keyword::of(name.text).calls_nothing() => {}
             Kind::Word if self.is_structure(name, before) => {}
             Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
             Kind::Word if !is_behind_dot && name.is_word("json_table") && self.has_columns() => {}
@@ -54,7 +55,7 @@ impl<'a> Scanner<'a, '_> {
     fn is_structure(&self, name: Token<'_>, before: Option<Token<'_>>) -> bool {
         let is_behind_operand = before.is_some_and(|t| t.kind == Kind::Literal || t.is_symbol(")"));
         let is_mysql_keyword = self.rules.dialect == Dialect::MySql && !before.is_some_and(|t| t.is_symbol("."));
-        (is_behind_operand || is_mysql_keyword) && functions::is_no_call_behind_operand(name.text)
+        (is_behind_operand || is_mysql_keyword) && Keyword::of(name.text).calls_nothing_after_operand()
     }
 
     /// `AS name (..`: a type or an alias with columns; `name (a, b) AS (`: a common table expression; `) name (a, b)`: a derived
