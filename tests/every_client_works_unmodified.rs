@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use e2e::mysql_async::prelude::Queryable as _;
-use e2e::mysql_async::{Conn, Error, Opts, Row, Value};
+use e2e::mysql_async::{Conn, Error, InfileData, Opts, Row, Value};
 use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, promptly, unique};
+use futures_util::StreamExt as _;
 use testkit::raw::USUAL;
 use testkit::{LoginAs, RawClient};
 use wire::command::{COM_FIELD_LIST, COM_SET_OPTION, COM_STMT_CLOSE, COM_STMT_FETCH, COM_STMT_RESET};
@@ -36,9 +38,96 @@ e2e::suite! {
         the_columns_of_a_table_are_listed,
         compression_that_is_not_offered_is_refused,
         warnings_of_a_statement_that_is_prepared_arrive,
+        a_file_of_the_client_is_loaded,
+        a_file_that_is_not_whole_is_not_loaded,
     ],
     // Such statements fill the servers' logs, and others would have to search them.
     OwnCluster: [packets_of_any_size_to_the_server],
+}
+
+// --- Files ---
+
+/// So many lines of a file, in pieces.
+fn file(lines: usize) -> impl Future<Output = Result<InfileData, Error>> + Send + Sync + 'static {
+    let piece =
+        |from: usize| (from..(from + 500).min(lines)).map(|id| format!("{id}\tline number {id} of a file\n")).collect::<String>();
+    let pieces = (0..lines).step_by(500).map(move |from| Ok(Bytes::from(piece(from)))).collect::<Vec<_>>();
+    async { Ok(futures_util::stream::iter(pieces).boxed()) }
+}
+
+async fn table_for_files(cluster: &Cluster) -> (String, String) {
+    let table = unique("file");
+    cluster.prepare("SET GLOBAL local_infile = ON").await;
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (id INT PRIMARY KEY, line VARCHAR(100))")).await;
+    let load = format!("LOAD DATA LOCAL INFILE 'any' INTO TABLE {table}");
+    (table, load)
+}
+
+/// A client that can send files.
+async fn with_files(proxy: &Proxy) -> RawClient {
+    let login = LoginAs { capabilities: USUAL | Capabilities::LOCAL_FILES, ..app() };
+    RawClient::login(proxy.address, &login).await.unwrap()
+}
+
+async fn a_file_of_the_client_is_loaded(cluster: Arc<Cluster>) {
+    const LINES: usize = 100_000;
+    let (table, load) = table_for_files(&cluster).await;
+    let proxy = Proxy::start(&cluster).await;
+    let mut client = proxy.client().await;
+    client.set_infile_handler(file(LINES));
+    client.query_drop(&load).await.unwrap();
+    assert_eq!((client.affected_rows(), client.get_warnings()), (LINES as u64, 0));
+    let count = format!("SELECT COUNT(*), MAX(id), MAX(line) FROM {table}");
+    let expected = (LINES, LINES - 1, format!("line number {} of a file", LINES - 1));
+    assert_eq!(client.query_first(&count).await.unwrap(), Some(expected.clone()));
+    // A client that has no file says so by an empty packet.
+    let mut without = with_files(&proxy).await;
+    without.send_command(&[b"\x03", load.as_bytes()].concat()).await;
+    assert_eq!(without.receive().await.unwrap(), b"\xfbany");
+    without.send_next(b"").await;
+    assert_eq!(without.receive().await.unwrap().first(), Some(&0));
+    assert_eq!(without.query_one(&format!("SELECT COUNT(*) FROM {table}")).await.expect_rows().single(), LINES.to_string());
+    // In a transaction, and among several statements.
+    client.query_drop("BEGIN").await.unwrap();
+    client.query_drop(format!("DELETE FROM {table}")).await.unwrap();
+    client.set_infile_handler(file(1000));
+    client.query_drop(format!("SELECT 1; {load}; SELECT 2")).await.unwrap();
+    assert_eq!(client.query_first(&count).await.unwrap(), Some((1000, 999, "line number 999 of a file".to_owned())));
+    // Refused before the file is asked for.
+    client.set_infile_handler(file(1000));
+    assert_eq!(code(client.query_drop(format!("{load} (id, no_such_column)")).await), 1054);
+    client.query_drop("ROLLBACK").await.unwrap();
+    assert_eq!(client.query_first(&count).await.unwrap(), Some(expected));
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_file_that_is_not_whole_is_not_loaded(cluster: Arc<Cluster>) {
+    let (table, load) = table_for_files(&cluster).await;
+    let proxy = Start::before(&cluster).config("limits.local_infile = '100KiB'").start().await;
+    let is_empty = async || {
+        let mut client = proxy.client().await;
+        // Waits for whoever still has locks on it.
+        client
+            .query_drop(format!("INSERT INTO {SCHEMA}.{table} VALUES (-1, ''); DELETE FROM {SCHEMA}.{table} WHERE id = -1"))
+            .await
+            .unwrap();
+        assert_eq!(client.query_first(format!("SELECT COUNT(*) FROM {SCHEMA}.{table}")).await.unwrap(), Some(0));
+        client.disconnect().await.unwrap();
+    };
+    let mut client = proxy.client().await;
+    client.set_infile_handler(file(10_000));
+    assert_eq!(code(client.query_drop(&load).await), 1153);
+    assert!(client.query_drop("SELECT 1").await.is_err(), "the session has ended");
+    is_empty().await;
+    // A client that leaves in the middle.
+    let mut client = with_files(&proxy).await;
+    client.send_command(&[b"\x03", load.as_bytes()].concat()).await;
+    assert_eq!(client.receive().await.unwrap(), b"\xfbany");
+    client.send_next(b"1\tone\n2\ttwo\n").await;
+    drop(client);
+    is_empty().await;
+    proxy.finish().await;
 }
 
 // --- Programs ---

@@ -92,7 +92,8 @@ impl ConnectOptions {
                 | Capabilities::NO_SCHEMA
                 | Capabilities::INTERACTIVE
                 | Capabilities::QUERY_ATTRIBUTES
-                | Capabilities::MULTI_STATEMENTS)
+                | Capabilities::MULTI_STATEMENTS
+                | Capabilities::LOCAL_FILES)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Limits {
     pub client_write: Duration,
     /// One packet of a client. A longer one gets error 1153.
     pub max_packet: usize,
+    /// The file of one `LOAD DATA LOCAL`. A larger one gets error 1153. With 0, clients are not offered to send any.
+    pub local_infile: usize,
     /// Prepared statements of one session. One more gets error 1461.
     pub prepared_statements: usize,
     /// The texts of a session's prepared statements together.
@@ -38,6 +40,7 @@ impl Default for Limits {
             session_idle: Duration::from_secs(5),
             client_write: Duration::from_mins(1),
             max_packet: 64 * 1024 * 1024,
+            local_infile: 1 << 30,
             prepared_statements: 16_382,
             prepared_statement_bytes: 16 * 1024 * 1024,
             held_statements: 10_000,

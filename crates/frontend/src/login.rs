@@ -15,13 +15,14 @@ use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_SECURE_TRANS
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
 
 use self::verify::verify;
+use crate::limits::Limits;
 use crate::reply::{self, Refusal};
 use crate::worker::{Defaults, Shared, Worker};
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
 
-/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression, local files.
+/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression.
 pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
@@ -44,11 +45,11 @@ pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::DEPRECATE_EOF);
 
 /// What is offered to clients of servers of this kind. MariaDB knows no query attributes.
-fn offered(dialect: Dialect) -> Capabilities {
-    match dialect {
-        Dialect::MySql => OFFERED | Capabilities::QUERY_ATTRIBUTES,
-        Dialect::MariaDb => OFFERED,
-    }
+fn offered(dialect: Dialect, limits: &Limits) -> Capabilities {
+    let mut offered = OFFERED;
+    offered.set(Capabilities::QUERY_ATTRIBUTES, dialect == Dialect::MySql);
+    offered.set(Capabilities::LOCAL_FILES, limits.local_infile > 0);
+    offered
 }
 
 /// Connection attributes beyond this are not passed on, in bytes. MySQL keeps 512 of them by default.
@@ -119,7 +120,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
     let Defaults { dialect, collation, autocommit, .. } = shared.defaults();
-    let offered = offered(dialect);
+    let offered = offered(dialect, &shared.settings.load().limits);
     let status = if autocommit { StatusFlags::AUTOCOMMIT } else { StatusFlags::empty() };
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
     let mut greeting = BytesMut::new();

@@ -108,6 +108,13 @@ impl Refusal {
         Self::new(ER_NET_READ_INTERRUPTED, "the server that this statement needs does not answer; the statement was not sent")
     }
 
+    pub(crate) fn file_too_large(limit: u64) -> Self {
+        Self::new(
+            ER_NET_PACKET_TOO_LARGE,
+            format!("the file is over limits.local_infile ({limit} bytes); the statement was stopped, and the session ends"),
+        )
+    }
+
     pub(crate) fn replica_behind() -> Self {
         let why = "no replica has the session's last write yet, and no primary can answer in its place; try again";
         Self::new(ER_NET_READ_INTERRUPTED, why)

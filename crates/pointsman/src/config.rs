@@ -244,6 +244,7 @@ impl Config {
         let config_limits = frontend::Limits {
             client_connections: limits.positive("client_connections", default.client_connections),
             max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
+            local_infile: limits.optional("local_infile", Size(default.local_infile)).0,
             prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
             prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
             held_statements: limits.optional("held_statements", default.held_statements),

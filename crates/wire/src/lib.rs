@@ -28,6 +28,8 @@ pub mod session_state;
 
 pub mod response;
 
+pub mod file;
+
 pub mod command;
 
 pub use auth::client::{ClientLogin, ClientStep};
@@ -35,6 +37,7 @@ pub use auth::server::{Challenge, ServerLogin, ServerStep};
 pub use auth::{Plugin, nonce_from_random};
 pub use capabilities::{Capabilities, StatusFlags};
 pub use command::*;
+pub use file::FileTracker;
 pub use handshake::{AuthMoreData, AuthSwitch, ChangeUser, Greeted, Greeting, Login, decode_greeting};
 pub use packet::{Frame, HEADER, Header, MAX_PAYLOAD, frame, put_packet, put_packet_with};
 pub use primitives::{Malformed, Put, Reader};

@@ -9,7 +9,7 @@ mod setup;
 use std::sync::Arc;
 
 use backend::Lease;
-use classifier::{Effects, Placement, Statement};
+use classifier::{Effects, Placement, Statement, Verb};
 use net::{Link, LinkError};
 use router::{Because, Hint, Previous, Route};
 use session::{ClientStatements, Execution, Outcome, PreparedText, RequestKind, Session, is_refused_as_a_whole};
@@ -286,12 +286,15 @@ impl Exchange<'_, '_> {
                 relay.withholds_if_closed = true;
             }
         }
+        if matches!(self.statement.verb, Verb::Load | Verb::Batch) {
+            relay.file_limit = u64::try_from(self.settings.limits.local_infile).ok();
+        }
         if let RequestKind::Prepare(id) = self.request.kind {
             relay.statement_id = Some(id);
         }
         relay.run(self.request.expect).await.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
-            RelayError::Client => Failure::ClientGone,
+            RelayError::Client | RelayError::ClientWithFile => Failure::ClientGone,
         })
     }
 }

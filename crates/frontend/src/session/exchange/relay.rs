@@ -6,6 +6,8 @@
 //!
 //! Memory is bounded by one read buffer on each side: while the client does not read, nothing is read from the server.
 
+mod upload;
+
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
@@ -40,6 +42,8 @@ pub(super) enum RelayError {
     },
     /// The client is gone, or does not read.
     Client,
+    /// The same while the server waits for a file: there is no response to read, and the connection has to be closed.
+    ClientWithFile,
 }
 
 /// One response on its way.
@@ -61,6 +65,8 @@ pub(super) struct Relay<'a> {
     pub(super) withholds: fn(u16) -> bool,
     /// Only if the server has been closed to writes since the statement was decided.
     pub(super) withholds_if_closed: bool,
+    /// The size of a file that the statement may ask the client for, in bytes; `None` if it may ask for none.
+    pub(super) file_limit: Option<u64>,
     /// What must still hold when the server says OK, for a statement that may commit something.
     pub(super) acknowledgement: Option<Acknowledgement<'a>>,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
@@ -93,6 +99,7 @@ impl<'a> Relay<'a> {
             client_tracks_gtids: false,
             withholds: |_| false,
             withholds_if_closed: false,
+            file_limit: None,
             acknowledgement: None,
             out: net::take_buffer(),
             ready: 0,
@@ -137,6 +144,11 @@ impl<'a> Relay<'a> {
                         break;
                     }
                     self.packet(kind, length, tracker.rows()).map_err(|error| self.server_failed(error.into()))?;
+                    if matches!(kind, PacketKind::LocalInfile) {
+                        self.flush().await?;
+                        // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+                        Box::pin(self.upload()).await?;
+                    }
                 }
                 Step::DefinitionsEnd => self.insert_eof(tracker.last_sequence()),
                 Step::NeedMore(total) => {
@@ -216,8 +228,12 @@ impl<'a> Relay<'a> {
                 }
                 self.ready += length;
             }
-            PacketKind::LocalInfile => return Err(wire::Malformed::new("a request for a local file, which was never offered")),
-            PacketKind::ColumnCount(_) | PacketKind::DefinitionsEof | PacketKind::Text => self.ready += length,
+            PacketKind::LocalInfile if self.file_limit.is_none() => {
+                return Err(wire::Malformed::new("a request for a file by a statement that loads none"));
+            }
+            PacketKind::LocalInfile | PacketKind::ColumnCount(_) | PacketKind::DefinitionsEof | PacketKind::Text => {
+                self.ready += length;
+            }
         }
         Ok(())
     }
