@@ -22,6 +22,8 @@ e2e::suite! {
         a_session_is_as_on_a_server_of_its_own,
         many_idle_sessions_need_few_connections,
         more_clients_than_connections_take_turns,
+        an_account_at_its_bound_stops_no_other,
+        who_finds_the_queue_full_is_told_at_once,
         nothing_of_a_session_is_seen_by_the_next,
     ],
 }
@@ -421,6 +423,91 @@ async fn more_clients_than_connections_take_turns(cluster: Arc<Cluster>) {
     for task in tasks {
         e2e::promptly("a client's turns", task).await.expect("a client ends well");
     }
+    proxy.finish().await;
+}
+
+/// A proxy that knows one more account, whose entry has these keys.
+async fn with_guest(cluster: &Cluster, keys: &str, more: &str) -> (Proxy, String) {
+    let user = unique("guest");
+    let grants = format!("CREATE USER {user}@'%' IDENTIFIED BY '{user}'; GRANT ALL ON guestbook.* TO {user}@'%'");
+    cluster.prepare(grants).await;
+    let users = format!("users = [{{ name = '{APP}', password = '{APP}' }}, {{ name = '{user}', password = '{user}', {keys} }}]");
+    (Start::before(cluster).config(&format!("{more}\n{users}")).start().await, user)
+}
+
+async fn session(proxy: &Proxy, user: &str) -> RawClient {
+    let login = LoginAs { schema: Some("guestbook".to_owned()), ..LoginAs::new(user, user) };
+    RawClient::login(proxy.address, &login).await.expect("a login")
+}
+
+/// Far more sessions of one account want connections than it may have, and all that it has are in use for long.
+async fn an_account_at_its_bound_stops_no_other(cluster: Arc<Cluster>) {
+    const WAITING: usize = 40;
+    let (proxy, user) =
+        with_guest(&cluster, "server_connections = 2", "limits.server_connections = 4\ntimeouts.lease = '60s'").await;
+    let mut holding = vec![session(&proxy, &user).await, session(&proxy, &user).await];
+    let mut waiting = Vec::new();
+    for _ in 0..WAITING {
+        waiting.push(session(&proxy, &user).await);
+    }
+    let mut other = session(&proxy, APP).await;
+    let table = unique("bound");
+    cluster.prepare(format!("CREATE TABLE guestbook.{table} (n INT)")).await;
+    for client in &mut holding {
+        client.query_one("BEGIN").await.expect_ok();
+        client.query_one(&format!("INSERT INTO {table} VALUES (0)")).await.expect_ok();
+    }
+    for client in &mut waiting {
+        client.send_command(format!("\x03INSERT INTO {table} VALUES (1)").as_bytes()).await;
+        client.expect_response();
+    }
+    let began = std::time::Instant::now();
+    for n in 0..20 {
+        other.query_one(&format!("INSERT INTO {table} VALUES ({n})")).await.expect_ok();
+        // A new session gets in, too.
+        session(&proxy, APP).await.query_one("SELECT 1 FOR UPDATE").await.expect_rows();
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "the other account has waited for {:?}", began.elapsed());
+    let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{user}'");
+    assert_eq!(cluster.primary().rows::<usize>(sql, ()).await, [2]);
+    for client in &mut holding {
+        client.query_one("COMMIT").await.expect_ok();
+    }
+    for client in &mut waiting {
+        let answers = e2e::promptly("a turn", client.answers(false)).await.expect("an answer");
+        answers.into_iter().for_each(Answer::expect_ok);
+    }
+    proxy.finish().await;
+}
+
+async fn who_finds_the_queue_full_is_told_at_once(cluster: Arc<Cluster>) {
+    let config = "limits.server_connections = 1\nlimits.waiting = 1\ntimeouts.lease = '60s'";
+    let mut proxy = Start::before(&cluster).config(config).start().await;
+    proxy.expect_in_log("no connection for a statement");
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(session(&proxy, APP).await);
+    }
+    let [holding, waiting, late] = clients.as_mut_slice() else { panic!("three clients") };
+    holding.query_one("BEGIN").await.expect_ok();
+    holding.query_one("SELECT 1 FOR UPDATE").await.expect_rows();
+    for client in [&mut *waiting, &mut *late] {
+        client.send_command(b"\x03SELECT 1 FOR UPDATE").await;
+        client.expect_response();
+    }
+    // Whichever comes second finds the other one in the queue.
+    let told = async {
+        tokio::select! {
+            answers = waiting.answers(false) => (answers, &mut *late),
+            answers = late.answers(false) => (answers, &mut *waiting),
+        }
+    };
+    let (answers, in_queue) = e2e::promptly("an error at once", told).await;
+    let error = answers.expect("an answer").remove(0).expect_err();
+    assert_eq!(error.code, 1040, "{error}");
+    assert!(String::from_utf8_lossy(&error.message).contains("(limits.waiting)"), "{error}");
+    holding.query_one("COMMIT").await.expect_ok();
+    e2e::promptly("a turn", in_queue.answers(false)).await.expect("an answer").remove(0).expect_rows();
     proxy.finish().await;
 }
 

@@ -64,16 +64,56 @@ pub enum ConnectError {
         /// The plugin's name.
         plugin: String,
     },
-    /// All connections that the configuration allows to this server are in use.
-    #[error(
-        "all {limit} connections to {address} are in use, and none became free within {waited:?} (limits.server_connections, timeouts.lease)"
-    )]
+    /// There is no room for one more connection to this server, and none becomes free in time.
+    #[error("{}", shortage.told(address))]
     Exhausted {
         /// `host:port`.
         address: String,
-        /// `limits.server_connections` of the configuration.
+        /// Which bound is reached.
+        shortage: Shortage,
+    },
+}
+
+/// The bound of the configuration that keeps a statement from getting a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shortage {
+    /// All connections to the server are in use.
+    Server {
+        /// `limits.server_connections`, or what the server itself lets in.
         limit: usize,
-        /// `timeouts.lease` of the configuration.
+        /// `timeouts.lease`.
         waited: Duration,
     },
+    /// All connections of the account to the server are in use.
+    Account {
+        /// The user's name.
+        user: String,
+        /// `server_connections` of its `[[users]]` entry.
+        limit: usize,
+        /// `timeouts.lease`.
+        waited: Duration,
+    },
+    /// So many wait that one more may not. It has not waited.
+    QueueFull {
+        /// `limits.waiting`.
+        limit: usize,
+    },
+}
+
+impl Shortage {
+    fn told(&self, address: &str) -> String {
+        match self {
+            Self::Server { limit, waited } => format!(
+                "all {limit} connections to {address} are in use, and none became free within {waited:?} (limits.server_connections, \
+                 timeouts.lease)"
+            ),
+            Self::Account { user, limit, waited } => format!(
+                "all {limit} connections of user {user} to {address} are in use, and none became free within {waited:?} (server_connections of \
+                 its [[users]] entry, timeouts.lease)"
+            ),
+            Self::QueueFull { limit } => {
+                format!("{limit} statements wait already for a connection to {address} (limits.waiting)")
+            }
+        }
+    }
 }

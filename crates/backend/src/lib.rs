@@ -9,7 +9,7 @@ mod pool;
 mod prepared;
 
 pub use connection::{Rest, ServerConnection};
-pub use error::ConnectError;
+pub use error::{ConnectError, Shortage};
 pub use login::{Account, ConnectOptions, ServerAddress};
-pub use pool::{Lease, PoolSettings, Pools, Wanted, WorkerPool};
+pub use pool::{Lease, PoolSettings, PooledAccount, Pools, WaitedFor, Wanted, WarmUp, WorkerPool};
 pub use prepared::{OnServer, PreparedStatements};

@@ -7,12 +7,14 @@
 //!
 //! The number of connections to a server is limited over all workers: by the configuration, and by what the server itself lets in. Whoever
 //! finds the limit reached takes the place of an idle connection of another account, or waits for its turn; idle sessions see that
-//! somebody waits, and give theirs back.
+//! somebody waits, and give theirs back. An account may have a bound of its own, and then takes turns with itself.
 
 mod lease;
 mod server;
+mod shares;
+mod warm;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -25,10 +27,13 @@ use wire::ErrOwned;
 use wire::error_code::{ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS};
 
 pub use self::lease::Lease;
-use self::server::{Handed, Place, ServerPool};
-use crate::ConnectError;
+use self::server::{Bounds, Handed, Place, Queued, ServerPool};
+use self::shares::{Demand, Displaced};
+use self::warm::Profiles;
+pub use self::warm::WarmUp;
 use crate::connection::ServerConnection;
 use crate::login::{self, ConnectOptions, ServerAddress, Terms};
+use crate::{Account, ConnectError, Shortage};
 
 /// The servers, and the limits and times of their pools.
 #[derive(Debug, Clone)]
@@ -37,6 +42,12 @@ pub struct PoolSettings {
     pub servers: Vec<(ServerId, ServerAddress)>,
     /// Connections to one server at most, in use and idle.
     pub server_connections: usize,
+    /// Connections to one server at most that nobody uses. Beyond that the least recently used is closed.
+    pub idle_server_connections: usize,
+    /// Statements that wait for a connection to one server at most.
+    pub waiting: usize,
+    /// What is said of single accounts; all others have no bound of their own, and nothing is kept ready for them.
+    pub accounts: Vec<PooledAccount>,
     /// For connecting and logging in.
     pub connect_timeout: Duration,
     /// For waiting until a connection becomes free.
@@ -47,10 +58,40 @@ pub struct PoolSettings {
     pub public_key_retrieval: bool,
 }
 
+impl PoolSettings {
+    fn bounds(&self) -> Bounds {
+        Bounds { open: self.server_connections, idle: self.idle_server_connections, waiting: self.waiting }
+    }
+}
+
+/// What an account may have of each server, and what is kept ready for it.
+#[derive(Debug, Clone)]
+pub struct PooledAccount {
+    /// The account. Its name counts.
+    pub account: Arc<Account>,
+    /// Connections to one server at most, in use and idle.
+    pub server_connections: Option<usize>,
+    /// Connections to each server that are opened before anybody needs them, and stay when they are idle.
+    pub warm_server_connections: usize,
+}
+
+/// Somebody waits for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitedFor {
+    /// The server.
+    pub server: ServerId,
+    /// Whose connection it has to be. `None`: anybody's.
+    pub user: Option<Box<[u8]>>,
+    /// How many wait.
+    pub count: usize,
+}
+
 /// All connections to all servers.
 #[derive(Debug)]
 pub struct Pools {
     current: ArcSwap<Current>,
+    /// How the accounts' clients log in, for connections that are opened without them.
+    profiles: Mutex<Profiles>,
     /// Somebody has begun to wait for a connection.
     wanted: Notify,
     /// For connections beside the limit: whoever stops a statement must not wait for the place that this statement takes.
@@ -77,7 +118,7 @@ impl Current {
     fn new(settings: PoolSettings, before: &[Pooled]) -> Self {
         let pooled = |(id, target): &(ServerId, ServerAddress)| {
             let known = before.iter().find(|pooled| pooled.id == *id).map(|pooled| Arc::clone(&pooled.connections));
-            let connections = known.unwrap_or_else(|| ServerPool::new(settings.server_connections));
+            let connections = known.unwrap_or_else(|| ServerPool::new(settings.bounds(), &settings.accounts));
             Pooled { id: *id, target: target.clone(), connections }
         };
         let servers = settings.servers.iter().map(pooled).collect();
@@ -99,6 +140,9 @@ const URGENT: usize = 8;
 /// Between two tries to connect to a server that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
+/// No worker has this number: connections that are opened before anybody needs them are opened on another runtime.
+const KEEPER: usize = usize::MAX;
+
 /// A connection between two sessions.
 #[derive(Debug)]
 struct Idle {
@@ -107,7 +151,7 @@ struct Idle {
     // Boxed, so that it is cheap to hand over.
     connection: Box<ServerConnection>,
     place: Place,
-    /// Whose runtime knows its socket.
+    /// Whose runtime knows its socket. [`KEEPER`]'s, if no session has used it yet.
     worker: usize,
     /// It is of no use before somebody has logged in to it once more.
     must_log_in: bool,
@@ -149,21 +193,27 @@ impl Pools {
     /// Empty pools.
     pub fn new(settings: PoolSettings) -> Arc<Self> {
         let current = ArcSwap::from_pointee(Current::new(settings, &[]));
-        Arc::new(Self { current, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
+        let profiles = Mutex::default();
+        Arc::new(Self { current, profiles, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
     }
 
     /// Other settings from now on. Connections to servers that are gone are closed as soon as nobody uses them.
     pub fn reload(&self, settings: PoolSettings) {
         let before = self.current.load_full();
-        let limit = settings.server_connections;
         let now = Arc::new(Current::new(settings, &before.servers));
         self.current.store(Arc::clone(&now));
+        self.forget_profiles(&now.settings);
         for pooled in &before.servers {
             match now.server(pooled.id) {
-                Some(_) => pooled.connections.limit_to(limit),
+                Some(_) => pooled.connections.configure(now.settings.bounds(), &now.settings.accounts),
                 None => pooled.connections.close(),
             }
         }
+    }
+
+    /// The view of whoever opens connections before anybody needs them, on a runtime of its own.
+    pub fn keeper(self: &Arc<Self>) -> WorkerPool {
+        self.worker(KEEPER)
     }
 
     /// The view of one worker: any number, as long as each has its own.
@@ -181,11 +231,14 @@ impl Pools {
         self.of(server, ServerPool::waiting).unwrap_or(0)
     }
 
-    /// The servers that somebody waits for, and how many do.
-    pub fn waited_for(&self) -> Vec<(ServerId, usize)> {
+    /// The servers that somebody waits for, for whose connections, and how many do.
+    pub fn waited_for(&self) -> Vec<WaitedFor> {
         let current = self.current.load();
-        let waiting = current.servers.iter().map(|pooled| (pooled.id, pooled.connections.waiting()));
-        waiting.filter(|(_, count)| *count > 0).collect()
+        let of_server = |pooled: &Pooled| {
+            let server = pooled.id;
+            pooled.connections.demands().into_iter().map(move |Demand { user, count }| WaitedFor { server, user, count })
+        };
+        current.servers.iter().flat_map(of_server).collect()
     }
 
     /// Waits until somebody begins to wait for a connection.
@@ -245,22 +298,27 @@ impl WorkerPool {
                     return Ok(lease);
                 }
             }
-            if let Some(place) = connections.try_take() {
+            let user = &wanted.options.account.user;
+            if let Some(place) = connections.try_take(user) {
                 break place;
             }
-            if connections.evict() {
+            if connections.make_room(user) {
                 continue;
             }
             match self.wait(target, connections, wanted).await? {
-                Handed::Connection(idle) if wanted.keeps_idle => {
+                None => {}
+                Some(Handed::Connection(idle)) if wanted.keeps_idle => {
                     if let Some(lease) = self.renew(idle, target, connections, wanted).await? {
                         return Ok(lease);
                     }
                 }
-                handed => break handed.into_place(),
+                Some(handed) => break handed.into_place(),
             }
         };
         let connection = self.connect(target, connections, wanted).await?;
+        if connection.is_reusable() && connections.is_kept_warm(&place) {
+            self.pools.note_profile(wanted);
+        }
         let options = wanted.options.clone();
         tracing::debug!(server = %target, user = %String::from_utf8_lossy(&options.account.user), "connected");
         let connection = Box::new(connection);
@@ -309,10 +367,7 @@ impl WorkerPool {
         let current = self.pools.current.load_full();
         let limit = current.settings.idle_timeout;
         for pooled in &current.servers {
-            pooled.connections.retain(|idle| {
-                let is_fresh = || idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet();
-                idle.worker != self.worker || is_fresh()
-            });
+            pooled.connections.sweep(self.worker, limit);
         }
     }
 
@@ -328,7 +383,8 @@ impl WorkerPool {
         let waited = self.lease_timeout();
         let turn = timeout(waited, self.pools.urgent.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
-            return Err(ConnectError::Exhausted { address: target.to_string(), limit: URGENT, waited });
+            let shortage = Shortage::Server { limit: URGENT, waited };
+            return Err(ConnectError::Exhausted { address: target.to_string(), shortage });
         };
         let terms = self.terms();
         // utf8mb4_general_ci, known to every server.
@@ -389,17 +445,35 @@ impl WorkerPool {
         Some(idle)
     }
 
-    /// Waits for its turn.
+    /// Waits for its turn. `None` if something has become free before that.
     async fn wait(
         &self,
         target: &ServerAddress,
         connections: &Arc<ServerPool>,
         wanted: &Wanted<'_>,
-    ) -> Result<Handed, ConnectError> {
+    ) -> Result<Option<Handed>, ConnectError> {
         let waited = self.lease_timeout();
+        let exhausted = |shortage| ConnectError::Exhausted { address: target.to_string(), shortage };
+        let mut turn = match connections.wait(wanted.options, self.worker) {
+            Queued::Turn(turn) => turn,
+            Queued::Again => return Ok(None),
+            Queued::Full(limit) => return Err(exhausted(Shortage::QueueFull { limit })),
+        };
         let _waiting = connections.wait_visibly(&self.pools.wanted);
-        let handed = timeout(waited, connections.wait(wanted.options, self.worker)).await.ok().and_then(Result::ok);
-        handed.ok_or_else(|| ConnectError::Exhausted { address: target.to_string(), limit: connections.limit(), waited })
+        match timeout(waited, turn.comes()).await {
+            Ok(Some(Ok(handed))) => Ok(Some(handed)),
+            Ok(Some(Err(Displaced { limit }))) => Err(exhausted(Shortage::QueueFull { limit })),
+            Ok(None) | Err(_) => Err(exhausted(shortage(connections, wanted.options, waited))),
+        }
+    }
+}
+
+/// What somebody has waited for in vain.
+fn shortage(connections: &ServerPool, options: &ConnectOptions, waited: Duration) -> Shortage {
+    let user = &options.account.user;
+    match connections.bound_reached(user) {
+        Some(limit) => Shortage::Account { user: String::from_utf8_lossy(user).into_owned(), limit, waited },
+        None => Shortage::Server { limit: connections.limit(), waited },
     }
 }
 

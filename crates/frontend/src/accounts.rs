@@ -38,15 +38,15 @@ struct Entry {
 
 impl Accounts {
     /// From the configured list; a later entry replaces an earlier one of the same name.
-    pub fn new(accounts: impl IntoIterator<Item = Account>, scope: CausalScope) -> Self {
+    pub fn new<A: Into<Arc<Account>>>(accounts: impl IntoIterator<Item = A>, scope: CausalScope) -> Self {
         let of_all = Arc::new(Moment::never());
         let moment = || match scope {
             CausalScope::Session => None,
             CausalScope::User => Some(Arc::new(Moment::never())),
             CausalScope::Global => Some(Arc::clone(&of_all)),
         };
-        let entry = |account: Account| (account.user.clone(), Entry { account: Arc::new(account), moment: moment() });
-        let by_name = accounts.into_iter().map(entry).collect();
+        let entry = |account: Arc<Account>| (account.user.clone(), Entry { account, moment: moment() });
+        let by_name = accounts.into_iter().map(|account| entry(account.into())).collect();
         Self { scope, of_all, by_name }
     }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend::Pools;
+use backend::{Pools, WaitedFor};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use topology::{Epoch, ServerId, Snapshot};
 
@@ -23,6 +23,10 @@ const ASK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Runs until all sessions are to end.
 pub(crate) async fn keep(shared: Arc<Shared>, pools: Arc<Pools>) {
+    look_after_sessions(&shared, &pools).await;
+}
+
+async fn look_after_sessions(shared: &Shared, pools: &Pools) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looked_at, mut asked_at) = (Instant::now(), Instant::now());
@@ -39,16 +43,16 @@ pub(crate) async fn keep(shared: Arc<Shared>, pools: Arc<Pools>) {
         }
         asked_at = Instant::now();
         let snapshot = shared.servers.load_full();
-        tell_of_sick_servers(&shared, &snapshot);
+        tell_of_sick_servers(shared, &snapshot);
         if let Some(server) = deposed.look(&snapshot) {
             shared.sessions.tell_busy_on(server, Signal::SERVER_SICK);
         }
-        ask_for_what_would_be_lost(&shared, &snapshot);
-        ask_for_wanted(&shared, &pools);
+        ask_for_what_would_be_lost(shared, &snapshot);
+        ask_for_wanted(shared, pools);
         if looked_at.elapsed() >= IDLE_LOOK {
             looked_at = Instant::now();
             shared.sessions.tell_idle_for(shared.settings.load().limits.session_idle, Signal::GIVE_BACK);
-            follow_limits(&pools, &snapshot);
+            follow_limits(pools, &snapshot);
         }
     }
 }
@@ -88,13 +92,13 @@ impl Deposed {
 /// Before a handover idle sessions note what only their connection to the old primary knows (`LAST_INSERT_ID()`), and give it back.
 fn ask_for_what_would_be_lost(shared: &Shared, snapshot: &Snapshot) {
     if let Some(primary) = snapshot.primary.filter(|_| snapshot.is_closing) {
-        shared.sessions.tell_idle_on(primary, usize::MAX, Signal::GIVE_BACK | Signal::WANTED);
+        shared.sessions.tell_idle_on(primary, None, usize::MAX, Signal::GIVE_BACK | Signal::WANTED);
     }
 }
 
 fn ask_for_wanted(shared: &Shared, pools: &Pools) {
-    for (server, waiting) in pools.waited_for() {
-        shared.sessions.tell_idle_on(server, waiting, Signal::GIVE_BACK | Signal::WANTED);
+    for WaitedFor { server, user, count } in pools.waited_for() {
+        shared.sessions.tell_idle_on(server, user.as_deref(), count, Signal::GIVE_BACK | Signal::WANTED);
     }
 }
 

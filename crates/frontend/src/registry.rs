@@ -120,11 +120,12 @@ impl Registry {
         }
     }
 
-    /// Tells so many idle sessions that hold a connection to this server, those that have been idle for longest first.
-    pub(crate) fn tell_idle_on(&self, server: ServerId, count: usize, signal: Signal) {
+    /// Tells so many idle sessions that hold a connection to this server, those that have been idle for longest first; of this user, if it matters.
+    pub(crate) fn tell_idle_on(&self, server: ServerId, user: Option<&[u8]>, count: usize, signal: Signal) {
         let mut idle: Vec<(Duration, Arc<Entry>)> = {
             let sessions = self.sessions();
-            let holding = sessions.by_id.values().filter(|entry| entry.signals.may_give_back(server));
+            let is_asked = |entry: &&Arc<Entry>| user.is_none_or(|user| entry.options.account.user == user);
+            let holding = sessions.by_id.values().filter(|entry| entry.signals.may_give_back(server)).filter(is_asked);
             holding.filter_map(|entry| Some((entry.signals.idle_since()?, Arc::clone(entry)))).collect()
         };
         idle.sort_by_key(|(since, _)| *since);
@@ -202,15 +203,27 @@ mod tests {
         entries[0].signals.note_idle(Duration::from_secs(3), on(1));
         entries[1].signals.note_idle(Duration::from_secs(1), on(1));
         entries[2].signals.note_idle(Duration::from_secs(2), on(0));
-        registry.tell_idle_on(ServerId(1), 1, Signal::GIVE_BACK);
+        registry.tell_idle_on(ServerId(1), None, 1, Signal::GIVE_BACK);
         let told = || entries.iter().map(|entry| !entry.signals.take(Signal::GIVE_BACK).is_empty()).collect::<Vec<_>>();
         assert_eq!(told(), [false, true, false]);
-        registry.tell_idle_on(ServerId(1), 9, Signal::GIVE_BACK);
+        registry.tell_idle_on(ServerId(1), None, 9, Signal::GIVE_BACK);
         assert_eq!(told(), [true, true, false]);
         entries[0].signals.note_busy_on(ServerId(1));
         registry.tell_busy_on(ServerId(1), Signal::SERVER_SICK);
         assert_eq!(entries[0].signals.take(Signal::all()), Signal::SERVER_SICK);
-        registry.tell_idle_on(ServerId(1), 9, Signal::GIVE_BACK);
+        registry.tell_idle_on(ServerId(1), None, 9, Signal::GIVE_BACK);
         assert_eq!(told(), [false, true, false]);
+    }
+
+    #[test]
+    fn only_sessions_of_an_account_are_asked_for_its_connections() {
+        let registry = Registry::new();
+        let entries: Vec<_> = ["app", "other"].map(|user| registry.add(registry.take_id(), options(user))).into();
+        for entry in &entries {
+            entry.signals.note_idle(Duration::from_secs(1), std::iter::once(ServerId(1)));
+        }
+        registry.tell_idle_on(ServerId(1), Some(b"other"), 9, Signal::GIVE_BACK);
+        let told = entries.iter().map(|entry| !entry.signals.take(Signal::GIVE_BACK).is_empty());
+        assert_eq!(told.collect::<Vec<_>>(), [false, true]);
     }
 }

@@ -103,6 +103,35 @@ async fn a_transaction_keeps_its_connection_and_the_others_wait_in_turn() {
     read(&mut second).await;
 }
 
+#[tokio::test]
+async fn an_account_at_its_bound_waits_for_itself() {
+    let settings = Settings { own_connections: Some(1), ..Settings::default() };
+    let setup = Setup::configured(vec![with_transactions().await], settings);
+    let (mut first, mut second) = (setup.client().await, setup.client().await);
+    first.query_one("BEGIN").await.expect_ok();
+    let error = second.query_one(SELECT).await.expect_err();
+    let message = String::from_utf8_lossy(&error.message).into_owned();
+    assert_eq!((error.code, error.sqlstate), (1040, *b"08004"), "{error}");
+    assert!(message.starts_with("pointsman: all 1 connections of user app to "), "{message}");
+    assert!(message.contains("(server_connections of its [[users]] entry, timeouts.lease)"), "{message}");
+    first.query_one("COMMIT").await.expect_ok();
+    read(&mut second).await;
+    assert_eq!(setup.servers[0].seen().accepted, 1);
+}
+
+#[tokio::test]
+async fn who_may_not_wait_is_told_so_at_once() {
+    let settings = Settings { server_connections: 1, waiting: 0, ..Settings::default() };
+    let setup = Setup::configured(vec![with_transactions().await], settings);
+    let (mut first, mut second) = (setup.client().await, setup.client().await);
+    first.query_one("BEGIN").await.expect_ok();
+    let error = second.query_one(SELECT).await.expect_err();
+    assert_eq!((error.code, error.sqlstate), (1040, *b"08004"), "{error}");
+    assert!(String::from_utf8_lossy(&error.message).contains("(limits.waiting)"), "{error}");
+    first.query_one("COMMIT").await.expect_ok();
+    read(&mut second).await;
+}
+
 async fn with_transactions() -> testkit::FakeServer {
     let open = std::sync::atomic::AtomicBool::new(false);
     scripted(move |call| {

@@ -9,9 +9,10 @@ mod units;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use backend::{Account, ServerAddress};
+use backend::{Account, PooledAccount, ServerAddress};
 use router::Rule;
 use toml::de::DeTable;
 use topology::ServerId;
@@ -36,9 +37,9 @@ pub(crate) struct Config {
     /// The file is read anew whenever it changes.
     pub(crate) reload_on_change: bool,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) users: Vec<Account>,
+    pub(crate) users: Vec<PooledAccount>,
     pub(crate) limits: frontend::Limits,
-    pub(crate) server_connections: usize,
+    pub(crate) pool_limits: PoolLimits,
     pub(crate) digest_cache: usize,
     pub(crate) learned_digests: usize,
     pub(crate) connect_timeout: Duration,
@@ -143,6 +144,14 @@ pub(crate) enum Pooling {
     Session,
 }
 
+/// How many connections one server may have, and how many statements may wait for one.
+#[derive(Debug)]
+pub(crate) struct PoolLimits {
+    pub(crate) server_connections: usize,
+    pub(crate) idle_server_connections: usize,
+    pub(crate) waiting: usize,
+}
+
 /// `[log]`.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -235,7 +244,8 @@ impl Config {
         if users.is_empty() {
             file.complain("there is no [[users]]: list every user that applications log in with");
         }
-        duplicates(&file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.user).into_owned()));
+        let name = |user: &PooledAccount| String::from_utf8_lossy(&user.account.user).into_owned();
+        duplicates(&file, "users", users.iter().flatten().map(name));
 
         let default = frontend::Limits::default();
         let mut limits = file.section("limits");
@@ -255,7 +265,7 @@ impl Config {
             client_write: period("client_write", default.client_write),
             drain: period("drain", default.drain),
         };
-        let server_connections = limits.positive("server_connections", 200);
+        let pool_limits = pool_limits(&mut limits);
         let digest_cache = limits.positive("digest_cache", 16_384);
         let learned_digests = limits.positive("learned_digests", 4_096);
         let connect_timeout = period("connect", Duration::from_secs(3));
@@ -297,7 +307,7 @@ impl Config {
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,
-            server_connections,
+            pool_limits,
             digest_cache,
             learned_digests,
             connect_timeout,
@@ -389,11 +399,23 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
     })
 }
 
-fn user(mut section: Section<'_>) -> Option<Account> {
+fn user(mut section: Section<'_>) -> Option<PooledAccount> {
     let name = section.required::<String>("name");
     let password = section.secret("password");
+    let server_connections = section.optional::<Option<usize>>("server_connections", None);
+    if server_connections == Some(0) {
+        section.complain("server_connections must be at least 1");
+    }
     section.finish();
-    Some(Account { user: name?.into_bytes(), password: password?.into_bytes() })
+    let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
+    Some(PooledAccount { account, server_connections, warm_server_connections: 0 })
+}
+
+fn pool_limits(limits: &mut Section<'_>) -> PoolLimits {
+    let server_connections = limits.positive("server_connections", 200);
+    let idle_server_connections = limits.positive("idle_server_connections", server_connections);
+    let waiting = limits.optional("waiting", 10_000);
+    PoolLimits { server_connections, idle_server_connections, waiting }
 }
 
 fn duplicates(file: &Section<'_>, list: &str, names: impl Iterator<Item = String>) {

@@ -249,14 +249,17 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             hold_writes: config.hold_writes,
         },
         rules: config.rules.as_slice().into(),
-        accounts: Accounts::new(config.users.iter().cloned(), scope),
+        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope),
     }
 }
 
 pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
     PoolSettings {
         servers: config.servers.iter().map(|server| (server.id, server.target.clone())).collect(),
-        server_connections: config.server_connections,
+        server_connections: config.pool_limits.server_connections,
+        idle_server_connections: config.pool_limits.idle_server_connections,
+        waiting: config.pool_limits.waiting,
+        accounts: config.users.clone(),
         connect_timeout: config.connect_timeout,
         lease_timeout: config.lease_timeout,
         idle_timeout: config.server_idle,

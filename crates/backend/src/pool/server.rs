@@ -1,9 +1,9 @@
 //! The connections to one server, over all workers: how many there may be, those that nobody uses, and who waits for one.
 //!
-//! Whoever comes first gets the next one. It is handed over directly, so that nobody who comes later can take it in between: the connection itself
-//! if it is one of the same account, else its place, to make a new one in.
+//! Whoever waits is handed the next one directly, so that nobody who comes later can take it in between: the connection itself if it is one of the
+//! same account, else its place, to make a new one in. An account with a bound of its own waits for itself only: whoever comes after it in the queue
+//! and may open a connection gets the place.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use session::Distance;
 use tokio::sync::{Notify, oneshot};
 
-use super::{Idle, Wanted};
+use super::shares::{Demand, Displaced, ShareId, Shares, Waiter};
+use super::{Idle, KEEPER, PooledAccount, Wanted};
 use crate::login::ConnectOptions;
 
 /// A connection that its worker has used within this time is likely to be used by it again.
@@ -25,35 +26,28 @@ pub(super) struct ServerPool {
     waiting: AtomicUsize,
 }
 
-/// `open` is the number of [`Place`]s, those of `idle` and those that are about to be handed to `queue` included. It is above `limit` only after that
-/// was lowered.
+/// What one server's pool may have, over all accounts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Connections, in use and idle.
+    pub(super) open: usize,
+    /// Connections that nobody uses.
+    pub(super) idle: usize,
+    /// Those in the queue.
+    pub(super) waiting: usize,
+}
+
+/// `open` is the number of [`Place`]s, those of `idle` and those that are about to be handed to somebody included; so is the sum over all shares. It
+/// is above the bound only after that was lowered.
 #[derive(Debug)]
 struct Inner {
-    limit: usize,
+    bounds: Bounds,
     open: usize,
     /// The least recently used first.
     idle: Vec<Idle>,
-    queue: VecDeque<Waiter>,
-    /// When the queue is so long, those who have left it are taken out: not each time, as it may be long.
-    prune_at: usize,
-}
-
-/// A queue that is no longer than this is not looked through.
-const SHORT_QUEUE: usize = 32;
-
-/// So many of the first in the queue are looked at for one of the worker that gives a connection back: for anybody else it costs system calls.
-const NEAR: usize = 4;
-
-/// The first in the queue is passed over so often at most.
-const PASSED_OVER_MAX: u8 = 8;
-
-/// Somebody who waits for a connection.
-#[derive(Debug)]
-struct Waiter {
-    options: ConnectOptions,
-    worker: usize,
-    passed_over: u8,
-    hand: oneshot::Sender<Handed>,
+    shares: Shares,
+    /// Connections are kept ready for the accounts that ask for it: the server lets them be used again.
+    keeps_warm: bool,
 }
 
 /// What somebody who waits is given.
@@ -74,26 +68,89 @@ impl Handed {
     }
 }
 
-/// Room for one connection. Dropped, it is given to whoever has waited for longest.
+/// Room for one connection of an account. Dropped, it is given to whoever has waited for longest and may have it.
 #[derive(Debug)]
-pub(super) struct Place(Option<Arc<ServerPool>>);
+pub(super) struct Place(Option<(Arc<ServerPool>, ShareId)>);
+
+impl Place {
+    fn share(&self) -> Option<ShareId> {
+        self.0.as_ref().map(|(_, share)| *share)
+    }
+}
+
+/// What becomes of somebody who wants to wait.
+#[derive(Debug)]
+pub(super) enum Queued {
+    /// It waits.
+    Turn(Turn),
+    /// Something has just become free.
+    Again,
+    /// It may not wait: so many do already.
+    Full(usize),
+}
+
+/// A turn in the queue. Dropped, it is left.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pool: Arc<ServerPool>,
+    share: ShareId,
+    ticket: u64,
+    receiver: oneshot::Receiver<Result<Handed, Displaced>>,
+}
+
+impl Turn {
+    /// Waits for it. `None` if the server is gone.
+    pub(super) async fn comes(&mut self) -> Option<Result<Handed, Displaced>> {
+        (&mut self.receiver).await.ok()
+    }
+}
 
 /// Somebody who waits, for all to see.
 pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl ServerPool {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        let inner = Inner { limit, open: 0, idle: Vec::new(), queue: VecDeque::new(), prune_at: SHORT_QUEUE };
+    pub(super) fn new(bounds: Bounds, accounts: &[PooledAccount]) -> Arc<Self> {
+        let mut shares = Shares::default();
+        shares.configure(accounts);
+        let inner = Inner { bounds, open: 0, idle: Vec::new(), shares, keeps_warm: true };
         Arc::new(Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0) })
     }
 
-    /// Room, if there is some.
-    pub(super) fn try_take(self: &Arc<Self>) -> Option<Place> {
+    /// Room for one of this user's, if there is some.
+    pub(super) fn try_take(self: &Arc<Self>, user: &[u8]) -> Option<Place> {
         let mut inner = self.inner();
-        (inner.open < inner.limit).then(|| {
-            inner.open += 1;
-            Place(Some(Arc::clone(self)))
+        let share = inner.shares.id(user);
+        (inner.has_room() && inner.shares.has_room(share)).then(|| {
+            inner.take(share);
+            Place(Some((Arc::clone(self), share)))
         })
+    }
+
+    /// Room for one more that is to be kept ready. Nobody is kept waiting for its sake, and none is closed.
+    pub(super) fn try_take_to_warm(self: &Arc<Self>, user: &[u8]) -> Option<Place> {
+        let is_wanted = self.waiting() > 0;
+        let mut inner = self.inner();
+        let share = inner.shares.id(user);
+        (!is_wanted && inner.may_warm() && inner.shares.lacks(share)).then(|| {
+            inner.take(share);
+            Place(Some((Arc::clone(self), share)))
+        })
+    }
+
+    /// The users for whom one more is to be opened now, to be kept ready.
+    pub(super) fn lacking(&self) -> Vec<Box<[u8]>> {
+        let inner = self.inner();
+        if inner.may_warm() { inner.shares.lacking() } else { Vec::new() }
+    }
+
+    /// Whether connections are kept ready here at all.
+    pub(super) fn keep_warm(&self, keeps_warm: bool) {
+        self.inner().keeps_warm = keeps_warm;
+    }
+
+    /// Whether some are kept ready for the account that has this place.
+    pub(super) fn is_kept_warm(&self, place: &Place) -> bool {
+        place.share().is_some_and(|share| self.inner().shares.is_kept_warm(share))
     }
 
     /// The idle connection that fits best: of the worker's own, with the least to do, the one that was used last; or none that is further away than
@@ -101,12 +158,13 @@ impl ServerPool {
     /// to take it over, and two busy workers would take each other's again and again.
     pub(super) fn take_idle(&self, worker: usize, wanted: &Wanted<'_>, at_most: Distance) -> Option<Idle> {
         let mut inner = self.inner();
-        let has_room = inner.open < inner.limit;
+        let Inner { idle: list, shares, .. } = &*inner;
         let (mut best, mut now) = (None, None);
-        for (index, idle) in inner.idle.iter().enumerate().rev().filter(|(_, idle)| idle.options == *wanted.options) {
+        for (index, idle) in list.iter().enumerate().rev().filter(|(_, idle)| idle.options == *wanted.options) {
             let is_foreign = idle.worker != worker;
+            let has_room = || inner.has_room() && idle.place.share().is_some_and(|share| shares.has_room(share));
             let mut idle_for = || now.get_or_insert_with(Instant::now).saturating_duration_since(idle.connection.idle_since);
-            if is_foreign && !is_worth_moving(has_room, idle_for()) {
+            if is_foreign && idle.worker != KEEPER && !is_worth_moving(has_room(), idle_for()) {
                 continue;
             }
             let distance = idle.distance(wanted);
@@ -122,43 +180,62 @@ impl ServerPool {
         Some(inner.idle.remove(index))
     }
 
-    /// Waits in the queue for a connection of this account, or for room to make one. Dropped, the receiver leaves the queue.
-    pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions, worker: usize) -> oneshot::Receiver<Handed> {
+    /// Waits in the queue for a connection of this account, or for room to make one. If the queue is full, the account with the most in it gives way.
+    pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions, worker: usize) -> Queued {
         let (hand, receiver) = oneshot::channel();
         let mut inner = self.inner();
-        if inner.queue.len() >= inner.prune_at {
-            inner.queue.retain(|waiter| !waiter.hand.is_closed());
-            inner.prune_at = (2 * inner.queue.len()).max(SHORT_QUEUE);
+        let share = inner.shares.id(&options.account.user);
+        if inner.in_the_way(share).is_some() {
+            return Queued::Again;
         }
-        inner.queue.push_back(Waiter { options: options.clone(), worker, passed_over: 0, hand });
+        let limit = inner.bounds.waiting;
+        let is_full = inner.shares.queued() >= limit;
+        let displaced = if is_full { inner.shares.displace_for(share) } else { None };
+        if is_full && displaced.is_none() {
+            return Queued::Full(limit);
+        }
+        let ticket = inner.shares.enqueue(share, options.clone(), worker, hand);
         drop(inner);
-        // Something may have become free in between.
-        if let Some(place) = self.try_take() {
-            drop(place);
+        if let Some(waiter) = displaced {
+            // It may have left by itself.
+            let _ = waiter.hand.send(Err(Displaced { limit }));
         }
-        receiver
+        // Room may have come in between.
+        self.serve(None);
+        Queued::Turn(Turn { pool: Arc::clone(self), share, ticket, receiver })
     }
 
     /// Nobody uses this connection any more.
     pub(super) fn put_back(mut idle: Idle) {
-        let Some(pool) = idle.place.0.clone() else { return };
+        let Some((pool, own)) = idle.place.0.clone() else { return };
         loop {
             let mut inner = pool.inner();
-            if inner.open > inner.limit {
+            if inner.open > inner.bounds.open || inner.shares.has_too_many(own) {
                 drop(inner);
                 return;
             }
-            let Some(waiter) = inner.next_for(idle.worker) else {
-                inner.idle.push(idle);
+            let Some((share, waiter)) = inner.shares.next_for(own, idle.worker) else {
+                let surplus = inner.keep(idle);
+                drop(inner);
+                drop(surplus);
                 return;
             };
-            drop(inner);
-            let is_of_account = waiter.options == idle.options;
-            let handed = if is_of_account { Handed::Connection(idle) } else { Handed::Place(idle.place) };
-            match waiter.hand.send(handed) {
-                Err(Handed::Connection(refused)) => idle = refused,
-                // One that is of another account is gone, and its place goes to the next in the queue if this one has left.
-                Ok(()) | Err(Handed::Place(_)) => return,
+            if waiter.options == idle.options {
+                drop(inner);
+                match waiter.hand.send(Ok(Handed::Connection(idle))) {
+                    Err(Ok(Handed::Connection(refused))) => idle = refused,
+                    Ok(()) | Err(_) => return,
+                }
+            } else {
+                inner.shares.closed(own);
+                inner.shares.opened(share);
+                drop(inner);
+                let Idle { mut place, connection, .. } = idle;
+                drop(connection);
+                place.0 = Some((pool, share));
+                // If this one has left, its place goes to the next in the queue.
+                drop(waiter.hand.send(Ok(Handed::Place(place))));
+                return;
             }
         }
     }
@@ -167,6 +244,15 @@ impl ServerPool {
     pub(super) fn evict(&self) -> bool {
         let mut inner = self.inner();
         let evicted = (!inner.idle.is_empty()).then(|| inner.idle.remove(0));
+        drop(inner);
+        evicted.is_some()
+    }
+
+    /// Closes the idle connection that keeps this user from opening one. False if there is none.
+    pub(super) fn make_room(&self, user: &[u8]) -> bool {
+        let mut inner = self.inner();
+        let share = inner.shares.id(user);
+        let evicted = inner.in_the_way(share).map(|index| inner.idle.remove(index));
         drop(inner);
         evicted.is_some()
     }
@@ -180,27 +266,60 @@ impl ServerPool {
         drop(close);
     }
 
+    /// Closes this worker's connections that were closed by the server, and those that have been idle for so long, but for those that are to be kept
+    /// ready.
+    pub(super) fn sweep(&self, worker: usize, limit: Duration) {
+        let mut inner = self.inner();
+        let Inner { idle, shares, keeps_warm, .. } = &mut *inner;
+        let mut spare = shares.spare(*keeps_warm);
+        let mut closes = |idle: &mut Idle| {
+            let is_old = idle.connection.idle_since.elapsed() >= limit;
+            let is_dead = !idle.connection.link.is_quiet();
+            let Some(share) = idle.place.share().filter(|_| is_old || is_dead) else { return false };
+            spare.take(share) || is_dead || !shares.is_current(share, &idle.options.account)
+        };
+        let closed: Vec<_> = idle.extract_if(.., |idle| idle.worker == worker && closes(idle)).collect();
+        drop(inner);
+        drop(closed);
+    }
+
     pub(super) fn limit(&self) -> usize {
-        self.inner().limit
+        self.inner().bounds.open
+    }
+
+    /// The user's own bound, if that is what it waits for.
+    pub(super) fn bound_reached(&self, user: &[u8]) -> Option<usize> {
+        let mut inner = self.inner();
+        let share = inner.shares.id(user);
+        inner.shares.bound_reached(share)
     }
 
     pub(super) fn taken(&self) -> usize {
         self.inner().open
     }
 
+    /// Other bounds from now on. What is in use beyond them stays until it is given back.
+    pub(super) fn configure(self: &Arc<Self>, bounds: Bounds, accounts: &[PooledAccount]) {
+        let mut inner = self.inner();
+        inner.bounds = bounds;
+        inner.shares.configure(accounts);
+        drop(inner);
+        self.shrink();
+        self.serve(None);
+    }
+
     /// Allows so many from now on. What is in use beyond that stays until it is given back.
     pub(super) fn limit_to(self: &Arc<Self>, limit: usize) {
-        self.inner().limit = limit;
-        while self.taken() > limit && self.evict() {}
-        let has_queue = || !self.inner().queue.is_empty();
-        while has_queue() && self.try_take().is_some() {}
+        self.inner().bounds.open = limit;
+        self.shrink();
+        self.serve(None);
     }
 
     /// Nobody gets a connection here any more. Those in use are closed when they are given back.
     pub(super) fn close(&self) {
         let mut inner = self.inner();
-        inner.limit = 0;
-        let (idle, queue) = (std::mem::take(&mut inner.idle), std::mem::take(&mut inner.queue));
+        inner.bounds.open = 0;
+        let (idle, queue) = (std::mem::take(&mut inner.idle), inner.shares.clear_queues());
         drop(inner);
         drop((idle, queue));
     }
@@ -216,41 +335,115 @@ impl ServerPool {
         self.waiting.load(Ordering::Acquire)
     }
 
+    /// Who waits, and for whose connections.
+    pub(super) fn demands(&self) -> Vec<Demand> {
+        let waiting = self.waiting();
+        if waiting == 0 {
+            return Vec::new();
+        }
+        let inner = self.inner();
+        // Those that have a place already wait because the server itself is full.
+        inner.shares.demands(waiting.saturating_sub(inner.shares.queued()))
+    }
+
+    /// Closes the idle connections that are above a bound.
+    fn shrink(&self) {
+        loop {
+            let mut inner = self.inner();
+            let Some(index) = inner.surplus() else { return };
+            let evicted = inner.idle.remove(index);
+            drop(inner);
+            drop(evicted);
+        }
+    }
+
+    /// Hands the places that are free to those in the queue who may have them; and first of all takes back the one that this account has left.
+    fn serve(self: &Arc<Self>, mut left: Option<ShareId>) {
+        loop {
+            let mut inner = self.inner();
+            if let Some(share) = left.take() {
+                inner.release(share);
+            }
+            let Some((share, waiter)) = inner.admit() else { return };
+            drop(inner);
+            let place = Place(Some((Arc::clone(self), share)));
+            if let Err(Ok(Handed::Place(mut refused))) = waiter.hand.send(Ok(Handed::Place(place))) {
+                // It has left the queue meanwhile. Dropped as it is, the place would call this function from within.
+                left = refused.0.take().map(|(_, share)| share);
+            }
+        }
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
-    /// Whose turn it is when this worker gives a connection back: the first in the queue, or somebody close behind of the same worker.
-    fn next_for(&mut self, worker: usize) -> Option<Waiter> {
-        let first = self.queue.front_mut()?;
-        if first.worker == worker || first.passed_over >= PASSED_OVER_MAX {
-            return self.queue.pop_front();
+    fn has_room(&self) -> bool {
+        self.open < self.bounds.open
+    }
+
+    fn take(&mut self, share: ShareId) {
+        self.open = self.open.saturating_add(1);
+        self.shares.opened(share);
+    }
+
+    fn release(&mut self, share: ShareId) {
+        self.open = self.open.saturating_sub(1);
+        self.shares.closed(share);
+    }
+
+    /// Whoever in the queue may have a place that is free. It is taken.
+    fn admit(&mut self) -> Option<(ShareId, Waiter)> {
+        if !self.has_room() {
+            return None;
         }
-        first.passed_over += 1;
-        let near = self.queue.iter().take(NEAR).position(|waiter| waiter.worker == worker);
-        self.queue.remove(near.unwrap_or(0))
+        let (share, waiter) = self.shares.next()?;
+        self.take(share);
+        Some((share, waiter))
+    }
+
+    /// One more may be opened, for the time when it is needed.
+    fn may_warm(&self) -> bool {
+        self.keeps_warm && self.shares.queued() == 0 && self.has_room() && self.idle.len() < self.bounds.idle
+    }
+
+    /// Keeps one that nobody uses, and hands out the one that is to be closed for it.
+    fn keep(&mut self, idle: Idle) -> Option<Idle> {
+        self.idle.push(idle);
+        (self.idle.len() > self.bounds.idle).then(|| self.idle.remove(0))
+    }
+
+    /// The idle connection that has to be closed before this account can open one: its own if it is at its bound, else anybody's.
+    fn in_the_way(&self, share: ShareId) -> Option<usize> {
+        if !self.shares.has_room(share) {
+            return self.idle.iter().position(|idle| idle.place.share() == Some(share));
+        }
+        (!self.has_room() && !self.idle.is_empty()).then_some(0)
+    }
+
+    /// An idle connection that there may not be.
+    fn surplus(&self) -> Option<usize> {
+        if self.open > self.bounds.open || self.idle.len() > self.bounds.idle {
+            return (!self.idle.is_empty()).then_some(0);
+        }
+        self.idle.iter().position(|idle| idle.place.share().is_some_and(|share| self.shares.has_too_many(share)))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(pool) = self.0.take() else { return };
-        loop {
-            let mut inner = pool.inner();
-            let next = if inner.open > inner.limit { None } else { inner.queue.pop_front() };
-            let Some(waiter) = next else {
-                inner.open = inner.open.saturating_sub(1);
-                return;
-            };
-            drop(inner);
-            match waiter.hand.send(Handed::Place(Place(Some(Arc::clone(&pool))))) {
-                // It has left; the place is still this one, to be given to the next.
-                Err(Handed::Place(mut refused)) => drop(refused.0.take()),
-                Ok(()) | Err(Handed::Connection(_)) => return,
-            }
+        if let Some((pool, share)) = self.0.take() {
+            pool.serve(Some(share));
         }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let left = self.pool.inner().shares.leave(self.share, self.ticket);
+        drop(left);
     }
 }
 
@@ -266,141 +459,4 @@ fn is_worth_moving(has_room: bool, idle_for: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Account;
-
-    fn options(user: &str) -> ConnectOptions {
-        let account = Account { user: user.into(), password: Vec::new() };
-        ConnectOptions { account: Arc::new(account), capabilities: wire::Capabilities::empty() }
-    }
-
-    fn take(pool: &Arc<ServerPool>, count: usize) -> Vec<Place> {
-        (0..count).map_while(|_| pool.try_take()).collect()
-    }
-
-    fn has_place(receiver: &mut oneshot::Receiver<Handed>) -> Option<Place> {
-        receiver.try_recv().ok().map(Handed::into_place)
-    }
-
-    #[test]
-    fn a_lower_limit_holds_for_those_that_end() {
-        let pool = ServerPool::new(5);
-        let mut taken = take(&pool, 9);
-        assert_eq!((taken.len(), pool.taken()), (5, 5));
-        taken.truncate(4);
-        pool.limit_to(2);
-        assert_eq!((pool.limit(), pool.taken()), (2, 4));
-        taken.truncate(2);
-        assert_eq!(pool.taken(), 2);
-        assert!(pool.try_take().is_none());
-        taken.truncate(1);
-        assert_eq!(take(&pool, 9).len(), 1);
-    }
-
-    #[test]
-    fn who_waits_gets_what_becomes_free_in_turn() {
-        let pool = ServerPool::new(1);
-        let mut taken = take(&pool, 1);
-        let (mut first, left, mut third) =
-            (pool.wait(&options("a"), 0), pool.wait(&options("a"), 0), pool.wait(&options("b"), 0));
-        assert!(has_place(&mut first).is_none());
-        taken.clear();
-        let place = has_place(&mut first).unwrap();
-        assert!(pool.try_take().is_none() && has_place(&mut third).is_none());
-        drop(left);
-        drop(place);
-        assert_eq!(pool.taken(), 1);
-        drop(has_place(&mut third).unwrap());
-        assert_eq!(pool.taken(), 0);
-    }
-
-    #[test]
-    fn a_place_that_is_handed_to_somebody_who_leaves_is_not_lost() {
-        let pool = ServerPool::new(1);
-        let taken = take(&pool, 1);
-        let waiter = pool.wait(&options("a"), 0);
-        drop(taken);
-        drop(waiter);
-        assert_eq!(pool.taken(), 0);
-    }
-
-    #[test]
-    fn a_higher_limit_serves_those_who_wait() {
-        let pool = ServerPool::new(1);
-        let _taken = take(&pool, 1);
-        let mut waiters = [pool.wait(&options("a"), 0), pool.wait(&options("a"), 0)];
-        pool.limit_to(2);
-        assert!(has_place(&mut waiters[1]).is_none());
-        assert!(waiters[0].try_recv().is_ok());
-    }
-
-    #[test]
-    fn room_that_came_before_the_wait_is_not_missed() {
-        let pool = ServerPool::new(1);
-        let mut waiter = pool.wait(&options("a"), 0);
-        assert!(has_place(&mut waiter).is_some());
-        assert_eq!(pool.taken(), 0);
-    }
-
-    #[test]
-    fn nobody_waits_for_a_server_that_is_gone() {
-        let pool = ServerPool::new(1);
-        let taken = take(&pool, 1);
-        let mut waiter = pool.wait(&options("a"), 0);
-        pool.close();
-        assert!(matches!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
-        drop(taken);
-        assert_eq!(pool.taken(), 0);
-        assert!(pool.try_take().is_none());
-    }
-
-    #[test]
-    fn a_connection_in_use_stays_with_its_worker_while_there_is_room() {
-        assert!(!is_worth_moving(true, BUSY_MOMENT / 2));
-        assert!(is_worth_moving(true, BUSY_MOMENT));
-        assert!(is_worth_moving(false, Duration::ZERO));
-    }
-
-    #[test]
-    fn a_worker_serves_its_own_first_but_nobody_is_passed_over_for_ever() {
-        let waiter = |worker| Waiter { options: options("a"), worker, passed_over: 0, hand: oneshot::channel().0 };
-        let mut inner = Inner { limit: 1, open: 1, idle: Vec::new(), queue: VecDeque::new(), prune_at: SHORT_QUEUE };
-        let order = |inner: &mut Inner, count: usize| {
-            (0..count).map_while(|_| inner.next_for(0)).map(|next| next.worker).collect::<Vec<_>>()
-        };
-        inner.queue.extend([1, 1, 0, 1, 0].map(waiter));
-        assert_eq!(order(&mut inner, 9), [0, 0, 1, 1, 1]);
-        // Beyond the first few nobody is looked for.
-        inner.queue.extend([1, 1, 1, 1, 0].map(waiter));
-        assert_eq!(order(&mut inner, 2), [1, 0]);
-        inner.queue.clear();
-        inner.queue.push_back(waiter(1));
-        for _ in 0..PASSED_OVER_MAX {
-            inner.queue.push_back(waiter(0));
-            assert_eq!(order(&mut inner, 1), [0]);
-        }
-        inner.queue.push_back(waiter(0));
-        assert_eq!(order(&mut inner, 2), [1, 0]);
-    }
-
-    #[test]
-    fn those_who_have_left_do_not_fill_the_queue() {
-        let pool = ServerPool::new(1);
-        let _taken = take(&pool, 1);
-        for _ in 0..10 * SHORT_QUEUE {
-            drop(pool.wait(&options("a"), 0));
-        }
-        assert!(pool.inner().queue.len() <= SHORT_QUEUE + 1);
-    }
-
-    #[test]
-    fn who_waits_can_be_seen() {
-        let (pool, wanted) = (ServerPool::new(1), Notify::new());
-        assert_eq!(pool.waiting(), 0);
-        let waiting = pool.wait_visibly(&wanted);
-        assert_eq!(pool.waiting(), 1);
-        drop(waiting);
-        assert_eq!(pool.waiting(), 0);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backend::{Account, PoolSettings, ServerAddress};
+use backend::{Account, PoolSettings, PooledAccount, ServerAddress};
 use classifier::Classifier;
 use frontend::{Accounts, CausalScope, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
@@ -32,6 +32,11 @@ struct Cluster {
 pub struct Settings {
     pub limits: Limits,
     pub server_connections: usize,
+    pub waiting: usize,
+    /// Of the one account.
+    pub own_connections: Option<usize>,
+    pub warm_connections: usize,
+    pub idle_timeout: Duration,
     pub rules: Vec<Rule>,
     pub hold_writes: Duration,
     pub causal_wait: Duration,
@@ -45,6 +50,10 @@ impl Default for Settings {
         Self {
             limits: Limits::default(),
             server_connections: 10,
+            waiting: 10_000,
+            own_connections: None,
+            warm_connections: 0,
+            idle_timeout: Duration::from_mins(1),
             rules: Vec::new(),
             hold_writes: Duration::from_hours(1),
             causal_wait: Duration::ZERO,
@@ -96,7 +105,9 @@ impl Setup {
     }
 
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
-        let Settings { limits, server_connections, rules, hold_writes, causal_wait, balance, pooling } = settings;
+        let Settings { limits, server_connections, waiting, own_connections, .. } = settings;
+        let Settings { warm_connections, idle_timeout, rules, hold_writes, causal_wait, balance, pooling, .. } = settings;
+        let account = Arc::new(Account { user: b"app".to_vec(), password: b"secret".to_vec() });
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -116,15 +127,22 @@ impl Setup {
                     balance,
                     hold_writes,
                 },
-                accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),
+                accounts: Accounts::new([Arc::clone(&account)], CausalScope::Session),
                 rules: rules.into(),
             },
             pools: PoolSettings {
                 servers: (0..).map(ServerId).zip(targets).collect(),
                 server_connections,
+                idle_server_connections: server_connections,
+                waiting,
+                accounts: vec![PooledAccount {
+                    account,
+                    server_connections: own_connections,
+                    warm_server_connections: warm_connections,
+                }],
                 connect_timeout: Duration::from_secs(5),
                 lease_timeout: Duration::from_millis(100),
-                idle_timeout: Duration::from_mins(1),
+                idle_timeout,
                 public_key_retrieval: true,
             },
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),

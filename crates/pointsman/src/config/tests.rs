@@ -168,3 +168,16 @@ class = "delete"
         assert!(told.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {told:#?}");
     }
 }
+
+#[test]
+fn a_user_may_have_bounds_of_its_own() {
+    let text = format!(
+        "{SMALLEST}server_connections = 50\n[[users]]\nname = 'other'\npassword = 'p'\n\
+         [limits]\nserver_connections = 60\nwaiting = 0\n"
+    );
+    let config = Config::parse(&text).expect("good");
+    let bounds = |user: &PooledAccount| user.server_connections;
+    assert_eq!(config.users.iter().map(bounds).collect::<Vec<_>>(), [Some(50), None]);
+    let PoolLimits { server_connections, idle_server_connections, waiting } = config.pool_limits;
+    assert_eq!((server_connections, idle_server_connections, waiting), (60, 60, 0));
+}
