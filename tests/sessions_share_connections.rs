@@ -24,6 +24,7 @@ e2e::suite! {
         more_clients_than_connections_take_turns,
         an_account_at_its_bound_stops_no_other,
         who_finds_the_queue_full_is_told_at_once,
+        connections_are_ready_after_a_quiet_time,
         nothing_of_a_session_is_seen_by_the_next,
     ],
 }
@@ -508,6 +509,32 @@ async fn who_finds_the_queue_full_is_told_at_once(cluster: Arc<Cluster>) {
     assert!(String::from_utf8_lossy(&error.message).contains("(limits.waiting)"), "{error}");
     holding.query_one("COMMIT").await.expect_ok();
     e2e::promptly("a turn", in_queue.answers(false)).await.expect("an answer").remove(0).expect_rows();
+    proxy.finish().await;
+}
+
+/// The connections of before are there when statements come again, and one that was lost is replaced.
+async fn connections_are_ready_after_a_quiet_time(cluster: Arc<Cluster>) {
+    let (proxy, user) = with_guest(&cluster, "warm_server_connections = 2", "timeouts.server_idle = '1s'").await;
+    let mut client = session(&proxy, &user).await;
+    client.query_one("SELECT 1 FOR UPDATE").await.expect_rows();
+    let sql = format!("SELECT id FROM information_schema.processlist WHERE user = '{user}' ORDER BY id");
+    let connections = async || {
+        let mut all = Vec::new();
+        for server in &cluster.servers {
+            all.push(server.rows::<u64>(sql.clone(), ()).await);
+        }
+        all
+    };
+    let ready = async || Some(connections().await).filter(|all| all.iter().all(|ids| ids.len() == 2));
+    let before = eventually("two connections to each server", ready).await;
+    cluster.primary().run(format!("KILL {}", before[0][0])).await;
+    let replaced = async || ready().await.filter(|all| all[0] != before[0]);
+    let before = eventually("another one in its place", replaced).await;
+    for _ in 0..20 {
+        client.query_one("SELECT COUNT(*) FROM information_schema.engines").await.expect_rows();
+        client.query_one("SELECT 1 FOR UPDATE").await.expect_rows();
+    }
+    assert_eq!(connections().await, before);
     proxy.finish().await;
 }
 

@@ -1,6 +1,9 @@
 //! Looks after all sessions at once: tells those whose server fell silent, and those that hold connections which somebody else needs.
 //!
-//! A session by itself would need a timer for each statement to notice either.
+//! A session by itself would need a timer for each statement to notice either. Server connections that are to be ready before anybody needs them are
+//! opened by `warm`.
+
+mod warm;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +26,7 @@ const ASK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Runs until all sessions are to end.
 pub(crate) async fn keep(shared: Arc<Shared>, pools: Arc<Pools>) {
-    look_after_sessions(&shared, &pools).await;
+    tokio::join!(look_after_sessions(&shared, &pools), warm::keep_warm(&shared, &pools));
 }
 
 async fn look_after_sessions(shared: &Shared, pools: &Pools) {

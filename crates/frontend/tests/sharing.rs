@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Settings, Setup, scripted, server, usual};
 use testkit::fake::{Call, Received};
 use testkit::{Action, Answer, RawClient};
@@ -130,6 +132,45 @@ async fn who_may_not_wait_is_told_so_at_once() {
     assert!(String::from_utf8_lossy(&error.message).contains("(limits.waiting)"), "{error}");
     first.query_one("COMMIT").await.expect_ok();
     read(&mut second).await;
+}
+
+#[tokio::test]
+async fn connections_are_ready_before_a_statement_needs_them() {
+    let servers = vec![server("primary").await, server("only").await, server("down").await];
+    let settings = Settings { warm_connections: 2, idle_timeout: Duration::ZERO, ..Settings::default() };
+    let setup = Setup::configured(servers, settings);
+    setup.publish(|snapshot| snapshot.servers[2].health = topology::Health::Down { why: "test".into() });
+    let mut client = setup.client().await;
+    for server in &setup.servers[..2] {
+        server.wait_until("connections that are ready", |seen| seen.open == 2).await;
+    }
+    let seen = setup.servers[1].seen();
+    assert!(seen.logins.iter().all(|(user, _)| user == "app") && seen.received.is_empty());
+    for _ in 0..10 {
+        read(&mut client).await;
+    }
+    // They are used as they are, kept when they are idle, and there are no others.
+    let seen = setup.servers[1].seen();
+    assert_eq!((seen.accepted, seen.open), (2, 2));
+    assert!(seen.received.iter().all(|received| received.payload[0] != 0x11));
+    assert_eq!(setup.servers[2].seen().accepted, 0);
+    // As soon as it is there again, it gets some, and the others have kept theirs.
+    setup.publish(|snapshot| snapshot.servers[2].health = topology::Health::Up);
+    setup.servers[2].wait_until("connections that are ready", |seen| seen.open == 2).await;
+    let kept: Vec<_> = setup.servers.iter().map(|server| server.seen().open).collect();
+    assert_eq!(kept, [2, 2, 2]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_is_replaced_before_a_statement_needs_it() {
+    let dying = |call: Call<'_>| if call.sql() == "SELECT death" { vec![Action::Close] } else { usual("only", call) };
+    let settings = Settings { warm_connections: 1, ..Settings::default() };
+    let setup = Setup::configured(vec![server("primary").await, scripted(dying).await], settings);
+    let mut client = setup.client().await;
+    setup.servers[1].wait_until("a connection that is ready", |seen| seen.accepted == 1).await;
+    // The primary answers in its place.
+    client.query_one("SELECT death").await;
+    setup.servers[1].wait_until("another one", |seen| seen.accepted == 2 && seen.open == 1).await;
 }
 
 async fn with_transactions() -> testkit::FakeServer {

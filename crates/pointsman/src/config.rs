@@ -265,7 +265,7 @@ impl Config {
             client_write: period("client_write", default.client_write),
             drain: period("drain", default.drain),
         };
-        let pool_limits = pool_limits(&mut limits);
+        let pool_limits = pool_limits(&mut limits, users.iter().flatten());
         let digest_cache = limits.positive("digest_cache", 16_384);
         let learned_digests = limits.positive("learned_digests", 4_096);
         let connect_timeout = period("connect", Duration::from_secs(3));
@@ -406,15 +406,26 @@ fn user(mut section: Section<'_>) -> Option<PooledAccount> {
     if server_connections == Some(0) {
         section.complain("server_connections must be at least 1");
     }
+    let warm_server_connections = section.optional("warm_server_connections", 0);
+    if server_connections.is_some_and(|server_connections| warm_server_connections > server_connections) {
+        section.complain("warm_server_connections is more than server_connections allows");
+    }
     section.finish();
     let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
-    Some(PooledAccount { account, server_connections, warm_server_connections: 0 })
+    Some(PooledAccount { account, server_connections, warm_server_connections })
 }
 
-fn pool_limits(limits: &mut Section<'_>) -> PoolLimits {
+/// What is to be kept ready for all users together must have room.
+fn pool_limits<'u>(limits: &mut Section<'_>, users: impl Iterator<Item = &'u PooledAccount>) -> PoolLimits {
     let server_connections = limits.positive("server_connections", 200);
     let idle_server_connections = limits.positive("idle_server_connections", server_connections);
     let waiting = limits.optional("waiting", 10_000);
+    let warm = users.map(|user| user.warm_server_connections).fold(0, usize::saturating_add);
+    for (key, limit) in [("server_connections", server_connections), ("idle_server_connections", idle_server_connections)] {
+        if warm > limit {
+            limits.complain(&format!("warm_server_connections of all [[users]] together is {warm}, more than {key} allows"));
+        }
+    }
     PoolLimits { server_connections, idle_server_connections, waiting }
 }
 

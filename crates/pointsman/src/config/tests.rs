@@ -172,12 +172,30 @@ class = "delete"
 #[test]
 fn a_user_may_have_bounds_of_its_own() {
     let text = format!(
-        "{SMALLEST}server_connections = 50\n[[users]]\nname = 'other'\npassword = 'p'\n\
+        "{SMALLEST}server_connections = 50\nwarm_server_connections = 5\n[[users]]\nname = 'other'\npassword = 'p'\n\
          [limits]\nserver_connections = 60\nwaiting = 0\n"
     );
     let config = Config::parse(&text).expect("good");
-    let bounds = |user: &PooledAccount| user.server_connections;
-    assert_eq!(config.users.iter().map(bounds).collect::<Vec<_>>(), [Some(50), None]);
+    let bounds = |user: &PooledAccount| (user.server_connections, user.warm_server_connections);
+    assert_eq!(config.users.iter().map(bounds).collect::<Vec<_>>(), [(Some(50), 5), (None, 0)]);
     let PoolLimits { server_connections, idle_server_connections, waiting } = config.pool_limits;
     assert_eq!((server_connections, idle_server_connections, waiting), (60, 60, 0));
+}
+
+#[test]
+fn connections_that_are_kept_ready_must_have_room() {
+    let user = |name: &str, keys: &str| format!("[[users]]\nname = '{name}'\npassword = 'p'\n{keys}\n");
+    let (a, b) = (user("a", "warm_server_connections = 30"), user("b", "server_connections = 5\nwarm_server_connections = 6"));
+    let told = mistakes(&format!(
+        "{SMALLEST}{a}{b}{}[limits]\nserver_connections = 40\nidle_server_connections = 35",
+        user("c", "server_connections = 0")
+    ));
+    for expected in [
+        "line 17: [[users]]: warm_server_connections is more than server_connections allows",
+        "[[users]]: server_connections must be at least 1",
+        "[limits]: warm_server_connections of all [[users]] together is 36, more than idle_server_connections allows",
+    ] {
+        assert!(told.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {told:#?}");
+    }
+    assert_eq!(told.len(), 3);
 }
