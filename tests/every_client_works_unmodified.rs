@@ -22,6 +22,8 @@ e2e::suite! {
         mysql_connector_python,
         mysql_async_with_every_kind_of_value,
         the_greeting_is_that_of_the_primary,
+        a_configured_version_is_greeted_with,
+        admin_commands_reach_the_primary_if_the_configuration_says_so,
         several_statements_in_one_query,
         procedures_with_several_results,
         packets_of_any_size_to_the_client,
@@ -244,6 +246,24 @@ async fn the_greeting_is_that_of_the_primary(cluster: Arc<Cluster>) {
     let greeted = String::from_utf8(client.greeting.server_version.clone()).unwrap();
     assert_eq!(greeted.trim_start_matches("5.5.5-"), direct);
     proxy.finish().await;
+}
+
+async fn a_configured_version_is_greeted_with(cluster: Arc<Cluster>) {
+    let proxy = Start::before(&cluster).config("listen.server_version = '8.0.99-ours'").start().await;
+    let client = RawClient::connect(proxy.address).await.unwrap();
+    assert_eq!(client.greeting.server_version, b"8.0.99-ours");
+    proxy.finish().await;
+}
+
+async fn admin_commands_reach_the_primary_if_the_configuration_says_so(cluster: Arc<Cluster>) {
+    const COM_DEBUG: &[u8] = b"\x0d";
+    for (config, expected) in [("", 1047), ("security.admin_commands = true", 1227)] {
+        let proxy = Start::before(&cluster).config(config).start().await;
+        let mut client = raw(&proxy).await;
+        assert_eq!(client.command(COM_DEBUG).await.expect_err().code, expected, "{config}");
+        assert_eq!(client.query_one("SELECT 1").await.expect_rows().single(), "1");
+        proxy.finish().await;
+    }
 }
 
 async fn several_statements_in_one_query(cluster: Arc<Cluster>) {

@@ -19,6 +19,7 @@ mod reply;
 mod rsa;
 mod session;
 mod settings;
+mod version;
 mod worker;
 
 pub use accounts::{Accounts, CausalScope};

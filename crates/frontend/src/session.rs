@@ -297,6 +297,10 @@ impl Core {
             }
             Command::ProcessKill(id) => Box::pin(self.process_kill(client, id, packet)).await,
             Command::SetOption(option) => self.set_option(client, option).await,
+            Command::Refresh(_) | Command::Debug if self.settings.admin_commands => {
+                let statement = Statement { effects: Effects::UNKNOWN, ..session_statement(Verb::Other, Vec::new()) };
+                self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Ok)).await.map(drop)
+            }
             Command::Refresh(_) | Command::Debug | Command::Other(_) => {
                 let byte = payload.first().copied().unwrap_or_default();
                 self.reply(client, &Refusal::unknown_command(byte)).await

@@ -30,4 +30,8 @@ pub struct Settings {
     pub accounts: Accounts,
     /// How long a session keeps a server connection.
     pub pooling: Pooling,
+    /// The server version that clients are told; `None`: that of the servers.
+    pub server_version: Option<Box<str>>,
+    /// `COM_REFRESH` and `COM_DEBUG` are passed on to the primary.
+    pub admin_commands: bool,
 }

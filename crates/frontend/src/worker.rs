@@ -26,6 +26,7 @@ use crate::reply::Refusal;
 use crate::rsa::LoginKey;
 use crate::session::ClientSession;
 use crate::settings::Settings;
+use crate::version::greeting_version;
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -53,19 +54,12 @@ impl Shared {
         self.settings.load_full()
     }
 
-    /// What clients are told that they talk to: the primary's own version, since drivers choose their dialect by it. MariaDB's servers before 11
-    /// put a prefix before theirs, by which some drivers tell them from MySQL.
+    /// What clients are told that they talk to.
     pub(crate) fn server_version(&self) -> Vec<u8> {
-        let snapshot = self.servers.load();
-        let mut servers = snapshot.primary_server().into_iter().chain(&snapshot.servers);
-        let known = servers.find_map(|server| Some((server, server.version_text.as_ref()?)));
-        known.map_or_else(
-            || b"8.4.0".to_vec(),
-            |(server, text)| {
-                let has_prefix = server.engine == Some(Engine::MariaDb) && text.starts_with("10.");
-                [if has_prefix { "5.5.5-" } else { "" }.as_bytes(), text.as_bytes()].concat()
-            },
-        )
+        match &self.settings.load().server_version {
+            Some(configured) => configured.as_bytes().to_vec(),
+            None => greeting_version(&self.servers.load()),
+        }
     }
 
     /// With what a session begins whose login has this collation.

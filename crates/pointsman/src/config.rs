@@ -3,6 +3,7 @@
 //! `config/pointsman.toml` documents every key; a test holds that file and the defaults here together.
 
 mod reader;
+mod routing;
 mod rules;
 mod units;
 
@@ -18,6 +19,7 @@ use toml::de::DeTable;
 use topology::ServerId;
 
 use self::reader::{Mistakes, Section};
+pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing};
 use self::units::{Address, Level, Period, Size};
 
 /// A whole configuration.
@@ -27,13 +29,11 @@ pub(crate) struct Config {
     pub(crate) threads: usize,
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
-    pub(crate) max_lag: Duration,
-    pub(crate) causal_reads: CausalReads,
-    pub(crate) filtered_replicas: bool,
-    pub(crate) causal_wait: Duration,
-    pub(crate) balance: Balance,
-    pub(crate) hold_writes: Duration,
-    pub(crate) pooling: Pooling,
+    pub(crate) routing: Routing,
+    /// What clients are told in place of the servers' own version.
+    pub(crate) server_version: Option<Box<str>>,
+    /// `COM_REFRESH` and `COM_DEBUG` are passed on.
+    pub(crate) admin_commands: bool,
     /// The file is read anew whenever it changes.
     pub(crate) reload_on_change: bool,
     pub(crate) rules: Vec<Rule>,
@@ -110,40 +110,6 @@ pub(crate) struct Monitor {
     pub(crate) catalogue_timeout: Duration,
 }
 
-/// What a read is sure to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CausalReads {
-    /// Whatever is within `max_lag`.
-    Off,
-    /// Also everything that its own session wrote.
-    Session,
-    /// Also everything that its account's sessions wrote.
-    User,
-    /// Also everything that anybody wrote.
-    Global,
-}
-
-/// How reads are shared out among replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Balance {
-    /// In turn.
-    RoundRobin,
-    /// To the one with the fewest statements under way.
-    LeastConnections,
-}
-
-/// How long a session keeps a server connection on which nothing of it lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Pooling {
-    /// Until its statement or its transaction ends.
-    Transaction,
-    /// Until it ends or has been idle for a while.
-    Session,
-}
-
 /// How many connections one server may have, and how many statements may wait for one.
 #[derive(Debug)]
 pub(crate) struct PoolLimits {
@@ -215,6 +181,10 @@ impl Config {
         let mut listen = file.section("listen");
         let address = listen.optional("address", SocketAddr::from(([127, 0, 0, 1], 6033)));
         let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
+        let server_version = listen.optional::<Option<Box<str>>>("server_version", None);
+        if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
+            listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
+        }
         listen.finish();
 
         let numbered = (0..).map(ServerId).zip(file.sections("servers"));
@@ -226,15 +196,7 @@ impl Config {
 
         let monitor = monitor(file.section("monitor"));
 
-        let mut routing = file.section("routing");
-        let max_lag = routing.optional("max_lag", Period(Duration::from_secs(1))).0;
-        let causal_reads = routing.optional("causal_reads", CausalReads::Session);
-        let filtered_replicas = routing.optional("filtered_replicas", false);
-        let causal_wait = routing.optional("causal_wait", Period(Duration::from_millis(10))).0;
-        let balance = routing.optional("balance", Balance::RoundRobin);
-        let hold_writes = routing.optional("hold_writes", Period(Duration::from_secs(10))).0;
-        let pooling = routing.optional("pooling", Pooling::Transaction);
-        routing.finish();
+        let routing = Routing::read(file.section("routing"));
 
         let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
@@ -276,6 +238,7 @@ impl Config {
 
         let mut security = file.section("security");
         let public_key_retrieval = security.optional("public_key_retrieval", false);
+        let admin_commands = security.optional("admin_commands", false);
         security.finish();
 
         let failover = failover(file.section("failover"));
@@ -297,13 +260,7 @@ impl Config {
             threads: threads.max(1),
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
-            max_lag,
-            causal_reads,
-            filtered_replicas,
-            causal_wait,
-            balance,
-            hold_writes,
-            pooling,
+            routing,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             limits: config_limits,
@@ -316,10 +273,17 @@ impl Config {
             public_key_retrieval,
             failover: failover?,
             admin_socket,
+            server_version,
+            admin_commands,
             reload_on_change,
             log: log_settings,
         })
     }
+}
+
+/// Drivers read two numbers from it, and the greeting ends it with a NUL.
+fn is_server_version(text: &str) -> bool {
+    topology::Version::parse(text).is_some() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {

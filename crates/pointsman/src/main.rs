@@ -41,7 +41,7 @@ fn main() -> ExitCode {
                 config.display(),
                 loaded.servers.len(),
                 loaded.users.len(),
-                humantime::format_duration(loaded.max_lag)
+                humantime::format_duration(loaded.routing.max_lag)
             )),
             Err(invalid) => fail(&invalid.to_string(), USAGE),
         },

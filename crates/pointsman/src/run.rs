@@ -226,28 +226,30 @@ fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshot
 }
 
 pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
-    let scope = match config.causal_reads {
+    let scope = match config.routing.causal_reads {
         CausalReads::Off | CausalReads::Session => CausalScope::Session,
         CausalReads::User => CausalScope::User,
         CausalReads::Global => CausalScope::Global,
     };
     frontend::Settings {
         limits: config.limits.clone(),
-        pooling: match config.pooling {
+        pooling: match config.routing.pooling {
             Pooling::Transaction => frontend::Pooling::Transaction,
             Pooling::Session => frontend::Pooling::Session,
         },
         policy: Policy {
-            max_lag: config.max_lag,
-            reads_own_writes: config.causal_reads != CausalReads::Off,
-            filtered_replicas: config.filtered_replicas,
-            causal_wait: config.causal_wait,
-            balance: match config.balance {
+            max_lag: config.routing.max_lag,
+            reads_own_writes: config.routing.causal_reads != CausalReads::Off,
+            filtered_replicas: config.routing.filtered_replicas,
+            causal_wait: config.routing.causal_wait,
+            balance: match config.routing.balance {
                 Balance::RoundRobin => router::Balance::RoundRobin,
                 Balance::LeastConnections => router::Balance::LeastConnections,
             },
-            hold_writes: config.hold_writes,
+            hold_writes: config.routing.hold_writes,
         },
+        server_version: config.server_version.clone(),
+        admin_commands: config.admin_commands,
         rules: config.rules.as_slice().into(),
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope),
     }

@@ -129,6 +129,8 @@ impl Setup {
                 },
                 accounts: Accounts::new([Arc::clone(&account)], CausalScope::Session),
                 rules: rules.into(),
+                server_version: None,
+                admin_commands: false,
             },
             pools: PoolSettings {
                 servers: (0..).map(ServerId).zip(targets).collect(),

@@ -22,8 +22,8 @@ fn mistakes(text: &str) -> Vec<String> {
 fn the_smallest_configuration_has_all_defaults() {
     let config = Config::parse(SMALLEST).expect("good");
     assert_eq!(config.listen.to_string(), "127.0.0.1:6033");
-    assert_eq!(config.max_lag, Duration::from_secs(1));
-    assert_eq!(config.hold_writes, Duration::from_secs(10));
+    assert_eq!(config.routing.max_lag, Duration::from_secs(1));
+    assert_eq!(config.routing.hold_writes, Duration::from_secs(10));
     assert_eq!(config.limits, frontend::Limits::default());
     assert_eq!(config.servers[0].weight, 1);
 }

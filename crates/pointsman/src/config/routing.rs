@@ -1,0 +1,68 @@
+//! `[routing]`: what a read is sure to see, how reads are shared out, and how connections are.
+
+use std::time::Duration;
+
+use super::reader::Section;
+use super::units::Period;
+
+/// `[routing]`.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    pub(crate) max_lag: Duration,
+    pub(crate) causal_reads: CausalReads,
+    pub(crate) filtered_replicas: bool,
+    pub(crate) causal_wait: Duration,
+    pub(crate) balance: Balance,
+    pub(crate) hold_writes: Duration,
+    pub(crate) pooling: Pooling,
+}
+
+impl Routing {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let routing = Self {
+            max_lag: section.optional("max_lag", Period(Duration::from_secs(1))).0,
+            causal_reads: section.optional("causal_reads", CausalReads::Session),
+            filtered_replicas: section.optional("filtered_replicas", false),
+            causal_wait: section.optional("causal_wait", Period(Duration::from_millis(10))).0,
+            balance: section.optional("balance", Balance::RoundRobin),
+            hold_writes: section.optional("hold_writes", Period(Duration::from_secs(10))).0,
+            pooling: section.optional("pooling", Pooling::Transaction),
+        };
+        section.finish();
+        routing
+    }
+}
+
+/// What a read is sure to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CausalReads {
+    /// Whatever is within `max_lag`.
+    Off,
+    /// Also everything that its own session wrote.
+    Session,
+    /// Also everything that its account's sessions wrote.
+    User,
+    /// Also everything that anybody wrote.
+    Global,
+}
+
+/// How reads are shared out among replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Balance {
+    /// In turn.
+    RoundRobin,
+    /// To the one with the fewest statements under way.
+    LeastConnections,
+}
+
+/// How long a session keeps a server connection on which nothing of it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pooling {
+    /// Until its statement or its transaction ends.
+    Transaction,
+    /// Until it ends or has been idle for a while.
+    Session,
+}
