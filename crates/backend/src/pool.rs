@@ -309,7 +309,7 @@ impl WorkerPool {
         let limit = current.settings.idle_timeout;
         for pooled in &current.servers {
             pooled.connections.retain(|idle| {
-                let is_fresh = || idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet();
+                let mut is_fresh = || idle.connection.idle_since.elapsed() < limit && idle.connection.link.is_quiet();
                 idle.worker != self.worker || is_fresh()
             });
         }

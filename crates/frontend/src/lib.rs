@@ -19,9 +19,11 @@ mod reply;
 mod rsa;
 mod session;
 mod settings;
+mod tls;
 mod worker;
 
 pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
 pub use listener::{Frontend, Running, Runtime};
 pub use settings::{Pooling, Settings};
+pub use tls::ClientTls;

@@ -68,6 +68,11 @@ impl Refusal {
         Self::new(1053, *b"08S01", "Pointsman is shutting down; connect again")
     }
 
+    /// `ER_SECURE_TRANSPORT_REQUIRED`
+    pub(crate) fn tls_required() -> Self {
+        Self::new(3159, *b"HY000", "connections using insecure transport are prohibited here (listen.tls); connect with TLS")
+    }
+
     /// `ER_CLIENT_INTERACTION_TIMEOUT`
     pub(crate) fn idle_for_too_long() -> Self {
         Self::new(4031, *b"HY000", "the client was disconnected because of inactivity; see timeouts.client_idle")

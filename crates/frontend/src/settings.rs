@@ -6,6 +6,7 @@ use router::{Policy, Rule};
 
 use crate::accounts::Accounts;
 use crate::limits::Limits;
+use crate::tls::ClientTls;
 
 /// How long a session keeps a server connection, as long as nothing of it lives there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,4 +31,6 @@ pub struct Settings {
     pub accounts: Accounts,
     /// How long a session keeps a server connection.
     pub pooling: Pooling,
+    /// Whether clients may encrypt their connections. What was agreed on at a login stays.
+    pub tls: ClientTls,
 }

@@ -4,6 +4,7 @@
 
 mod reader;
 mod rules;
+mod tls;
 mod units;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use self::units::{Address, Level, Period, Size};
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) threads: usize,
+    pub(crate) client_tls: frontend::ClientTls,
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) max_lag: Duration,
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) pooling: Pooling,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<Account>,
+    /// Those of them who must log in over TLS.
+    pub(crate) users_with_tls: Vec<Vec<u8>>,
     pub(crate) limits: frontend::Limits,
     pub(crate) server_connections: usize,
     pub(crate) digest_cache: usize,
@@ -193,6 +197,7 @@ impl Config {
         let mut listen = file.section("listen");
         let address = listen.optional("address", SocketAddr::from(([127, 0, 0, 1], 6033)));
         let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
+        let client_tls = tls::clients(&mut listen);
         listen.finish();
 
         let numbered = (0..).map(ServerId).zip(file.sections("servers"));
@@ -217,10 +222,14 @@ impl Config {
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
         duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
-        let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
+        let mut users = file.sections("users");
+        let demands_tls: Vec<bool> = users.iter_mut().map(|user| tls::is_demanded_by(user, &client_tls)).collect();
+        let users = users.into_iter().map(user).collect::<Vec<_>>();
         if users.is_empty() {
             file.complain("there is no [[users]]: list every user that applications log in with");
         }
+        let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
+        let users_with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.user.clone())).collect();
         duplicates(&file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.user).into_owned()));
 
         let default = frontend::Limits::default();
@@ -267,6 +276,7 @@ impl Config {
         Some(Self {
             listen: address,
             threads: threads.max(1),
+            client_tls,
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             max_lag,
@@ -277,6 +287,7 @@ impl Config {
             pooling,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
+            users_with_tls,
             limits: config_limits,
             server_connections,
             digest_cache,

@@ -241,7 +241,9 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             hold_writes: config.hold_writes,
         },
         rules: config.rules.as_slice().into(),
-        accounts: Accounts::new(config.users.iter().cloned(), scope),
+        accounts: Accounts::new(config.users.iter().cloned(), scope)
+            .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
+        tls: config.client_tls.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use backend::{Account, PoolSettings, ServerAddress};
 use classifier::Classifier;
-use frontend::{Accounts, CausalScope, Frontend, Limits, Pooling, Running, Runtime};
+use frontend::{Accounts, CausalScope, ClientTls, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer, LoginAs, RawClient};
@@ -36,6 +36,10 @@ pub struct Settings {
     pub hold_writes: Duration,
     pub causal_wait: Duration,
     pub pooling: Pooling,
+    pub tls: ClientTls,
+    /// Whether the account demands it.
+    pub demands_tls: bool,
+    pub force_full_authentication: bool,
 }
 
 impl Default for Settings {
@@ -48,6 +52,9 @@ impl Default for Settings {
             hold_writes: Duration::from_hours(1),
             causal_wait: Duration::ZERO,
             pooling: Pooling::default(),
+            tls: ClientTls::Off,
+            demands_tls: false,
+            force_full_authentication: false,
         }
     }
 }
@@ -94,7 +101,18 @@ impl Setup {
     }
 
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
-        let Settings { limits, server_connections, rules, hold_writes, causal_wait, pooling } = settings;
+        let Settings {
+            limits,
+            server_connections,
+            rules,
+            hold_writes,
+            causal_wait,
+            pooling,
+            tls,
+            demands_tls,
+            force_full_authentication,
+        } = settings;
+        let accounts = Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session);
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -113,8 +131,9 @@ impl Setup {
                     causal_wait,
                     hold_writes,
                 },
-                accounts: Accounts::new([Account { user: b"app".to_vec(), password: b"secret".to_vec() }], CausalScope::Session),
+                accounts: accounts.demanding_tls(demands_tls.then_some(&b"app"[..])),
                 rules: rules.into(),
+                tls,
             },
             pools: PoolSettings {
                 servers: (0..).map(ServerId).zip(targets).collect(),
@@ -127,7 +146,7 @@ impl Setup {
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,
             generations: announced,
-            force_full_authentication: false,
+            force_full_authentication,
         };
         let cluster = Mutex::new(Cluster { snapshot, publisher, generations });
         Self { servers, running: frontend.start().expect("a port"), cluster }
