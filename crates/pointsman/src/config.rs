@@ -46,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) lease_timeout: Duration,
     pub(crate) server_idle: Duration,
     pub(crate) public_key_retrieval: bool,
+    pub(crate) server_tls: tls::Servers,
     pub(crate) failover: Failover,
     pub(crate) admin_socket: Option<PathBuf>,
     pub(crate) log: Log,
@@ -261,6 +262,7 @@ impl Config {
         let mut security = file.section("security");
         let public_key_retrieval = security.optional("public_key_retrieval", false);
         security.finish();
+        let server_tls = tls::servers(file.section("server_tls"));
 
         let failover = failover(file.section("failover"));
         let mut admin = file.section("admin");
@@ -296,6 +298,7 @@ impl Config {
             lease_timeout,
             server_idle,
             public_key_retrieval,
+            server_tls: server_tls?,
             failover: failover?,
             admin_socket,
             log: log_settings,

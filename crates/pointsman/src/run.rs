@@ -148,6 +148,7 @@ pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
         servers: servers.collect(),
         user: String::from_utf8_lossy(&monitor.account.user).into_owned(),
         password: String::from_utf8_lossy(&monitor.account.password).into_owned(),
+        tls: config.server_tls.monitor.clone(),
         interval: monitor.interval,
         position_interval: monitor.position_interval,
         connect_timeout: monitor.connect_timeout,
@@ -255,5 +256,6 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         lease_timeout: config.lease_timeout,
         idle_timeout: config.server_idle,
         public_key_retrieval: config.public_key_retrieval,
+        tls: config.server_tls.sessions.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backend::{Account, PoolSettings, ServerAddress};
+use backend::{Account, PoolSettings, ServerAddress, ServerTls};
 use classifier::Classifier;
 use frontend::{Accounts, CausalScope, ClientTls, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
@@ -142,6 +142,7 @@ impl Setup {
                 lease_timeout: Duration::from_millis(100),
                 idle_timeout: Duration::from_mins(1),
                 public_key_retrieval: true,
+                tls: ServerTls::OFF,
             },
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,

@@ -1,10 +1,12 @@
-//! TLS: the keys of `[listen]`, and the one of `[[users]]`. Files are read here, so that a bad one is a mistake like any other.
+//! TLS: the keys of `[listen]`, the one of `[[users]]`, and `[server_tls]`. Files are read here, so that a bad one is a mistake like any other.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use backend::ServerTls;
 use frontend::ClientTls;
-use net::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsError};
+use monitor::TlsMode;
+use net::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
 use zeroize::Zeroizing;
 
 use super::reader::Section;
@@ -121,6 +123,85 @@ fn authorities(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Opti
 }
 
 fn read(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(path);
-    bytes.map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display()))).ok()
+    let bytes =
+        std::fs::read(path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
+    let mut bytes = bytes.ok()?;
+    // The files that MySQL makes end in a NUL. Of two of them, one after the other, the second would not be found.
+    bytes.retain(|byte| *byte != 0);
+    Some(bytes)
+}
+
+/// How connections to servers are encrypted: those of sessions, and those of the monitor, which other people's code makes.
+#[derive(Debug, Clone)]
+pub(crate) struct Servers {
+    pub(crate) sessions: ServerTls,
+    pub(crate) monitor: monitor::ServerTls,
+}
+
+impl Servers {
+    /// Keeps what is there already if nothing has changed, with the connections that were made by it.
+    pub(crate) fn following(&mut self, before: &Self) {
+        if self.monitor == before.monitor {
+            self.sessions = before.sessions.clone();
+        }
+    }
+}
+
+/// How much TLS is asked of servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Off,
+    Preferred,
+    Required,
+    VerifyCa,
+    VerifyIdentity,
+}
+
+impl From<Mode> for TlsMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Off => Self::Off,
+            Mode::Preferred => Self::Preferred,
+            Mode::Required => Self::Required,
+            Mode::VerifyCa => Self::VerifyCa,
+            Mode::VerifyIdentity => Self::VerifyIdentity,
+        }
+    }
+}
+
+/// `[server_tls]`
+pub(super) fn servers(mut section: Section<'_>) -> Option<Servers> {
+    let mode = section.optional("mode", Mode::Off);
+    let ca = section.optional::<Option<PathBuf>>("ca", None);
+    let files = pair(&mut section, "certificate", "key");
+    let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity);
+    match (&ca, verifies) {
+        (None, true) => section.complain("this mode needs ca: whose certificates count?"),
+        (Some(_), false) => section.complain("ca counts only with mode = \"verify_ca\" or \"verify_identity\""),
+        _ => {}
+    }
+    let authorities = ca.and_then(|path| Some((read(&section, "ca", &path)?, path)));
+    let believed = authorities.as_ref().and_then(|(pem, path)| {
+        let believed = Authorities::from_pem(pem);
+        believed.map_err(|error| section.complain(&format!("ca: {}: {error}", path.display()))).ok()
+    });
+    let trust = match (mode, believed) {
+        (Mode::VerifyCa, Some(authorities)) => Trust::Signed(authorities),
+        (Mode::VerifyIdentity, Some(authorities)) => Trust::SignedForName(authorities),
+        _ => Trust::Anybody,
+    };
+    let identity = files.as_ref().map(|files| Identity::from_pem(&files.certificate, &files.key)).transpose();
+    let connector = identity.and_then(|identity| TlsConnector::new(trust, identity.as_ref()));
+    let connector = connector.map_err(|error| section.complain(&format!("certificate, key: {error}"))).ok();
+    section.finish();
+    let connector = connector?;
+    let sessions = match mode {
+        Mode::Off => ServerTls::OFF,
+        Mode::Preferred => ServerTls::preferred(connector),
+        Mode::Required | Mode::VerifyCa | Mode::VerifyIdentity => ServerTls::demanded(connector),
+    };
+    let identity = files.map(|files| (files.certificate, files.key));
+    let authorities = authorities.map(|(pem, _)| pem);
+    Some(Servers { sessions, monitor: monitor::ServerTls { mode: mode.into(), authorities, identity } })
 }
