@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use e2e::failover::AUTOMATIC;
+use e2e::failover::EXPECTED;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, SslOpts};
 use e2e::tls::{Authority, TestFile, believing};
@@ -26,6 +26,9 @@ e2e::suite! {
         what_must_be_encrypted_is_on_every_connection,
     ],
 }
+
+/// By which a former primary is made a replica.
+const ACCOUNT: &str = "failover = { user = 'replication', password = 'replication' }";
 
 /// Logs in over TLS.
 async fn try_client(proxy: &Proxy, tls: SslOpts) -> Result<Conn, Error> {
@@ -193,7 +196,6 @@ async fn idle_clients_need_little_memory(cluster: Arc<Cluster>) {
     let before = proxy.resident_bytes();
     let idle = connect(CLIENTS).await;
     let each = proxy.resident_bytes().saturating_sub(before) / CLIENTS;
-    eprintln!("{} bytes for an idle client with TLS", each);
     assert!(each <= EACH_MAX, "{each} bytes");
     drop((warm, idle));
     proxy.finish().await;
@@ -280,7 +282,7 @@ async fn what_must_be_encrypted_is_on_every_connection(cluster: Arc<Cluster>) {
     }
     cluster.prepare("ALTER USER app@'%' REQUIRE SSL").await;
     let ca = TestFile::new(&authority.pem);
-    let config = |mode: &str| format!("{AUTOMATIC}\nserver_tls = {{ mode = '{mode}', ca = {} }}", ca.toml());
+    let config = |mode: &str| format!("{ACCOUNT}\nserver_tls = {{ mode = '{mode}', ca = {} }}", ca.toml());
     for mode in ["verify_ca", "verify_identity"] {
         let mut proxy = Start::before(&cluster).config(&config(mode)).start().await;
         let mut client = proxy.client().await;
@@ -289,7 +291,7 @@ async fn what_must_be_encrypted_is_on_every_connection(cluster: Arc<Cluster>) {
         if mode == "verify_identity" {
             switches_over(&mut proxy, &cluster).await;
         }
-        proxy.finish().await;
+        proxy.finish_with(&EXPECTED).await;
     }
 }
 

@@ -239,7 +239,7 @@ impl Worker {
             Ok(client) => Box::pin(ClientSession::new(client, Arc::clone(self)).run()).await,
             // Port scanners and health checks connect and leave without a word.
             Err(LoginError::Link(error)) if !matches!(error, LinkError::Tls(_)) => {
-                tracing::debug!(%peer, %error, "a client left during its login")
+                tracing::debug!(%peer, %error, "a client left during its login");
             }
             Err(error) => tracing::info!(%peer, %error, "a login failed"),
         }

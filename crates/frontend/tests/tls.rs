@@ -36,7 +36,7 @@ fn connector() -> TlsConnector {
 }
 
 async fn setup(tls: ClientTls, demands_tls: bool, limits: Limits) -> Setup {
-    Setup::configured(vec![server("db1").await], Settings { tls, demands_tls, limits, ..Settings::default() })
+    Setup::configured(vec![server("db1").await], Settings { limits, tls, demands_tls, ..Settings::default() })
 }
 
 async fn offering() -> Setup {
@@ -67,9 +67,9 @@ fn login(greeting: &Greeting, user: &str, proof: &[u8], asks_for_tls: bool) -> B
     };
     let mut payload = BytesMut::new();
     if asks_for_tls {
-        login.encode_ssl_request(&mut payload)
+        login.encode_ssl_request(&mut payload);
     } else {
-        login.encode(&mut payload)
+        login.encode(&mut payload);
     }
     payload
 }

@@ -223,15 +223,7 @@ impl Config {
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
         duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
-        let mut users = file.sections("users");
-        let demands_tls: Vec<bool> = users.iter_mut().map(|user| tls::is_demanded_by(user, &client_tls)).collect();
-        let users = users.into_iter().map(user).collect::<Vec<_>>();
-        if users.is_empty() {
-            file.complain("there is no [[users]]: list every user that applications log in with");
-        }
-        let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
-        let users_with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.user.clone())).collect();
-        duplicates(&file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.user).into_owned()));
+        let (users, users_with_tls) = users(&mut file, &client_tls);
 
         let default = frontend::Limits::default();
         let mut limits = file.section("limits");
@@ -381,6 +373,20 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
         after,
         hook_timeout,
     })
+}
+
+/// All of them, and the names of those who must log in over TLS.
+fn users(file: &mut Section<'_>, client_tls: &frontend::ClientTls) -> (Vec<Option<Account>>, Vec<Vec<u8>>) {
+    let mut sections = file.sections("users");
+    let demands_tls: Vec<bool> = sections.iter_mut().map(|user| tls::is_demanded_by(user, client_tls)).collect();
+    let users = sections.into_iter().map(user).collect::<Vec<_>>();
+    if users.is_empty() {
+        file.complain("there is no [[users]]: list every user that applications log in with");
+    }
+    duplicates(file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.user).into_owned()));
+    let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
+    let with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.user.clone())).collect();
+    (users, with_tls)
 }
 
 fn user(mut section: Section<'_>) -> Option<Account> {
