@@ -51,8 +51,9 @@ e2e::suite! {
 
 /// So many lines of a file, in pieces.
 fn file(lines: usize) -> impl Future<Output = Result<InfileData, Error>> + Send + Sync + 'static {
-    let piece =
-        |from: usize| (from..(from + 500).min(lines)).map(|id| format!("{id}\tline number {id} of a file\n")).collect::<String>();
+    let piece = |from: usize| {
+        (from..(from + 500).min(lines)).map(|id| format!("{id}\tline number {id} of a file\n")).collect::<Vec<_>>().concat()
+    };
     let pieces = (0..lines).step_by(500).map(move |from| Ok(Bytes::from(piece(from)))).collect::<Vec<_>>();
     async { Ok(futures_util::stream::iter(pieces).boxed()) }
 }

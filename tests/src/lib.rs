@@ -33,6 +33,7 @@ pub mod failover;
 mod proxy;
 mod server;
 pub mod suite;
+pub mod tls;
 mod wait;
 pub mod writers;
 

@@ -185,6 +185,23 @@ impl Server {
         String::from_utf8_lossy(&done.stdout_to_vec().await.expect("its output")).into_owned()
     }
 
+    /// A file in its container.
+    pub async fn read_file(&self, path: &str) -> String {
+        self.execute(&["cat", path]).await
+    }
+
+    /// Appends to a file in its container, which everybody there may read.
+    pub async fn append_to_file(&self, path: &str, text: &str) {
+        self.execute(&["sh", "-c", "printf %s \"$1\" >> \"$2\" && chmod a+r \"$2\"", "sh", text, path]).await;
+    }
+
+    async fn execute(&self, command: &[&str]) -> String {
+        let mut done = self.container.exec(ExecCommand::new(command.iter().copied())).await.expect("a command in the container");
+        let output = done.stdout_to_vec().await.expect("its output");
+        assert_eq!(done.exit_code().await.expect("its end"), Some(0), "{command:?}");
+        String::from_utf8_lossy(&output).into_owned()
+    }
+
     /// As a replica: applies no more of what it receives.
     pub async fn stop_applier(&self) {
         self.run("STOP REPLICA SQL_THREAD").await;

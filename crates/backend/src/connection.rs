@@ -14,6 +14,7 @@ use wire::{
 };
 
 use crate::prepared::PreparedStatements;
+use crate::tls::ServerTls;
 
 /// No packet of an answer to a question of Pointsman's own is longer, in bytes.
 const LARGEST_OWN_ANSWER: usize = 16 * 1024;
@@ -35,6 +36,8 @@ pub(crate) struct LoggedIn {
     pub(crate) is_mariadb: bool,
     pub(crate) plugin: Plugin,
     pub(crate) nonce: [u8; NONCE],
+    /// The terms by which it is encrypted, or is not.
+    pub(crate) tls: ServerTls,
 }
 
 /// A logged-in connection. Whoever holds it sends commands and reads each response to its end.

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use net::LinkError;
 use wire::ErrOwned;
 
 /// Why there is no connection.
@@ -40,10 +41,25 @@ pub enum ConnectError {
         /// What it did.
         what: String,
     },
+    /// The server cannot encrypt, and there is to be no connection in clear.
+    #[error("{address} offers no TLS, and server_tls.mode does not allow a connection in clear")]
+    NotEncrypted {
+        /// `host:port`.
+        address: String,
+    },
+    /// TLS could not be agreed on, or the server's certificate is not believed.
+    #[error("no encrypted connection to {address}: {error} (server_tls)")]
+    Tls {
+        /// `host:port`.
+        address: String,
+        /// What is wrong.
+        error: LinkError,
+    },
     /// The server wants the password itself, over a connection that anybody may listen to and answer on.
     #[error(
         "{address} asks for the whole password of user {user}, to be encrypted with a key that it says is its own; over a connection without TLS \
-         whoever stands in between could say so, too; if the network can be trusted, set security.public_key_retrieval = true"
+         whoever stands in between could say so, too; use TLS (server_tls), or, if the network can be trusted, set \
+         security.public_key_retrieval = true"
     )]
     KeyNotTrusted {
         /// `host:port`.

@@ -7,9 +7,11 @@ mod error;
 mod login;
 mod pool;
 mod prepared;
+mod tls;
 
 pub use connection::{Rest, ServerConnection};
 pub use error::{ConnectError, Shortage};
 pub use login::{Account, ConnectOptions, ServerAddress};
 pub use pool::{Lease, PoolSettings, PooledAccount, Pools, WaitedFor, Wanted, WarmUp, WorkerPool};
 pub use prepared::{OnServer, PreparedStatements};
+pub use tls::ServerTls;

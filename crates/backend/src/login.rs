@@ -12,9 +12,11 @@ use session::{ConnectionState, LoginDetails};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting, Login, StatusFlags};
+use zeroize::Zeroizing;
 
 use crate::ConnectError;
 use crate::connection::{LoggedIn, ServerConnection};
+use crate::tls::ServerTls;
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
@@ -98,12 +100,14 @@ impl ConnectOptions {
 }
 
 /// How to connect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Terms {
     /// For all of it.
     pub(crate) limit: Duration,
     /// Whoever answers may say which key the password is to be encrypted with.
     pub(crate) public_key_retrieval: bool,
+    /// Whether it is encrypted.
+    pub(crate) tls: ServerTls,
 }
 
 /// Connects and logs in.
@@ -111,7 +115,7 @@ pub(crate) async fn connect(
     target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
     within(target, terms, connect_unbounded(target, options, details, terms)).await
 }
@@ -123,14 +127,14 @@ pub(crate) async fn change_user(
     target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
     within(target, terms, change_user_unbounded(connection, target, options, details, terms)).await
 }
 
 async fn within<T>(
     target: &ServerAddress,
-    terms: Terms,
+    terms: &Terms,
     work: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
     let late = |_| ConnectError::Timeout { address: target.to_string(), limit: terms.limit };
@@ -141,7 +145,7 @@ async fn connect_unbounded(
     target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
     let at = At(target);
     let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|error| at.unreachable(error))?;
@@ -154,26 +158,59 @@ async fn connect_unbounded(
         Greeted::Refused(error) => return Err(at.refused(error)),
     };
     let capabilities = negotiate(&greeting, options).map_err(|what| at.misbehaved(what))?;
-    let mut login = ClientLogin::start(&options.account.password, &greeting, false);
-    let mut payload = BytesMut::new();
-    Login {
+    let words = Login {
         capabilities,
         max_packet: 1 << 30,
         collation: u16::from(details.collation),
         user: &options.account.user,
-        auth_response: &login.first_response(),
+        auth_response: &[],
         schema: None,
-        auth_plugin: Some(login.plugin().name().as_bytes()),
+        auth_plugin: Some(&greeting.auth_plugin),
         attributes: capabilities.contains(Capabilities::CONNECT_ATTRS).then_some(&details.attributes),
-    }
-    .encode(&mut payload);
+    };
+    let mut exchange = go_encrypted(exchange, &greeting, &words, at, terms).await?;
+    let is_encrypted = exchange.is_encrypted();
+    let mut login = ClientLogin::start(&options.account.password, &greeting, is_encrypted);
+    let mut payload = BytesMut::new();
+    let words = Login {
+        capabilities: if is_encrypted { capabilities | Capabilities::SSL } else { capabilities },
+        auth_response: &login.first_response(),
+        auth_plugin: Some(login.plugin().name().as_bytes()),
+        ..words
+    };
+    words.encode(&mut payload);
     exchange.send(&payload).await.map_err(|error| at.broken(error))?;
     let status = prove(&mut exchange, &mut login, capabilities, options, at, terms).await?;
     let is_mariadb = greeting.is_mariadb();
-    let logged_in =
-        LoggedIn { capabilities, thread_id: greeting.connection_id, is_mariadb, plugin: login.plugin(), nonce: login.nonce() };
+    let logged_in = LoggedIn {
+        capabilities,
+        thread_id: greeting.connection_id,
+        is_mariadb,
+        plugin: login.plugin(),
+        nonce: login.nonce(),
+        tls: terms.tls.clone(),
+    };
     let state = ConnectionState::after_login(capabilities, details.collation, is_mariadb);
     Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state))
+}
+
+/// Begins TLS where it is wanted and offered. In clear goes on only what need not be encrypted.
+async fn go_encrypted(
+    mut exchange: Exchange,
+    greeting: &Greeting,
+    words: &Login<'_>,
+    at: At<'_>,
+    terms: &Terms,
+) -> Result<Exchange, ConnectError> {
+    let Some(connector) = terms.tls.connector(at.0) else { return Ok(exchange) };
+    if !greeting.capabilities.contains(Capabilities::SSL) {
+        let address = at.0.to_string();
+        return if terms.tls.is_demanded() { Err(ConnectError::NotEncrypted { address }) } else { Ok(exchange) };
+    }
+    let mut payload = BytesMut::new();
+    words.encode_ssl_request(&mut payload);
+    exchange.send(&payload).await.map_err(|error| at.broken(error))?;
+    exchange.connect_tls(&connector, &at.0.host).await.map_err(|error| at.broken(error))
 }
 
 async fn change_user_unbounded(
@@ -181,13 +218,13 @@ async fn change_user_unbounded(
     target: &ServerAddress,
     options: &ConnectOptions,
     details: &LoginDetails,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
     let at = At(target);
     let ServerConnection { link, login: mut logged_in, state, .. } = connection;
     let capabilities = logged_in.capabilities;
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
-    let mut login = ClientLogin::again(&options.account.password, logged_in.plugin, logged_in.nonce, false);
+    let mut login = ClientLogin::again(&options.account.password, logged_in.plugin, logged_in.nonce, exchange.is_encrypted());
     let mut payload = BytesMut::new();
     ChangeUser {
         user: &options.account.user,
@@ -211,12 +248,12 @@ async fn prove(
     capabilities: Capabilities,
     options: &ConnectOptions,
     at: At<'_>,
-    terms: Terms,
+    terms: &Terms,
 ) -> Result<StatusFlags, ConnectError> {
     let user = || String::from_utf8_lossy(&options.account.user).into_owned();
     loop {
         let packet = exchange.receive().await.map_err(|error| at.broken(error))?;
-        let payload = match login.on_packet(&packet, capabilities).map_err(|error| at.malformed(&error))? {
+        let payload = Zeroizing::new(match login.on_packet(&packet, capabilities).map_err(|error| at.malformed(&error))? {
             ClientStep::Send(response) => response,
             ClientStep::RequestPublicKey if !terms.public_key_retrieval => {
                 return Err(ConnectError::KeyNotTrusted { address: at.0.to_string(), user: user() });
@@ -232,7 +269,7 @@ async fn prove(
                 let plugin = String::from_utf8_lossy(&plugin).into_owned();
                 return Err(ConnectError::UnsupportedPlugin { address: at.0.to_string(), user: user(), plugin });
             }
-        };
+        });
         exchange.send(&payload).await.map_err(|error| at.broken(error))?;
     }
 }
@@ -261,6 +298,9 @@ impl At<'_> {
     fn broken(self, error: LinkError) -> ConnectError {
         match error {
             LinkError::Lost(error) => self.unreachable(error),
+            LinkError::Tls(_) | LinkError::NoTlsName(_) | LinkError::ClearBeforeTls => {
+                ConnectError::Tls { address: self.0.to_string(), error }
+            }
             LinkError::Closed => self.unreachable(std::io::ErrorKind::UnexpectedEof.into()),
             other => self.misbehaved(other.to_string()),
         }

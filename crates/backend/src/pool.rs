@@ -33,6 +33,7 @@ use self::warm::Profiles;
 pub use self::warm::WarmUp;
 use crate::connection::ServerConnection;
 use crate::login::{self, ConnectOptions, ServerAddress, Terms};
+use crate::tls::ServerTls;
 use crate::{Account, ConnectError, Shortage};
 
 /// The servers, and the limits and times of their pools.
@@ -56,6 +57,8 @@ pub struct PoolSettings {
     pub idle_timeout: Duration,
     /// Without TLS, servers may say which key a password is to be encrypted with.
     pub public_key_retrieval: bool,
+    /// Whether connections are encrypted. Idle ones that were made by other terms are not used again.
+    pub tls: ServerTls,
 }
 
 impl PoolSettings {
@@ -130,7 +133,8 @@ impl Current {
     }
 
     fn terms(&self) -> Terms {
-        Terms { limit: self.settings.connect_timeout, public_key_retrieval: self.settings.public_key_retrieval }
+        let PoolSettings { connect_timeout: limit, public_key_retrieval, ref tls, .. } = self.settings;
+        Terms { limit, public_key_retrieval, tls: tls.clone() }
     }
 }
 
@@ -347,7 +351,7 @@ impl WorkerPool {
             return Ok(Some(self.lease_of(idle, wanted)));
         }
         let Idle { connection, place, .. } = idle;
-        match login::change_user(*connection, target, wanted.options, wanted.state.login(), self.terms()).await {
+        match login::change_user(*connection, target, wanted.options, wanted.state.login(), &self.terms()).await {
             Ok(connection) => {
                 let idle = Idle { connection: Box::new(connection), place, must_log_in: false, ..idle };
                 Ok(Some(self.lease_of(idle, wanted)))
@@ -389,7 +393,7 @@ impl WorkerPool {
         let terms = self.terms();
         // utf8mb4_general_ci, known to every server.
         let details = LoginDetails { collation: 45, ..LoginDetails::default() };
-        let mut connection = login::connect(target, options, &details, terms).await?;
+        let mut connection = login::connect(target, options, &details, &terms).await?;
         let broken = |error: LinkError| ConnectError::ServerMisbehaved { address: target.to_string(), what: error.to_string() };
         connection.run_query(&format!("KILL QUERY {thread_id}"), terms.limit).await.map_err(broken)
     }
@@ -416,7 +420,7 @@ impl WorkerPool {
     ) -> Result<ServerConnection, ConnectError> {
         let began = Instant::now();
         loop {
-            let connected = login::connect(target, wanted.options, wanted.state.login(), self.terms()).await;
+            let connected = login::connect(target, wanted.options, wanted.state.login(), &self.terms()).await;
             let is_full = matches!(&connected, Err(ConnectError::Refused { error, .. }) if is_about_room(error.code));
             if !is_full || began.elapsed() >= self.lease_timeout() {
                 return connected;
@@ -435,7 +439,8 @@ impl WorkerPool {
     /// Makes the connection one of this worker. `None` if it is none any more, or leads to a primary of another epoch.
     fn adopt(&self, mut idle: Idle, wanted: &Wanted<'_>) -> Option<Idle> {
         let is_of_another_epoch = wanted.reign.is_some_and(|epoch| idle.connection.is_of_another_epoch(epoch));
-        if is_of_another_epoch || !idle.connection.link.is_quiet() {
+        let is_by_other_terms = !idle.connection.login.tls.is_same(&self.pools.current.load().settings.tls);
+        if is_of_another_epoch || is_by_other_terms || !idle.connection.link.is_quiet() {
             return None;
         }
         if idle.worker != self.worker {

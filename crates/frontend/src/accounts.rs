@@ -34,6 +34,7 @@ struct Entry {
     account: Arc<Account>,
     /// `None` where each session sees its own writes only.
     moment: Option<Arc<Moment>>,
+    demands_tls: bool,
 }
 
 impl Accounts {
@@ -45,9 +46,20 @@ impl Accounts {
             CausalScope::User => Some(Arc::new(Moment::never())),
             CausalScope::Global => Some(Arc::clone(&of_all)),
         };
-        let entry = |account: Arc<Account>| (account.user.clone(), Entry { account, moment: moment() });
+        let entry = |account: Arc<Account>| (account.user.clone(), Entry { account, moment: moment(), demands_tls: false });
         let by_name = accounts.into_iter().map(|account| entry(account.into())).collect();
         Self { scope, of_all, by_name }
+    }
+
+    /// The same, where these users log in over TLS or not at all.
+    #[must_use]
+    pub fn demanding_tls<'a>(mut self, users: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        for user in users {
+            if let Some(entry) = self.by_name.get_mut(user) {
+                entry.demands_tls = true;
+            }
+        }
+        self
     }
 
     /// The same in place of an earlier list: what was last written is carried over. Where that was not noted so far, something may have been written
@@ -80,6 +92,11 @@ impl Accounts {
     /// The account of that name.
     pub(crate) fn find(&self, user: &[u8]) -> Option<Arc<Account>> {
         self.by_name.get(user).map(|entry| Arc::clone(&entry.account))
+    }
+
+    /// Whether this user logs in over TLS or not at all.
+    pub(crate) fn demands_tls(&self, user: &[u8]) -> bool {
+        self.by_name.get(user).is_some_and(|entry| entry.demands_tls)
     }
 
     /// When those wrote last whose writes a session of that user must see, beside its own.

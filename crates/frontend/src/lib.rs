@@ -19,6 +19,7 @@ mod reply;
 mod rsa;
 mod session;
 mod settings;
+mod tls;
 mod version;
 mod worker;
 
@@ -26,3 +27,4 @@ pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
 pub use listener::{Frontend, Running, Runtime};
 pub use settings::{Pooling, Settings};
+pub use tls::ClientTls;

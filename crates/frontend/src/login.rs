@@ -13,16 +13,18 @@ use session::{LoginDetails, SessionState};
 use tokio::time::timeout;
 use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_SECURE_TRANSPORT_REQUIRED};
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
+use zeroize::Zeroizing;
 
 use self::verify::verify;
 use crate::limits::Limits;
 use crate::reply::{self, Refusal};
+use crate::tls::ClientTls;
 use crate::worker::{Defaults, Shared, Worker};
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
 
-/// What Pointsman offers to clients. Not here because it is not there yet: TLS, compression.
+/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files. Because it is not there yet: compression.
 pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
@@ -104,6 +106,9 @@ pub(crate) enum LoginError {
     /// It asked for something that is not offered.
     #[error("the client asked for {0}, which is not offered")]
     NotOffered(&'static str),
+    /// It did not ask for what it must.
+    #[error("the client did not ask for TLS, which listen.tls demands")]
+    NotEncrypted,
     /// No random numbers.
     #[error("the system gives no random numbers")]
     NoRandomness,
@@ -120,7 +125,10 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
     let Defaults { dialect, collation, autocommit, .. } = shared.defaults();
-    let offered = offered(dialect, &shared.settings.load().limits);
+    let settings = shared.settings();
+    let offered = offered(dialect, &settings.limits);
+    let tls = settings.tls.clone();
+    let tls_offered = if tls.acceptor().is_some() { Capabilities::SSL } else { Capabilities::empty() };
     let status = if autocommit { StatusFlags::AUTOCOMMIT } else { StatusFlags::empty() };
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
     let mut greeting = BytesMut::new();
@@ -129,7 +137,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
         server_version: shared.server_version(),
         connection_id: id,
         nonce,
-        capabilities: offered,
+        capabilities: offered | tls_offered,
         charset,
         status,
         auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
@@ -137,25 +145,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     .encode(&mut greeting);
     exchange.send(&greeting).await?;
 
-    let payload = match exchange.receive().await {
-        Ok(payload) => payload,
-        Err(error) => {
-            let refusal = match &error {
-                LinkError::TooLarge => Some(Refusal::packet_too_large(LARGEST_LOGIN_PACKET)),
-                LinkError::OutOfOrder => Some(Refusal::out_of_order()),
-                _ => None,
-            };
-            if let Some(refusal) = refusal {
-                tell(exchange, &refusal).await;
-            }
-            return Err(error.into());
-        }
-    };
-    if Login::is_ssl_request(&payload) {
-        let refusal = Refusal::new(ER_SECURE_TRANSPORT_REQUIRED, "TLS is not offered here; connect without it");
-        tell(exchange, &refusal).await;
-        return Err(LoginError::NotOffered("TLS"));
-    }
+    let (mut exchange, payload) = receive_login(exchange, &tls).await?;
     let login = match Login::decode(&payload) {
         Ok(login) => login,
         Err(error) => {
@@ -170,10 +160,16 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
         return Err(LoginError::NotOffered("compression"));
     }
     let user = || String::from_utf8_lossy(login.user).into_owned();
-    let account = shared.settings.load().accounts.find(login.user);
+    let (account, lacks_tls) = {
+        let accounts = &shared.settings.load().accounts;
+        let lacks_tls = accounts.demands_tls(login.user) && !exchange.is_encrypted();
+        // To who lacks it, the account is none: he is told the same, whatever his password is.
+        (accounts.find(login.user).filter(|_| !lacks_tls), lacks_tls)
+    };
     if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {
         let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
         tell(exchange, &refusal).await;
+        let why = if lacks_tls { "the account demands TLS" } else { why };
         return Err(LoginError::Denied { user: user(), why });
     }
     let Some(account) = account else {
@@ -195,6 +191,39 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let ok = reply::ok(0, status, capabilities);
     exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
     Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, since, id, peer })
+}
+
+/// The client's login, inside of TLS if the client asks for that, as it must where it is required.
+async fn receive_login(exchange: Exchange, tls: &ClientTls) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
+    let (exchange, payload) = receive(exchange).await?;
+    if !Login::is_ssl_request(&payload) {
+        if tls.is_required() {
+            tell(exchange, &Refusal::tls_required()).await;
+            return Err(LoginError::NotEncrypted);
+        }
+        return Ok((exchange, payload));
+    }
+    let Some(acceptor) = tls.acceptor() else {
+        let refusal = Refusal::new(ER_SECURE_TRANSPORT_REQUIRED, "TLS is not offered here; connect without it");
+        tell(exchange, &refusal).await;
+        return Err(LoginError::NotOffered("TLS"));
+    };
+    // A second request for TLS is no login, and is refused as that.
+    receive(exchange.accept_tls(acceptor).await?).await
+}
+
+/// The client's next packet. Who breaks the protocol is told how.
+async fn receive(mut exchange: Exchange) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
+    let error = match exchange.receive().await {
+        Ok(payload) => return Ok((exchange, payload)),
+        Err(error) => error,
+    };
+    match &error {
+        LinkError::TooLarge => tell(exchange, &Refusal::packet_too_large(LARGEST_LOGIN_PACKET)).await,
+        LinkError::OutOfOrder => tell(exchange, &Refusal::out_of_order()).await,
+        _ => {}
+    }
+    Err(error.into())
 }
 
 /// What the login says of the session. What a collation's number means is the servers' business: they get it as it came.
@@ -222,7 +251,7 @@ async fn authenticate(
         nonce: *nonce,
         announced: Plugin::CachingSha2,
         force_full: shared.force_full_authentication,
-        secure_transport: false,
+        secure_transport: exchange.is_encrypted(),
     };
     let password = account.map(|account| account.password.as_slice());
     let (mut proof, mut step) = ServerLogin::start(challenge, login, password);

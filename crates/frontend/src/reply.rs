@@ -8,8 +8,9 @@ use wire::error_code::{
     self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
     ER_CON_COUNT_ERROR, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE,
     ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET,
-    ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR,
-    ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
+    ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN,
+    ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS,
+    ER_WRONG_ARGUMENTS,
 };
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
@@ -71,6 +72,11 @@ impl Refusal {
 
     pub(crate) fn shutting_down() -> Self {
         Self::new(ER_SERVER_SHUTDOWN, "Pointsman is shutting down; connect again")
+    }
+
+    pub(crate) fn tls_required() -> Self {
+        let why = "connections using insecure transport are prohibited here (listen.tls); connect with TLS";
+        Self::new(ER_SECURE_TRANSPORT_REQUIRED, why)
     }
 
     pub(crate) fn idle_for_too_long() -> Self {

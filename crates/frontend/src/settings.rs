@@ -6,6 +6,7 @@ use router::{Policy, Rule};
 
 use crate::accounts::Accounts;
 use crate::limits::Limits;
+use crate::tls::ClientTls;
 
 /// How long a session keeps a server connection, as long as nothing of it lives there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,4 +35,6 @@ pub struct Settings {
     pub server_version: Option<Box<str>>,
     /// `COM_REFRESH` and `COM_DEBUG` are passed on to the primary.
     pub admin_commands: bool,
+    /// Whether clients may encrypt their connections. What was agreed on at a login stays.
+    pub tls: ClientTls,
 }

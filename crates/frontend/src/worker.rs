@@ -8,7 +8,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use backend::WorkerPool;
 use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
-use net::Link;
+use net::{Link, LinkError};
 use router::{Balancer, Decision, Policy, SessionView};
 use session::Beginning;
 use tokio::net::TcpStream;
@@ -236,7 +236,9 @@ impl Worker {
         match client {
             Ok(client) => Box::pin(ClientSession::new(client, Arc::clone(self)).run()).await,
             // Port scanners and health checks connect and leave without a word.
-            Err(LoginError::Link(error)) => tracing::debug!(%peer, %error, "a client left during its login"),
+            Err(LoginError::Link(error)) if !matches!(error, LinkError::Tls(_)) => {
+                tracing::debug!(%peer, %error, "a client left during its login");
+            }
             Err(error) => tracing::info!(%peer, %error, "a login failed"),
         }
     }

@@ -235,7 +235,10 @@ impl Worker {
         };
         let done = match work {
             Work::Step(step, source) => {
-                let is_complete = steps::execute(&mut connection, step, source.as_ref(), self.account.as_ref()).await?;
+                let is_complete = {
+                    let (account, encrypted) = (self.account.as_ref(), self.settings.tls.is_demanded());
+                    steps::execute(&mut connection, step, source.as_ref(), account, encrypted).await?
+                };
                 Done { is_complete, observation: Some(Box::new(connection.observe().await?)) }
             }
             Work::Listen(_) => {
@@ -292,7 +295,7 @@ impl Worker {
         };
         connection.run(&sql::allow_donor(donor)).await?;
         connection.run(sql::ALLOW_CLONING).await?;
-        match connection.run(&sql::clone_from(donor, user, password)).await {
+        match connection.run(&sql::clone_from(donor, user, password, self.settings.tls.is_demanded())).await {
             Err(error) if error.says_that_clone_restarts() || error.is_cut_connection() => Ok(()),
             other => other,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use classifier::{Definition, Dialect};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, SslOpts, Value};
 use tokio::time::{Instant, timeout};
 use topology::{Engine, Observation, Position, ReplicationSettings, Sample, SessionDefaults};
 
@@ -16,6 +16,7 @@ use crate::answers::{
 };
 use crate::failure::ProbeError;
 use crate::settings::{MonitoredServer, Settings};
+use crate::tls::TlsMode;
 
 /// Replication status rows are a few KB; a GTID set with many gaps may be more.
 const MAX_ALLOWED_PACKET: usize = 16 << 20;
@@ -46,7 +47,7 @@ impl ServerConnection {
         let late = |_| ProbeError::ConnectTimeout(settings.connect_timeout);
         // The driver has no timeouts of its own.
         let opening = async {
-            let mut conn = Conn::new(options(target, settings)).await?;
+            let mut conn = connect(target, settings).await?;
             let row = conn.query_first::<Row, _>("SELECT @@version AS version, @@version_comment AS version_comment").await?;
             Ok::<_, ProbeError>((conn, row))
         };
@@ -201,12 +202,23 @@ impl ServerConnection {
     }
 }
 
-fn options(target: &MonitoredServer, settings: &Settings) -> Opts {
+async fn connect(target: &MonitoredServer, settings: &Settings) -> Result<Conn, Error> {
+    match Conn::new(options(target, settings, settings.tls.options())).await {
+        // The driver knows no "if it is offered".
+        Err(Error::Driver(DriverError::NoClientSslFlagFromServer)) if settings.tls.mode == TlsMode::Preferred => {
+            Conn::new(options(target, settings, None)).await
+        }
+        opened => opened,
+    }
+}
+
+fn options(target: &MonitoredServer, settings: &Settings, tls: Option<SslOpts>) -> Opts {
     OptsBuilder::default()
         .ip_or_hostname(target.host.clone())
         .tcp_port(target.port)
         .user(Some(settings.user.clone()))
         .pass(Some(settings.password.clone()))
+        .ssl_opts(tls)
         // Otherwise it moves to the server's unix socket, if there happens to be one of that name on this machine.
         .prefer_socket(false)
         // Known values save a round trip at login.

@@ -146,6 +146,9 @@ fn why(error: &Error, user: &str) -> String {
         Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
             format!("user {user} logs in with {name}, which is not supported here: use caching_sha2_password")
         }
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+            "the server offers no TLS, and server_tls.mode does not allow a connection in clear".into()
+        }
         Error::Server(error) => why_server(error, user),
         other => other.to_string(),
     }
@@ -158,6 +161,9 @@ fn why_io(error: &std::io::Error) -> String {
         }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
             format!("the connection broke before a login ({error}): is the server starting or stopping?")
+        }
+        ErrorKind::InvalidData => {
+            format!("the server is not believed (server_tls), does not believe us, or makes no sense: {error}")
         }
         _ => error.to_string(),
     }
@@ -183,7 +189,7 @@ fn why_server(error: &ServerError, user: &str) -> String {
         ER_ACCOUNT_HAS_BEEN_LOCKED | ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB => {
             format!("the account of user {user} is locked: ALTER USER .. ACCOUNT UNLOCK")
         }
-        ER_SECURE_TRANSPORT_REQUIRED => "the server insists on TLS, which the monitor does not speak yet".into(),
+        ER_SECURE_TRANSPORT_REQUIRED => "the server insists on TLS: set server_tls.mode".into(),
         _ => return format!("the server said {}: {}", error.code, error.message),
     };
     format!("{what} (the server said {}: {})", error.code, error.message)

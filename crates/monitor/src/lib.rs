@@ -20,6 +20,7 @@ mod journal;
 mod prober;
 mod settings;
 mod snapshots;
+mod tls;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub use control::{Change, Control, MonitorEnded, Status};
 pub use journal::{Entry, Event, Moment, NoRecorder, Outcome, Pending, Recorder};
 pub use settings::{Address, FailoverSettings, MonitoredServer, ReplicationAccount, Settings};
 pub use snapshots::Snapshots;
+pub use tls::{ServerTls, TlsMode};
 
 use control::{COMMANDS_QUEUED_MAX, Command};
 use executor::{Ended, Executor, Orders};

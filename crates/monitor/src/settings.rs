@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use topology::ServerId;
 
+use crate::tls::ServerTls;
+
 /// A server to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MonitoredServer {
@@ -86,6 +88,8 @@ pub struct Settings {
     pub user: String,
     /// Its password.
     pub password: String,
+    /// How connections are encrypted.
+    pub tls: ServerTls,
     /// Time between two full looks at a server.
     pub interval: Duration,
     /// Time between two looks at a server's position: with it comes the resolution of staleness, and the load (one tiny query per server).
@@ -112,6 +116,7 @@ impl Settings {
             servers: numbered.collect(),
             user: user.into(),
             password: password.into(),
+            tls: ServerTls::default(),
             interval: Duration::from_millis(250),
             position_interval: Duration::from_millis(50),
             connect_timeout: Duration::from_secs(1),
@@ -135,6 +140,7 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("servers", &self.servers)
             .field("user", &self.user)
+            .field("tls", &self.tls)
             .field("interval", &self.interval)
             .field("position_interval", &self.position_interval)
             .field("connect_timeout", &self.connect_timeout)

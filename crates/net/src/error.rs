@@ -21,6 +21,15 @@ pub enum LinkError {
     /// The peer's packets are not numbered as the protocol wants it.
     #[error("the peer sent packets out of order")]
     OutOfOrder,
+    /// TLS cannot be agreed on, or what has come is not what the peer has encrypted.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// No certificate can be for such a name.
+    #[error("TLS: {0:?} is neither a DNS name nor an address")]
+    NoTlsName(String),
+    /// There were bytes in clear where TLS was to begin: somebody in between may have put them there.
+    #[error("the peer sent bytes in clear after TLS was agreed on")]
+    ClearBeforeTls,
     /// The peer took too long for a step that has a limit.
     #[error("the peer did not answer within {0:?}")]
     Timeout(Duration),

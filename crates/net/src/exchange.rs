@@ -2,8 +2,9 @@
 
 use bytes::BytesMut;
 use wire::{Frame, frame, put_packet};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{Link, LinkError};
+use crate::{Link, LinkError, TlsAcceptor, TlsConnector};
 
 /// A link during its login.
 #[derive(Debug)]
@@ -20,18 +21,37 @@ impl Exchange {
         Self { link, sequence: 0, max_packet }
     }
 
-    /// The next packet of the peer.
-    pub async fn receive(&mut self) -> Result<Vec<u8>, LinkError> {
+    /// The next packet of the peer. Over TLS it may be a password.
+    pub async fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, LinkError> {
         let (payload, sequence) = receive_packet(&mut self.link, self.sequence, self.max_packet).await?;
         self.sequence = sequence.wrapping_add(1);
-        Ok(payload)
+        Ok(Zeroizing::new(payload))
     }
 
-    /// Sends the next packet.
+    /// Sends the next packet. Over TLS it may be a password.
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
-        let mut packet = BytesMut::new();
+        let mut packet = BytesMut::with_capacity(wire::HEADER.saturating_add(payload.len()));
         self.sequence = put_packet(&mut packet, self.sequence, payload);
-        Ok(self.link.send(&packet).await?)
+        let sent = self.link.send(&packet).await;
+        packet.zeroize();
+        Ok(sent?)
+    }
+
+    /// Goes on encrypted, as the server: to be called when the client has asked for it.
+    pub async fn accept_tls(self, acceptor: &TlsAcceptor) -> Result<Self, LinkError> {
+        let link = self.link.accept_tls(acceptor).await?;
+        Ok(Self { link, ..self })
+    }
+
+    /// Goes on encrypted, as the client: to be called when the server has been asked for it.
+    pub async fn connect_tls(self, connector: &TlsConnector, host: &str) -> Result<Self, LinkError> {
+        let link = self.link.connect_tls(connector, host).await?;
+        Ok(Self { link, ..self })
+    }
+
+    /// Nobody can listen in.
+    pub fn is_encrypted(&self) -> bool {
+        self.link.is_encrypted()
     }
 
     /// The login is over. What the peer has sent beyond it is in the link's inbox.
@@ -46,6 +66,10 @@ pub async fn receive_packet(link: &mut Link, sequence: u8, max_packet: usize) ->
         match frame(link.bytes(), sequence, max_packet) {
             Frame::Whole { payload, sequence, length } => {
                 let payload = payload.into_owned();
+                // The buffer is used again as it is.
+                if let Some(read) = link.bytes_mut().get_mut(..length) {
+                    read.zeroize();
+                }
                 link.consume(length);
                 return Ok((payload, sequence));
             }

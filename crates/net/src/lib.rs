@@ -1,4 +1,5 @@
-//! The transport of both legs, to clients and to servers: a stream with the bytes that have arrived on it, the packets of a login, and buffers.
+//! The transport of both legs, to clients and to servers: a stream, plain or encrypted, with the bytes that have arrived on it, the packets of a
+//! login, and buffers.
 //!
 //! It frames packets and does not know what they mean; how long anything may take is the caller's business.
 
@@ -6,10 +7,12 @@ mod buffers;
 mod error;
 mod exchange;
 mod link;
+mod tls;
 mod within;
 
 pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take as take_buffer};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::Link;
+pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
 pub use within::within;

@@ -1,4 +1,4 @@
-//! One end of a TCP connection: the socket and the bytes that arrived and were not consumed yet.
+//! One end of a TCP connection: the socket, with or without TLS, and the bytes that arrived and were not consumed yet.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,23 +13,103 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::buffers::{self, BUFFER};
+use crate::tls::TlsStream;
+use crate::{LinkError, TlsAcceptor, TlsConnector};
 
 /// A read is worth a system call only if it can bring at least this much.
 const WORTHWHILE: usize = 2 * 1024;
 
-/// A socket with its inbox. While the inbox is empty and nothing arrives, it owns no buffer.
+/// A socket with its inbox. While the inbox is empty and nothing arrives, it owns no buffer, but for what rustls keeps.
 #[derive(Debug)]
 pub struct Link {
-    stream: TcpStream,
-    /// `None` while idle.
-    inbox: Option<BytesMut>,
+    stream: Stream,
+    inbox: Inbox,
+}
+
+/// Most are plain and short-lived futures hold them, so the other kind is boxed.
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
+        }
+    }
+
+    fn socket_mut(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &mut tls.socket,
+        }
+    }
+}
+
+/// What has arrived and was not consumed. `None` while that is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox(Option<BytesMut>);
+
+impl Inbox {
+    /// Its buffer, an empty one if it had none.
+    pub(crate) fn whole(&mut self) -> &mut BytesMut {
+        self.0.get_or_insert_with(buffers::take)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    fn release(&mut self) {
+        if let Some(buffer) = self.0.take() {
+            buffers::give_back(buffer);
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.release();
+    }
 }
 
 impl Link {
     /// Takes the socket over; small packets are sent at once (`TCP_NODELAY`).
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream, inbox: None })
+        Ok(Self { stream: Stream::Plain(stream), inbox: Inbox::default() })
+    }
+
+    /// Goes on encrypted, as the server. The client may have begun already: what is in the inbox counts as TLS's and as nothing else.
+    pub async fn accept_tls(mut self, acceptor: &TlsAcceptor) -> Result<Self, LinkError> {
+        let Stream::Plain(socket) = self.stream else { return Err(LinkError::ClearBeforeTls) };
+        let early = std::mem::take(&mut self.inbox);
+        let tls = TlsStream::accept(socket, acceptor, early.bytes(), &mut self.inbox).await?;
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox })
+    }
+
+    /// Goes on encrypted, as the client of a server that is reached by this name or address. The server must not have said anything more in clear.
+    pub async fn connect_tls(mut self, connector: &TlsConnector, host: &str) -> Result<Self, LinkError> {
+        let Stream::Plain(socket) = self.stream else { return Err(LinkError::ClearBeforeTls) };
+        if !self.inbox.bytes().is_empty() {
+            return Err(LinkError::ClearBeforeTls);
+        }
+        let tls = TlsStream::connect(socket, connector, host, &mut self.inbox).await?;
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox })
+    }
+
+    /// Nobody can listen in.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    /// The handshake went on with a former session.
+    #[cfg(test)]
+    pub(crate) fn is_resumed(&self) -> bool {
+        matches!(&self.stream, Stream::Tls(tls) if tls.is_resumed())
     }
 
     /// Has the system find out whether the peer's host is still there: it may vanish without a word. Half a minute of silence on an idle
@@ -37,31 +117,31 @@ impl Link {
     pub fn watch_peer(&self) -> io::Result<()> {
         const SILENCE: Duration = Duration::from_secs(15);
         const PROBES: Duration = Duration::from_secs(5);
-        let socket = SockRef::from(&self.stream);
+        let socket = SockRef::from(self.stream.socket());
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3))?;
         socket.set_tcp_user_timeout(Some(2 * SILENCE))
     }
 
     /// Has the runtime of this thread look after the socket, in place of the one of the thread that it was opened on.
     pub fn move_here(&mut self) -> io::Result<()> {
-        let socket = SockRef::from(&self.stream).try_clone()?;
-        self.stream = TcpStream::from_std(socket.into())?;
+        let socket = SockRef::from(self.stream.socket()).try_clone()?;
+        *self.stream.socket_mut() = TcpStream::from_std(socket.into())?;
         Ok(())
     }
 
     /// The bytes that arrived and were not consumed.
     pub fn bytes(&self) -> &[u8] {
-        self.inbox.as_deref().unwrap_or_default()
+        self.inbox.bytes()
     }
 
     /// The same, to be changed in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.inbox.as_deref_mut().unwrap_or_default()
+        self.inbox.0.as_deref_mut().unwrap_or_default()
     }
 
     /// Drops the first `count` bytes of the inbox (all of them, if there are fewer).
     pub fn consume(&mut self, count: usize) {
-        let Some(inbox) = &mut self.inbox else { return };
+        let Some(inbox) = &mut self.inbox.0 else { return };
         if count >= inbox.len() {
             self.release();
         } else {
@@ -71,27 +151,25 @@ impl Link {
 
     /// Gives the buffer back, with whatever is in it.
     pub fn release(&mut self) {
-        if let Some(inbox) = self.inbox.take() {
-            buffers::give_back(inbox);
-        }
+        self.inbox.release();
     }
 
     /// Takes the first `count` bytes out of the inbox (all of them, if there are fewer): its buffer, if that is all that it holds, else a copy.
     pub fn take(&mut self, count: usize) -> BytesMut {
-        let Some(mut inbox) = self.inbox.take() else { return BytesMut::new() };
+        let Some(mut inbox) = self.inbox.0.take() else { return BytesMut::new() };
         if count >= inbox.len() {
             return inbox;
         }
         let mut taken = buffers::take();
         taken.extend_from_slice(inbox.get(..count).unwrap_or_default());
         inbox.advance(count);
-        self.inbox = Some(inbox);
+        self.inbox.0 = Some(inbox);
         taken
     }
 
     /// Makes room for `total` unconsumed bytes. The caller has checked `total` against a limit.
     pub fn reserve(&mut self, total: usize) {
-        let inbox = self.inbox.get_or_insert_with(buffers::take);
+        let inbox = self.inbox.whole();
         inbox.reserve(total.saturating_sub(inbox.len()));
     }
 
@@ -102,13 +180,17 @@ impl Link {
 
     /// The polled form of [`Link::fill`].
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stream = match &mut self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(tls) => return tls.poll_fill(cx, &mut self.inbox),
+        };
         // Asked first, so that waiting takes no buffer.
-        ready!(self.stream.poll_read_ready(cx))?;
-        let inbox = self.inbox.get_or_insert_with(buffers::take);
+        ready!(stream.poll_read_ready(cx))?;
+        let inbox = self.inbox.whole();
         if inbox.capacity() - inbox.len() < WORTHWHILE {
             inbox.reserve(BUFFER);
         }
-        let result = poll_read_buf(Pin::new(&mut self.stream), cx, inbox);
+        let result = poll_read_buf(Pin::new(stream), cx, inbox);
         if inbox.is_empty() {
             self.release();
         }
@@ -117,36 +199,43 @@ impl Link {
 
     /// Writes all of it, waiting while the peer does not read.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(bytes).await,
+            Stream::Tls(tls) => tls.send(bytes).await,
+        }
     }
 
     /// Sends the first `count` bytes of `from`'s inbox and consumes them: the relay's way of passing bytes on uncopied.
     pub async fn send_from(&mut self, from: &mut Link, count: usize) -> io::Result<()> {
-        self.stream.write_all(from.bytes().get(..count).unwrap_or_default()).await?;
+        self.send(from.bytes().get(..count).unwrap_or_default()).await?;
         from.consume(count);
         Ok(())
     }
 
     /// Whether nothing has arrived and the peer has not closed: the state in which an idle server connection must be.
-    pub fn is_quiet(&self) -> bool {
-        let mut probe = [0; 1];
-        self.bytes().is_empty()
-            && matches!(self.stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    pub fn is_quiet(&mut self) -> bool {
+        if !self.bytes().is_empty() {
+            return false;
+        }
+        match &mut self.stream {
+            Stream::Plain(stream) => {
+                let mut probe = [0; 1];
+                matches!(stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Stream::Tls(tls) => tls.is_quiet(&mut self.inbox),
+        }
     }
 
-    /// Waits until the peer sends something or closes.
+    /// Waits until the peer sends something, be it only TLS's own, or closes.
     pub async fn stir(&self) -> io::Result<()> {
-        self.stream.ready(Interest::READABLE).await.map(|_| ())
+        self.stream.socket().ready(Interest::READABLE).await.map(|_| ())
     }
 
     /// Says that nothing more will be sent; errors do not matter any more.
     pub async fn close(mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.release();
+        if let Stream::Tls(tls) = &mut self.stream {
+            tls.say_goodbye().await;
+        }
+        let _ = self.stream.socket_mut().shutdown().await;
     }
 }

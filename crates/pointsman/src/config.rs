@@ -5,6 +5,7 @@
 mod reader;
 mod routing;
 mod rules;
+mod tls;
 mod units;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use self::units::{Address, Level, Period, Size};
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) threads: usize,
+    pub(crate) client_tls: frontend::ClientTls,
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) routing: Routing,
@@ -38,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) reload_on_change: bool,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<PooledAccount>,
+    /// Those of them who must log in over TLS.
+    pub(crate) users_with_tls: Vec<Vec<u8>>,
     pub(crate) limits: frontend::Limits,
     pub(crate) pool_limits: PoolLimits,
     pub(crate) digest_cache: usize,
@@ -46,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) lease_timeout: Duration,
     pub(crate) server_idle: Duration,
     pub(crate) public_key_retrieval: bool,
+    pub(crate) server_tls: tls::Servers,
     pub(crate) failover: Failover,
     pub(crate) admin_socket: Option<PathBuf>,
     pub(crate) log: Log,
@@ -185,6 +190,7 @@ impl Config {
         if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
             listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
         }
+        let client_tls = tls::clients(&mut listen);
         listen.finish();
 
         let numbered = (0..).map(ServerId).zip(file.sections("servers"));
@@ -202,12 +208,7 @@ impl Config {
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
         duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
-        let users = file.sections("users").into_iter().map(user).collect::<Vec<_>>();
-        if users.is_empty() {
-            file.complain("there is no [[users]]: list every user that applications log in with");
-        }
-        let name = |user: &PooledAccount| String::from_utf8_lossy(&user.account.user).into_owned();
-        duplicates(&file, "users", users.iter().flatten().map(name));
+        let (users, users_with_tls) = users(&mut file, &client_tls);
 
         let default = frontend::Limits::default();
         let mut limits = file.section("limits");
@@ -240,6 +241,7 @@ impl Config {
         let public_key_retrieval = security.optional("public_key_retrieval", false);
         let admin_commands = security.optional("admin_commands", false);
         security.finish();
+        let server_tls = tls::servers(file.section("server_tls"));
 
         let failover = failover(file.section("failover"));
         let mut reload = file.section("reload");
@@ -258,11 +260,13 @@ impl Config {
         Some(Self {
             listen: address,
             threads: threads.max(1),
+            client_tls,
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             routing,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
+            users_with_tls,
             limits: config_limits,
             pool_limits,
             digest_cache,
@@ -271,6 +275,7 @@ impl Config {
             lease_timeout,
             server_idle,
             public_key_retrieval,
+            server_tls: server_tls?,
             failover: failover?,
             admin_socket,
             server_version,
@@ -361,6 +366,20 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
         after,
         hook_timeout,
     })
+}
+
+/// All of them, and the names of those who must log in over TLS.
+fn users(file: &mut Section<'_>, client_tls: &frontend::ClientTls) -> (Vec<Option<PooledAccount>>, Vec<Vec<u8>>) {
+    let mut sections = file.sections("users");
+    let demands_tls: Vec<bool> = sections.iter_mut().map(|user| tls::is_demanded_by(user, client_tls)).collect();
+    let users = sections.into_iter().map(user).collect::<Vec<_>>();
+    if users.is_empty() {
+        file.complain("there is no [[users]]: list every user that applications log in with");
+    }
+    duplicates(file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.account.user).into_owned()));
+    let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
+    let with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.account.user.clone())).collect();
+    (users, with_tls)
 }
 
 fn user(mut section: Section<'_>) -> Option<PooledAccount> {

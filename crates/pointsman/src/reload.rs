@@ -46,6 +46,7 @@ impl<'r> Reloader<'r> {
 
     async fn try_reload(&mut self) -> Result<String, String> {
         let mut config = Config::load(&self.path).map_err(|invalid| invalid.to_string())?;
+        config.server_tls.following(&self.config.server_tls);
         let mut next_id = self.next_id;
         number(&mut config.servers, &self.config.servers, &mut next_id)?;
         // A new server can be connected to before anybody hears of it, and one that goes until nobody does.

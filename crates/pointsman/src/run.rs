@@ -152,6 +152,7 @@ pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
         servers: servers.collect(),
         user: String::from_utf8_lossy(&monitor.account.user).into_owned(),
         password: String::from_utf8_lossy(&monitor.account.password).into_owned(),
+        tls: config.server_tls.monitor.clone(),
         interval: monitor.interval,
         position_interval: monitor.position_interval,
         connect_timeout: monitor.connect_timeout,
@@ -251,7 +252,9 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         server_version: config.server_version.clone(),
         admin_commands: config.admin_commands,
         rules: config.rules.as_slice().into(),
-        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope),
+        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
+            .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
+        tls: config.client_tls.clone(),
     }
 }
 
@@ -266,5 +269,6 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         lease_timeout: config.lease_timeout,
         idle_timeout: config.server_idle,
         public_key_retrieval: config.public_key_retrieval,
+        tls: config.server_tls.sessions.clone(),
     }
 }

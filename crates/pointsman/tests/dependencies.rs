@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("frontend", &["backend", "net", "session", "router", "classifier", "topology", "wire"]),
     ("monitor", &["failover", "classifier", "topology", "wire"]),
     ("admin", &["monitor", "failover", "topology"]),
-    ("pointsman", &["admin", "failover", "frontend", "monitor", "backend", "router", "classifier", "topology"]),
+    ("pointsman", &["admin", "failover", "frontend", "monitor", "backend", "net", "router", "classifier", "topology"]),
     ("testkit", &["failover", "topology", "wire"]),
     ("e2e", &["classifier", "testkit", "wire"]),
 ];

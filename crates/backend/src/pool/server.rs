@@ -258,10 +258,9 @@ impl ServerPool {
     }
 
     /// Closes the idle connections that are not to be kept.
-    pub(super) fn retain(&self, mut keeps: impl FnMut(&Idle) -> bool) {
+    pub(super) fn retain(&self, mut keeps: impl FnMut(&mut Idle) -> bool) {
         let mut inner = self.inner();
-        let (keep, close): (Vec<_>, Vec<_>) = inner.idle.drain(..).partition(|idle| keeps(idle));
-        inner.idle = keep;
+        let close: Vec<Idle> = inner.idle.extract_if(.., |idle| !keeps(idle)).collect();
         drop(inner);
         drop(close);
     }

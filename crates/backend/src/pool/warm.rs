@@ -91,7 +91,7 @@ impl WorkerPool {
         let Some(place) = pooled.connections.try_take_to_warm(&options.account.user) else { return Ok(false) };
         // No client's attributes: it is not known whose connection this will be.
         let details = LoginDetails { collation: *collation, ..LoginDetails::default() };
-        let mut connection = Box::new(login::connect(&pooled.target, options, &details, self.terms()).await?);
+        let mut connection = Box::new(login::connect(&pooled.target, options, &details, &self.terms()).await?);
         if let Some(epoch) = reign {
             connection.serves_in(epoch);
         }

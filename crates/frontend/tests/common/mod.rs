@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backend::{Account, PoolSettings, PooledAccount, ServerAddress};
+use backend::{Account, PoolSettings, PooledAccount, ServerAddress, ServerTls};
 use classifier::Classifier;
-use frontend::{Accounts, CausalScope, Frontend, Limits, Pooling, Running, Runtime};
+use frontend::{Accounts, CausalScope, ClientTls, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
 use testkit::fake::{Call, Character};
 use testkit::{Action, Answer, FakeServer, LoginAs, RawClient};
@@ -42,6 +42,10 @@ pub struct Settings {
     pub causal_wait: Duration,
     pub balance: router::Balance,
     pub pooling: Pooling,
+    pub tls: ClientTls,
+    /// Whether the account demands it.
+    pub demands_tls: bool,
+    pub force_full_authentication: bool,
 }
 
 impl Default for Settings {
@@ -59,6 +63,9 @@ impl Default for Settings {
             causal_wait: Duration::ZERO,
             balance: router::Balance::RoundRobin,
             pooling: Pooling::default(),
+            tls: ClientTls::Off,
+            demands_tls: false,
+            force_full_authentication: false,
         }
     }
 }
@@ -107,7 +114,9 @@ impl Setup {
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
         let Settings { limits, server_connections, waiting, own_connections, .. } = settings;
         let Settings { warm_connections, idle_timeout, rules, hold_writes, causal_wait, balance, pooling, .. } = settings;
+        let Settings { tls, demands_tls, force_full_authentication, .. } = settings;
         let account = Arc::new(Account { user: b"app".to_vec(), password: b"secret".to_vec() });
+        let accounts = Accounts::new([Arc::clone(&account)], CausalScope::Session);
         let snapshot = snapshot(servers.len());
         let (publisher, published) = publishing(snapshot.clone());
         let (generations, announced) = watch::channel(snapshot.generation);
@@ -127,10 +136,11 @@ impl Setup {
                     balance,
                     hold_writes,
                 },
-                accounts: Accounts::new([Arc::clone(&account)], CausalScope::Session),
+                accounts: accounts.demanding_tls(demands_tls.then_some(&b"app"[..])),
                 rules: rules.into(),
                 server_version: None,
                 admin_commands: false,
+                tls,
             },
             pools: PoolSettings {
                 servers: (0..).map(ServerId).zip(targets).collect(),
@@ -146,11 +156,12 @@ impl Setup {
                 lease_timeout: Duration::from_millis(100),
                 idle_timeout,
                 public_key_retrieval: true,
+                tls: ServerTls::OFF,
             },
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,
             generations: announced,
-            force_full_authentication: false,
+            force_full_authentication,
         };
         let cluster = Mutex::new(Cluster { snapshot, publisher, generations });
         Self { servers, running: frontend.start().expect("a port"), cluster }

@@ -157,19 +157,31 @@ pub(crate) fn move_to(source: &Address) -> String {
     format!("CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}", quoted(&source.host), source.port)
 }
 
-/// Another source. Without an account, the one that the replica has is kept.
-pub(crate) fn follow(engine: Engine, source: &Address, account: Option<&ReplicationAccount>, place: Place) -> String {
-    let host = quoted(&source.host);
-    let port = source.port;
+/// Whom a replica is to follow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) address: &'a Address,
+    /// Without one, the one that the replica has is kept.
+    pub(crate) account: Option<&'a ReplicationAccount>,
+    /// Over TLS. Otherwise as the replica has it.
+    pub(crate) encrypted: bool,
+}
+
+/// Another source.
+pub(crate) fn follow(engine: Engine, source: Source<'_>, place: Place) -> String {
+    let Source { address, account, encrypted } = source;
+    let host = quoted(&address.host);
+    let port = address.port;
     match engine {
         Engine::MySql => {
             let account = account.map_or_else(String::new, |account| {
                 format!(", SOURCE_USER = {}, SOURCE_PASSWORD = {}", quoted(&account.user), quoted(&account.password))
             });
             let place = if place == Place::Kept { "" } else { ", SOURCE_AUTO_POSITION = 1" };
+            let tls = if encrypted { ", SOURCE_SSL = 1" } else { "" };
             // Left to itself, a replica gives up after ten tries, a minute apart. The key is needed where the source has no TLS.
             format!(
-                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {host}, SOURCE_PORT = {port}{account}{place}, \
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {host}, SOURCE_PORT = {port}{account}{place}{tls}, \
                  GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, SOURCE_HEARTBEAT_PERIOD = 1"
             )
         }
@@ -177,9 +189,10 @@ pub(crate) fn follow(engine: Engine, source: &Address, account: Option<&Replicat
             let account = account.map_or_else(String::new, |account| {
                 format!(", MASTER_USER = {}, MASTER_PASSWORD = {}", quoted(&account.user), quoted(&account.password))
             });
+            let tls = if encrypted { ", MASTER_SSL = 1" } else { "" };
             let demote = if place == Place::OfFormerPrimary { ", MASTER_DEMOTE_TO_SLAVE = 1" } else { "" };
             format!(
-                "CHANGE MASTER TO MASTER_HOST = {host}, MASTER_PORT = {port}{account}, MASTER_USE_GTID = slave_pos, \
+                "CHANGE MASTER TO MASTER_HOST = {host}, MASTER_PORT = {port}{account}{tls}, MASTER_USE_GTID = slave_pos, \
                  MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1{demote}"
             )
         }
@@ -203,8 +216,11 @@ pub(crate) fn allow_donor(donor: &Address) -> String {
 pub(crate) const ALLOW_CLONING: &str = "SET GLOBAL super_read_only = 0";
 
 /// Replaces all data by a copy of the donor's, as this account of the donor.
-pub(crate) fn clone_from(donor: &Address, user: &str, password: &str) -> String {
-    format!("CLONE INSTANCE FROM {}@{}:{} IDENTIFIED BY {}", quoted(user), quoted(&donor.host), donor.port, quoted(password))
+pub(crate) fn clone_from(donor: &Address, user: &str, password: &str, encrypted: bool) -> String {
+    let (user, host, port, password) = (quoted(user), quoted(&donor.host), donor.port, quoted(password));
+    // Left to itself, it goes on in clear where TLS cannot be had.
+    let tls = if encrypted { " REQUIRE SSL" } else { "" };
+    format!("CLONE INSTANCE FROM {user}@{host}:{port} IDENTIFIED BY {password}{tls}")
 }
 
 /// Transactions that are open, those of the server itself and of this connection left out.
@@ -229,18 +245,23 @@ mod tests {
     fn a_source_is_named_with_its_account_or_keeps_the_one_it_has() {
         let source = Address { host: "db2".into(), port: 3307 };
         let account = ReplicationAccount { user: "repl".into(), password: "it's \\ secret".into() };
-        let mysql = follow(Engine::MySql, &source, Some(&account), Place::OfFormerPrimary);
+        let with = |account| Source { address: &source, account, encrypted: false };
+        let mysql = follow(Engine::MySql, with(Some(&account)), Place::OfFormerPrimary);
         assert!(
             mysql
                 .contains("SOURCE_HOST = 'db2', SOURCE_PORT = 3307, SOURCE_USER = 'repl', SOURCE_PASSWORD = 'it''s \\\\ secret'"),
             "{mysql}"
         );
         assert!(mysql.contains("SOURCE_AUTO_POSITION = 1") && mysql.contains("SOURCE_RETRY_COUNT = 86400"), "{mysql}");
-        let mariadb = follow(Engine::MariaDb, &source, None, Place::OfFormerPrimary);
+        let mariadb = follow(Engine::MariaDb, with(None), Place::OfFormerPrimary);
         assert!(!mariadb.contains("MASTER_USER") && mariadb.ends_with("MASTER_DEMOTE_TO_SLAVE = 1"), "{mariadb}");
-        assert!(!follow(Engine::MariaDb, &source, None, Place::ByGtid).contains("DEMOTE"));
-        let kept = follow(Engine::MySql, &source, None, Place::Kept);
+        assert!(!follow(Engine::MariaDb, with(None), Place::ByGtid).contains("DEMOTE"));
+        let kept = follow(Engine::MySql, with(None), Place::Kept);
         assert!(!kept.contains("AUTO_POSITION"), "MySQL changes that only while the applier is stopped: {kept}");
+        assert!(!kept.contains("SSL") && !mariadb.contains("SSL"), "what a replica has is kept: {kept}; {mariadb}");
+        let encrypted = Source { encrypted: true, ..with(None) };
+        assert!(follow(Engine::MySql, encrypted, Place::Kept).contains("SOURCE_SSL = 1"));
+        assert!(follow(Engine::MariaDb, encrypted, Place::ByGtid).contains("MASTER_SSL = 1"));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(super) async fn execute(
     step: &Step,
     source: Option<&Address>,
     account: Option<&ReplicationAccount>,
+    encrypted: bool,
 ) -> Result<bool, ProbeError> {
     let engine = connection.engine();
     match step {
@@ -49,7 +50,8 @@ pub(super) async fn execute(
         }
         Step::Follow { acknowledges, is_former_primary, .. } => {
             let Some(source) = source else { return Err(ProbeError::Missing("the source's address")) };
-            follow(connection, source, account, *acknowledges, *is_former_primary).await?;
+            let source = sql::Source { address: source, account, encrypted };
+            follow(connection, source, *acknowledges, *is_former_primary).await?;
         }
         Step::OpenWrites { .. } => {
             for sql in sql::open(engine) {
@@ -152,8 +154,7 @@ async fn await_transactions(connection: &mut ServerConnection) -> Result<bool, P
 
 async fn follow(
     connection: &mut ServerConnection,
-    source: &Address,
-    account: Option<&ReplicationAccount>,
+    source: sql::Source<'_>,
     acknowledges: bool,
     is_former_primary: bool,
 ) -> Result<(), ProbeError> {
@@ -181,7 +182,7 @@ async fn follow(
         (false, true) => sql::Place::OfFormerPrimary,
         (false, false) => sql::Place::ByGtid,
     };
-    connection.run(&sql::follow(engine, source, account, place)).await?;
+    connection.run(&sql::follow(engine, source, place)).await?;
     connection.run(sql::start_replication(engine)).await?;
     if is_former_primary && seen.sample.offline {
         connection.run("SET GLOBAL offline_mode = 0").await?;

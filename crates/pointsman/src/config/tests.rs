@@ -199,3 +199,37 @@ fn connections_that_are_kept_ready_must_have_room() {
     }
     assert_eq!(told.len(), 3);
 }
+
+#[test]
+fn tls_that_does_not_fit_together_is_told() {
+    let file = std::env::temp_dir().join(format!("pointsman-no-pem-{}", std::process::id()));
+    std::fs::write(&file, "no PEM").expect("a file");
+    let path = file.display();
+    let cases = [
+        ("listen.tls_certificate = 'a.pem'".to_owned(), "give both of tls_certificate and tls_key, or none"),
+        (format!("listen = {{ tls_certificate = '{path}', tls_key = '{path}' }}"), "there is no certificate in PEM"),
+        ("listen = { tls_certificate = '/no/file', tls_key = '/no/key' }".to_owned(), "tls_key: /no/key cannot be read"),
+        ("listen.tls_client_certificates = 'optional'".to_owned(), "needs tls_client_ca"),
+        (format!("listen.tls_client_ca = '{path}'"), "tls_client_ca needs tls_client_certificates"),
+        (
+            format!("listen = {{ tls_client_certificates = 'required', tls_client_ca = '{path}' }}"),
+            "\"required\" needs tls = \"required\"",
+        ),
+        ("server_tls.mode = 'verify_ca'".to_owned(), "this mode needs ca"),
+        (format!("server_tls = {{ mode = 'required', ca = '{path}' }}"), "ca counts only with"),
+        (format!("server_tls = {{ mode = 'verify_identity', ca = '{path}' }}"), "there is no certificate in PEM"),
+        (
+            format!("server_tls = {{ mode = 'required', certificate = '{path}', key = '{path}' }}"),
+            "there is no certificate in PEM",
+        ),
+        ("server_tls.mode = 'verify'".to_owned(), "[server_tls] mode:"),
+    ];
+    for (toml, expected) in cases {
+        let told = mistakes(&format!("{toml}\n{SMALLEST}"));
+        assert!(told.iter().any(|mistake| mistake.contains(expected)), "{toml}: {expected:?} is not in {told:#?}");
+    }
+    let never = SMALLEST.replacen("name = \"app\"", "name = \"app\"\ntls = \"required\"", 1);
+    assert!(mistakes(&format!("listen.tls = 'off'\n{never}"))[0].contains("could never log in"));
+    assert_eq!(Config::parse(&never).expect("good").users_with_tls, [b"app"]);
+    std::fs::remove_file(&file).expect("removed");
+}

@@ -64,6 +64,7 @@ impl Nowhere {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         self.peers.push(self.listener.accept().await.unwrap().0);
         let login = LoggedIn {
+            tls: crate::tls::ServerTls::OFF,
             capabilities: Capabilities::empty(),
             thread_id: u32::try_from(self.peers.len()).unwrap(),
             is_mariadb: false,

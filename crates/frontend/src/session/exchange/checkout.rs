@@ -14,7 +14,7 @@ impl Core {
     /// The place of the connection to this server among those held; another one if there is none that is alive.
     pub(super) async fn checkout(&mut self, server: ServerId, statement: &Statement) -> Result<usize, Failure> {
         let reign = self.worker.shared.reign(server);
-        if let Some((index, lease)) = self.held.iter().enumerate().find(|(_, lease)| lease.server() == server) {
+        if let Some((index, lease)) = self.held.iter_mut().enumerate().find(|(_, lease)| lease.server() == server) {
             let is_of_now = reign.is_none_or(|epoch| !lease.is_of_another_epoch(epoch));
             if !(is_of_now && lease.is_clean() && lease.link.is_quiet()) {
                 return Err(Failure::LostBefore);

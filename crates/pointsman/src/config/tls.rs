@@ -1,0 +1,207 @@
+//! TLS: the keys of `[listen]`, the one of `[[users]]`, and `[server_tls]`. Files are read here, so that a bad one is a mistake like any other.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use backend::ServerTls;
+use frontend::ClientTls;
+use monitor::TlsMode;
+use net::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
+use zeroize::Zeroizing;
+
+use super::reader::Section;
+
+/// The name in the certificate that is made where none is given.
+const OWN_NAME: &str = "pointsman-self-signed";
+
+/// Whether clients may, or must, encrypt their connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Offer {
+    Off,
+    Auto,
+    Required,
+}
+
+/// Whether they show certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Shown {
+    Off,
+    Optional,
+    Required,
+}
+
+/// What a user is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Demand {
+    Optional,
+    Required,
+}
+
+/// The keys of `[listen]`.
+pub(super) fn clients(section: &mut Section<'_>) -> ClientTls {
+    let offer = section.optional("tls", Offer::Auto);
+    let files = pair(section, "tls_certificate", "tls_key");
+    let certificates = client_certificates(section, offer);
+    let acceptor = match &files {
+        None => self_signed().as_ref().map_err(Clone::clone).and_then(|own| TlsAcceptor::new(own, certificates)),
+        Some(files) => Identity::from_pem(&files.certificate, &files.key).and_then(|own| TlsAcceptor::new(&own, certificates)),
+    };
+    match (offer, acceptor) {
+        (_, Err(error)) => {
+            section.complain(&format!("tls_certificate, tls_key: {error}"));
+            ClientTls::Off
+        }
+        (Offer::Off, Ok(_)) => ClientTls::Off,
+        (Offer::Auto, Ok(acceptor)) => ClientTls::Offered(acceptor),
+        (Offer::Required, Ok(acceptor)) => ClientTls::Required(acceptor),
+    }
+}
+
+fn client_certificates(section: &mut Section<'_>, offer: Offer) -> ClientCertificates {
+    let shown = section.optional("tls_client_certificates", Shown::Off);
+    let path = section.optional::<Option<PathBuf>>("tls_client_ca", None);
+    if shown == Shown::Required && offer != Offer::Required {
+        section.complain("tls_client_certificates = \"required\" needs tls = \"required\": a client without TLS shows none");
+    }
+    match (shown, path) {
+        (Shown::Off, None) => {}
+        (Shown::Off, Some(_)) => section.complain("tls_client_ca needs tls_client_certificates = \"optional\" or \"required\""),
+        (_, None) => section.complain("tls_client_certificates needs tls_client_ca: whose certificates count?"),
+        (shown, Some(path)) => match authorities(section, "tls_client_ca", &path) {
+            Some(authorities) if shown == Shown::Required => return ClientCertificates::Required(authorities),
+            Some(authorities) => return ClientCertificates::Optional(authorities),
+            None => {}
+        },
+    }
+    ClientCertificates::Off
+}
+
+/// Whether this user must log in over TLS.
+pub(super) fn is_demanded_by(user: &mut Section<'_>, clients: &ClientTls) -> bool {
+    let is_demanded = user.optional("tls", Demand::Optional) == Demand::Required;
+    if is_demanded && matches!(clients, ClientTls::Off) {
+        user.complain("tls = \"required\" while clients are not offered TLS (listen.tls): this user could never log in");
+    }
+    is_demanded
+}
+
+/// Made once, so that clients see the same one after a reload.
+fn self_signed() -> &'static Result<Identity, TlsError> {
+    static MADE: OnceLock<Result<Identity, TlsError>> = OnceLock::new();
+    MADE.get_or_init(|| Identity::self_signed(OWN_NAME))
+}
+
+/// A certificate and its key, as their files have them.
+struct Pair {
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+/// Both or none.
+fn pair(section: &mut Section<'_>, certificate: &'static str, key: &'static str) -> Option<Pair> {
+    let certificate_path = section.optional::<Option<PathBuf>>(certificate, None);
+    let key_path = section.optional::<Option<PathBuf>>(key, None);
+    match (certificate_path, key_path) {
+        (None, None) => None,
+        (Some(certificate_path), Some(key_path)) => {
+            let (chain, own) = (read(section, certificate, &certificate_path), read(section, key, &key_path));
+            Some(Pair { certificate: chain?, key: Zeroizing::new(own?) })
+        }
+        _ => {
+            section.complain(&format!("give both of {certificate} and {key}, or none"));
+            None
+        }
+    }
+}
+
+fn authorities(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Option<Authorities> {
+    let authorities = Authorities::from_pem(&read(section, key, path)?);
+    authorities.map_err(|error| section.complain(&format!("{key}: {}: {error}", path.display()))).ok()
+}
+
+fn read(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Option<Vec<u8>> {
+    let bytes =
+        std::fs::read(path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
+    let mut bytes = bytes.ok()?;
+    // The files that MySQL makes end in a NUL. Of two of them, one after the other, the second would not be found.
+    bytes.retain(|byte| *byte != 0);
+    Some(bytes)
+}
+
+/// How connections to servers are encrypted: those of sessions, and those of the monitor, which other people's code makes.
+#[derive(Debug, Clone)]
+pub(crate) struct Servers {
+    pub(crate) sessions: ServerTls,
+    pub(crate) monitor: monitor::ServerTls,
+}
+
+impl Servers {
+    /// Keeps what is there already if nothing has changed, with the connections that were made by it.
+    pub(crate) fn following(&mut self, before: &Self) {
+        if self.monitor == before.monitor {
+            self.sessions = before.sessions.clone();
+        }
+    }
+}
+
+/// How much TLS is asked of servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Off,
+    Preferred,
+    Required,
+    VerifyCa,
+    VerifyIdentity,
+}
+
+impl From<Mode> for TlsMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Off => Self::Off,
+            Mode::Preferred => Self::Preferred,
+            Mode::Required => Self::Required,
+            Mode::VerifyCa => Self::VerifyCa,
+            Mode::VerifyIdentity => Self::VerifyIdentity,
+        }
+    }
+}
+
+/// `[server_tls]`
+pub(super) fn servers(mut section: Section<'_>) -> Option<Servers> {
+    let mode = section.optional("mode", Mode::Off);
+    let ca = section.optional::<Option<PathBuf>>("ca", None);
+    let files = pair(&mut section, "certificate", "key");
+    let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity);
+    match (&ca, verifies) {
+        (None, true) => section.complain("this mode needs ca: whose certificates count?"),
+        (Some(_), false) => section.complain("ca counts only with mode = \"verify_ca\" or \"verify_identity\""),
+        _ => {}
+    }
+    let authorities = ca.and_then(|path| Some((read(&section, "ca", &path)?, path)));
+    let believed = authorities.as_ref().and_then(|(pem, path)| {
+        let believed = Authorities::from_pem(pem);
+        believed.map_err(|error| section.complain(&format!("ca: {}: {error}", path.display()))).ok()
+    });
+    let trust = match (mode, believed) {
+        (Mode::VerifyCa, Some(authorities)) => Trust::Signed(authorities),
+        (Mode::VerifyIdentity, Some(authorities)) => Trust::SignedForName(authorities),
+        _ => Trust::Anybody,
+    };
+    let identity = files.as_ref().map(|files| Identity::from_pem(&files.certificate, &files.key)).transpose();
+    let connector = identity.and_then(|identity| TlsConnector::new(trust, identity.as_ref()));
+    let connector = connector.map_err(|error| section.complain(&format!("certificate, key: {error}"))).ok();
+    section.finish();
+    let connector = connector?;
+    let sessions = match mode {
+        Mode::Off => ServerTls::OFF,
+        Mode::Preferred => ServerTls::preferred(connector),
+        Mode::Required | Mode::VerifyCa | Mode::VerifyIdentity => ServerTls::demanded(connector),
+    };
+    let identity = files.map(|files| (files.certificate, files.key));
+    let authorities = authorities.map(|(pem, _)| pem);
+    Some(Servers { sessions, monitor: monitor::ServerTls { mode: mode.into(), authorities, identity } })
+}
