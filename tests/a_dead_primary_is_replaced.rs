@@ -188,7 +188,7 @@ async fn a_new_primary_that_dies_is_replaced_only_without_loss(cluster: Arc<Clus
     proxy.finish_with(&EXPECTED).await;
 }
 
-/// The server that was made to follow nobody.
+/// The server that was detached from its source.
 fn detached<'c>(cluster: &'c Cluster, proxy: &Proxy) -> &'c Server {
     let log = proxy.log();
     let line = log.iter().find(|line| line.fields["step"] == "detach").expect("the step");

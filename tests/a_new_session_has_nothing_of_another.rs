@@ -1,4 +1,4 @@
-//! A session begins as on a new server connection, whoever had its connections before, and as its account is now.
+//! A session begins as on a new server connection, whichever session used its connections before, and with the present state of its account.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -17,7 +17,7 @@ e2e::suite! {
         a_revoked_role_is_gone_with_the_next_session,
         a_changed_password_is_noticed_at_the_next_login,
         a_dropped_account_gets_in_no_more,
-        a_schema_that_is_not_there_is_told_at_the_login,
+        a_missing_schema_is_reported_at_the_login,
         every_collation_of_a_login_works_on_new_and_used_connections,
         every_variable_is_as_on_a_new_connection,
         the_greeting_is_the_servers,
@@ -156,12 +156,12 @@ async fn a_dropped_account_gets_in_no_more(cluster: Arc<Cluster>) {
     }
     guest.end(&cluster, first).await;
     cluster.prepare(format!("DROP USER {}@'%'", guest.user)).await;
-    // ER_ACCESS_DENIED_ERROR, or what MariaDB says instead at random, so that nobody learns which accounts there are.
+    // ER_ACCESS_DENIED_ERROR, or what MariaDB says instead at random, so that it does not reveal which accounts exist.
     assert!(matches!(guest.refused().await.code, 1045 | 1698));
     guest.proxy.finish().await;
 }
 
-async fn a_schema_that_is_not_there_is_told_at_the_login(cluster: Arc<Cluster>) {
+async fn a_missing_schema_is_reported_at_the_login(cluster: Arc<Cluster>) {
     let guest = Guest::start(&cluster).await;
     // With a line break, which must not begin a line of the log.
     for schema in ["no_such_schema", "no_such\n2026-11-25T00:00:00Z ERROR forged"] {
@@ -217,7 +217,7 @@ async fn variables(session: &mut RawClient) -> BTreeMap<String, String> {
     rows.rows.iter().map(|row| (text(&row[0]), text(&row[1]))).filter(|(name, _)| !moving(name)).collect()
 }
 
-/// Whatever the login asked for, and whatever the session before has set.
+/// For all that a login can ask for, and all that the session before has set.
 async fn every_variable_is_as_on_a_new_connection(cluster: Arc<Cluster>) {
     let guest = Guest::start(&cluster).await;
     drop(guest.session().await);

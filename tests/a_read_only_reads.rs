@@ -1,4 +1,4 @@
-//! Whatever the classifier lets run on a replica is a read for the real servers as well.
+//! Every statement that the classifier lets run on a replica is a read for the real servers as well.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,8 +31,8 @@ const NOT_UNDERSTOOD: &[(u16, &str)] = &[
     (1065, "an empty statement"),
 ];
 
-/// Other errors by which a case proves little, and which no fixture can help. 1305, an unknown function, must never be one of them:
-/// then somebody's own function could be called.
+/// Other errors by which a case proves little, and which no fixture can help. 1305, an unknown function, must never be one of them: then a stored
+/// function could be called.
 const ACCEPTED: &[(u16, &str)] = &[
     (1052, "the names of the case are ambiguous in any schema"),
     (1054, "the case names a column of a table that it does not read"),
@@ -60,7 +60,7 @@ const ACCEPTED: &[(u16, &str)] = &[
 /// What a case must not do more often than this, in percent: prove nothing since the server does not know the syntax.
 const NOT_UNDERSTOOD_MAX: usize = 20;
 
-/// Of the others, so many must run, in percent.
+/// At least this many of the others must run, in percent.
 const RAN_MIN: usize = 90;
 
 async fn every_case_that_may_run_on_a_replica_only_reads(cluster: Arc<Cluster>) {

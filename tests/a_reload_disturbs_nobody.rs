@@ -17,8 +17,8 @@ e2e::suite! {
         a_weight_of_zero_sends_reads_elsewhere,
         a_file_that_has_changed_is_read_anew,
         the_primary_cannot_be_taken_off,
-        a_transaction_on_a_replica_that_goes_is_lost_and_told,
-        a_server_that_cannot_be_reached_harms_nobody,
+        a_transaction_on_a_removed_replica_ends_with_an_error,
+        an_unreachable_server_harms_no_session,
         a_mistake_leaves_everything_as_it_was,
         rules_and_routing_count_from_the_next_statement_on,
         users_count_from_the_next_login_on,
@@ -101,7 +101,7 @@ async fn the_primary_cannot_be_taken_off(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-async fn a_transaction_on_a_replica_that_goes_is_lost_and_told(cluster: Arc<Cluster>) {
+async fn a_transaction_on_a_removed_replica_ends_with_an_error(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
     proxy.expect_loss_of_connections();
     let mut client = proxy.client().await;
@@ -127,7 +127,7 @@ async fn a_transaction_on_a_replica_that_goes_is_lost_and_told(cluster: Arc<Clus
     proxy.finish().await;
 }
 
-async fn a_server_that_cannot_be_reached_harms_nobody(cluster: Arc<Cluster>) {
+async fn an_unreachable_server_harms_no_session(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
     proxy.expect_in_log("server is down");
     proxy.expect_finding("replica_down");
@@ -197,7 +197,7 @@ async fn rules_and_routing_count_from_the_next_statement_on(cluster: Arc<Cluster
     proxy.finish().await;
 }
 
-/// By SIGHUP, as whoever rotates passwords would.
+/// By SIGHUP, as a rotation of passwords would do it.
 async fn users_count_from_the_next_login_on(cluster: Arc<Cluster>) {
     let user = unique("guest");
     cluster.prepare(format!("CREATE USER {user}@'%' IDENTIFIED BY '{user}'; GRANT SELECT ON {SCHEMA}.* TO {user}@'%'")).await;
@@ -276,7 +276,7 @@ async fn a_failover_that_waits_for_a_person_goes_on_by_another_configuration(clu
     assert!(reload(&mut proxy, "failover.durability = 'bounded'").await.contains("reloaded"));
     let new = e2e::eventually("a new primary", async || proxy.primary().await).await;
     assert_ne!(new, "db1");
-    // Nobody misses it any more.
+    // Its absence is no longer reported.
     reload(&mut proxy, &fewer).await;
     let mut client = proxy.client().await;
     client.query_drop(format!("CREATE TABLE {SCHEMA}.{} (id INT PRIMARY KEY)", unique("t"))).await.unwrap();

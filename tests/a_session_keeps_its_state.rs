@@ -253,7 +253,7 @@ async fn a_named_lock_is_held_until_it_is_released(cluster: Arc<Cluster>) {
     assert_eq!(two.query_first::<u32, _>(&get).await.unwrap(), Some(0));
     assert_eq!(one.query_first::<u32, _>(format!("SELECT RELEASE_LOCK('{lock}')")).await.unwrap(), Some(1));
     assert_eq!(two.query_first::<u32, _>(&get).await.unwrap(), Some(1));
-    // A client that leaves lets go of it.
+    // A client that disconnects releases it.
     two.disconnect().await.unwrap();
     assert_eq!(one.query_first::<u32, _>(format!("SELECT GET_LOCK('{lock}', 20)")).await.unwrap(), Some(1));
     one.disconnect().await.unwrap();
@@ -707,7 +707,7 @@ async fn a_pooled_connection_carries_nothing_over(cluster: Arc<Cluster>) {
     }
     set_everything(&mut one, &table).await;
     let id = one.query_one("SELECT CONNECTION_ID() + 0").await.expect_rows().single();
-    // It leaves without a word, in the middle of a transaction.
+    // It disconnects without `COM_QUIT`, in the middle of a transaction.
     drop(one);
 
     cluster.wait_for_replicas().await;
@@ -810,7 +810,7 @@ impl<'c> Reads<'c> {
     }
 }
 
-/// A schema beside the application's own, and a table that both have.
+/// A second schema besides the application's, and a table that both have.
 async fn second_schema(cluster: &Cluster) -> (String, String) {
     let (schema, table) = (unique("other"), unique("t"));
     let fill = |schema: &str, place| {

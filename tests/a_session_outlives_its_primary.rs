@@ -18,7 +18,7 @@ use e2e::{APP, Cluster, Proxy, SCHEMA, Start, eventually, promptly, unique};
 
 e2e::suite! {
     OwnLosslessCluster: [
-        what_was_open_on_a_killed_primary_is_told,
+        the_loss_of_what_was_open_on_a_killed_primary_is_reported,
         a_commit_in_flight_is_never_a_false_ok,
         what_a_session_has_set_outlives_switchover_and_kill,
     ],
@@ -54,7 +54,7 @@ fn is_lost(error: &ServerError) -> bool {
 }
 
 /// A transaction, a temporary table, a session that does nothing, and one that comes only now.
-async fn what_was_open_on_a_killed_primary_is_told(cluster: Arc<Cluster>) {
+async fn the_loss_of_what_was_open_on_a_killed_primary_is_reported(cluster: Arc<Cluster>) {
     let proxy = start(&cluster).await;
     let table = table(&cluster).await;
     let (mut writer, mut keeper, mut idle) = (proxy.client().await, proxy.client().await, proxy.client().await);
@@ -65,7 +65,7 @@ async fn what_was_open_on_a_killed_primary_is_told(cluster: Arc<Cluster>) {
 
     let old = cluster.primary();
     old.kill().await;
-    // Nobody has taken over yet.
+    // No server has taken over yet.
     let mut new = promptly("a login without a primary", Conn::new(proxy.options())).await.expect("a login waits");
     promptly("a write without a primary", new.query_drop(format!("INSERT INTO {table} VALUES (3)")))
         .await
@@ -89,7 +89,7 @@ async fn what_was_open_on_a_killed_primary_is_told(cluster: Arc<Cluster>) {
     proxy.finish_with(&EXPECTED).await;
 }
 
-/// Nobody acknowledges it, so that it is under way when the primary dies.
+/// No replica acknowledges it, so it is in progress when the primary dies.
 async fn a_commit_in_flight_is_never_a_false_ok(cluster: Arc<Cluster>) {
     let mut proxy = start(&cluster).await;
     for finding in ["replication_broken", "semi_sync_stall"] {
@@ -106,7 +106,7 @@ async fn a_commit_in_flight_is_never_a_false_ok(cluster: Arc<Cluster>) {
     let insert = format!("INSERT INTO {table} VALUES (2)");
     let commits = async { tokio::join!(client.query_drop("COMMIT"), autocommit.query_drop(&insert)) };
     let kill = async {
-        // MySQL lets one wait for all that are behind it.
+        // In MySQL one of them waits on behalf of all that follow it.
         let waiting = format!(
             "SELECT COALESCE(SUM(state LIKE '%ACK%'), 0) > 0 AND COUNT(*) = 2 FROM information_schema.processlist \
              WHERE user = '{APP}' AND command = 'Query'"

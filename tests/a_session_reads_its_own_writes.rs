@@ -23,7 +23,7 @@ e2e::suite! {
         every_write_is_read_back_at_once,
         replicas_answer_again_once_the_write_has_arrived,
         replicas_answer_soon_after_a_write,
-        what_was_committed_is_told_to_clients_that_ask_for_it,
+        what_was_committed_is_reported_to_clients_that_ask_for_it,
     ],
     Alone: [
         a_write_that_never_arrives_keeps_the_session_on_the_primary,
@@ -55,7 +55,7 @@ async fn every_write_is_read_back_at_once(cluster: Arc<Cluster>) {
 }
 
 /// Pointsman asks for it on every connection.
-async fn what_was_committed_is_told_to_clients_that_ask_for_it(cluster: Arc<Cluster>) {
+async fn what_was_committed_is_reported_to_clients_that_ask_for_it(cluster: Arc<Cluster>) {
     let proxy = Proxy::start(&cluster).await;
     let table = new_table(&cluster).await;
     let ask = match cluster.engine {
@@ -104,7 +104,7 @@ async fn replicas_answer_again_once_the_write_has_arrived(cluster: Arc<Cluster>)
 /// A replica that is about to have the write is asked to answer once it has, by text and prepared alike. `POINTSMAN_READS=N` for more of them.
 async fn replicas_answer_soon_after_a_write(cluster: Arc<Cluster>) {
     let reads: u32 = std::env::var("POINTSMAN_READS").map_or(200, |reads| reads.parse().unwrap());
-    // Where other tests run beside this one, replicas may take longer than the default.
+    // While other tests run in parallel, replicas may take longer than the default.
     let patient = "routing = { causal_wait = '2s', max_lag = '10s' }";
     let proxy = Start::before(&cluster).config(patient).start().await;
     let table = new_table(&cluster).await;
@@ -152,7 +152,7 @@ async fn a_write_that_never_arrives_keeps_the_session_on_the_primary(cluster: Ar
     proxy.finish().await;
 }
 
-/// Replicas that apply nothing, and that are fresh enough all the same: whoever reads from one of them does not see what is written now.
+/// Replicas that apply nothing, and are fresh enough all the same: a read on one of them does not see what is written now.
 async fn with_stopped_replicas(cluster: &Cluster, causal_reads: &str) -> Proxy {
     let mut proxy =
         Start::before(cluster).config(&format!("routing = {{ max_lag = '1h', causal_reads = '{causal_reads}' }}")).start().await;

@@ -347,7 +347,7 @@ async fn packets_of_any_size_to_the_client(cluster: Arc<Cluster>) {
     let proxy = Proxy::start(&cluster).await;
     let mut client = raw(&proxy).await;
     for size in SIZES {
-        // The payload of a row is its only value behind a length of 4 bytes, or of 9 where it does not fit into 3.
+        // The payload of a row is its only value after a length of 4 bytes, or of 9 where it does not fit into 3.
         let length = if size - 4 < 1 << 24 { size - 4 } else { size - 9 };
         let rows = client.query_one(&format!("SELECT REPEAT('x', {length}), 1")).await.expect_rows();
         assert_eq!(rows.rows[0][0].as_ref().unwrap().len(), length);

@@ -323,7 +323,7 @@ async fn a_client_that_is_idle_for_too_long(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-/// An error that nobody asked for, and the end.
+/// An unrequested error, and the end of the connection.
 async fn expect_farewell(client: &mut RawClient, code: u16) {
     let mut bytes = Vec::new();
     loop {
@@ -380,7 +380,7 @@ async fn a_client_that_does_not_read_is_waited_for_and_then_closed(cluster: Arc<
 }
 
 async fn a_client_that_vanishes_inside_its_result(cluster: Arc<Cluster>) {
-    // One connection to each server: whoever comes next gets what the last one left.
+    // One connection to each server: the next session gets what the last one left.
     let proxy = Start::before(&cluster).config("limits.server_connections = 1\nlisten.threads = 1").start().await;
     for turn in 0..4 {
         let mut client = raw(&proxy).await;
@@ -410,7 +410,7 @@ async fn a_client_that_vanishes_during_its_statement(cluster: Arc<Cluster>) {
         client.send_command(&[&[COM_QUERY], sql.as_bytes()].concat()).await;
         eventually("the statement to run", async || (!cluster.who_ran("SLEEP(1000)").await.is_empty()).then_some(())).await;
         drop(client);
-        // Who waits for `timeouts.lease` in vain gets an error.
+        // A session that waits in vain for `timeouts.lease` gets an error.
         let mut next = raw(&proxy).await;
         assert_eq!(next.query_one("SELECT COALESCE(@a, 'nothing')").await.expect_rows().single(), "nothing");
         for value in 0..3 {

@@ -18,7 +18,7 @@ e2e::suite! {
         a_kill_does_not_reach_another_account,
         a_kill_of_a_servers_number_is_the_servers_business,
         a_command_kills_as_the_statement_does,
-        a_denied_definition_keeps_nobodys_reads_on_the_primary,
+        a_denied_definition_keeps_no_reads_on_the_primary,
         settings_of_a_session_are_bounded,
         a_client_that_does_not_read_its_answers_holds_no_locks,
         a_failed_batch_of_settings_does_not_end_the_session,
@@ -75,7 +75,7 @@ async fn a_kill_stops_the_statement_of_the_session_that_it_names(cluster: Arc<Cl
     bystander.query_one("BEGIN").await.expect_ok();
     bystander.query_one("SELECT 1 FOR UPDATE").await.expect_rows();
     let id = number(&mut sleeper).await;
-    // On the primary, and on a replica, where the number would be somebody else's.
+    // On the primary, and on a replica, where the number would belong to another session.
     for sql in ["SELECT SLEEP(100), '{mark}' FOR UPDATE", "SELECT SLEEP(100), '{mark}'"] {
         start_sleeping(&cluster, &mut sleeper, sql).await;
         killer.query_one(&format!("KILL QUERY {id}")).await.expect_ok();
@@ -163,7 +163,7 @@ async fn a_command_kills_as_the_statement_does(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-async fn a_denied_definition_keeps_nobodys_reads_on_the_primary(cluster: Arc<Cluster>) {
+async fn a_denied_definition_keeps_no_reads_on_the_primary(cluster: Arc<Cluster>) {
     let (proxy, user) = with_guest(&cluster, "").await;
     let table = unique("t");
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT)")).await;
@@ -180,7 +180,7 @@ async fn a_denied_definition_keeps_nobodys_reads_on_the_primary(cluster: Arc<Clu
     }
     let ran = cluster.who_ran(&mark).await;
     assert_eq!((ran.len(), ran.contains(&"db1")), (50, false), "{ran:?}");
-    // One who does not stay for the answer is refused all the same, be it a moment later.
+    // A client that does not wait for the answer is refused all the same, perhaps a moment later.
     for _ in 0..10 {
         let mut hasty = RawClient::login(proxy.address, &guest_login(&user)).await.unwrap();
         hasty.send_command(b"\x03CREATE VIEW v AS SELECT 1").await;

@@ -1,4 +1,4 @@
-//! A server that is killed, paused or cut off stops nobody who can do without it, and nobody for longer than it takes to be sure.
+//! A server that is killed, paused or cut off stops no session that can do without it, and no other for longer than it takes to be sure.
 
 #![allow(
     clippy::unwrap_used,
@@ -36,7 +36,7 @@ e2e::suite! {
     ],
 }
 
-/// What has become of the server that is harmed.
+/// The state of the harmed server.
 const WELL: u8 = 0;
 const SILENT: u8 = 1;
 const DOWN: u8 = 2;
@@ -120,7 +120,7 @@ async fn reads_go_on(cluster: &Cluster, victim: &Server, harm: Harm) {
     proxy.finish().await;
 }
 
-/// Waits for so many more reads.
+/// Waits for this many more reads.
 async fn progress(reads: &AtomicU32, more: u32) {
     let goal = reads.load(Ordering::Relaxed) + more;
     eventually("more reads", async || (reads.load(Ordering::Relaxed) >= goal).then_some(())).await;
@@ -210,7 +210,7 @@ async fn idle_sessions_give_their_connections_to_those_who_wait(cluster: Arc<Clu
         client.query_drop("SELECT 1").await.unwrap();
         clients.push(client);
     }
-    // Every one of them is still there, and served.
+    // All of them are still connected, and served.
     for client in &mut clients {
         client.query_drop("SELECT 2 FOR UPDATE").await.unwrap();
     }
@@ -243,7 +243,7 @@ async fn an_idle_session_gives_its_connection_back_after_a_while(cluster: Arc<Cl
     one.query_drop(format!("INSERT INTO {table} (a) VALUES (1)")).await.unwrap();
     one.query_drop("SET time_zone = '+03:00'").await.unwrap();
     let first: Option<u64> = one.query_first(connection).await.unwrap();
-    // What a connection alone remembers is not made up when that is gone. The question itself begins the time anew.
+    // What only a lost connection knew is not made up. The question itself restarts the idle time.
     eventually("the return of a connection", async || {
         tokio::time::sleep(IDLE + Duration::from_secs(1)).await;
         match one.query_first::<i64, _>("SELECT ROW_COUNT()").await {
@@ -282,7 +282,7 @@ async fn a_server_without_room_is_waited_for(cluster: Arc<Cluster>) {
     let mut client = proxy.client().await;
     client.query_drop("SELECT 1").await.unwrap();
     let used = primary.rows::<u32>("SELECT COUNT(*) FROM information_schema.processlist", ()).await[0];
-    // Room for the monitor and whoever is there, and none for one more of the application.
+    // Room for the monitor and the present connections, and none for one more of the application.
     primary.run(format!("SET GLOBAL max_connections = {}", used + 3)).await;
     let mut others = Vec::new();
     while let Ok(other) = RawClient::login(primary.address(), &LoginAs::new(APP, APP)).await {

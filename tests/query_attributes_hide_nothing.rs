@@ -1,4 +1,4 @@
-//! The statement behind query attributes that is looked at is the one that the server runs, and no other.
+//! The statement after query attributes that is looked at is the one that the server runs, and no other.
 //!
 //! Types and lengths of attributes say where the statement begins. They are sent in all forms, right and wrong, to a real server, which says in
 //! its complaint about the statement what it took for one. MariaDB has no query attributes.
@@ -17,7 +17,7 @@ e2e::suite! {
     Together: [
         a_server_runs_the_statement_that_is_seen,
         through_the_proxy_it_is_the_same_or_refused,
-        a_value_behind_a_parameter_is_the_one_that_the_server_reads,
+        a_value_after_a_parameter_is_the_one_that_the_server_reads,
     ],
 }
 
@@ -98,7 +98,7 @@ async fn through_the_proxy_it_is_the_same_or_refused(cluster: Arc<Cluster>) {
 }
 
 /// A parameter of any type, and a text after it. To the server both are parameters; here the second is read as an attribute.
-async fn a_value_behind_a_parameter_is_the_one_that_the_server_reads(cluster: Arc<Cluster>) {
+async fn a_value_after_a_parameter_is_the_one_that_the_server_reads(cluster: Arc<Cluster>) {
     if cluster.engine == Engine::MariaDb {
         return;
     }
@@ -141,7 +141,7 @@ async fn connect(address: SocketAddr, account: &str) -> RawClient {
     client
 }
 
-/// A statement that no server understands behind one attribute. Each place in it begins another text.
+/// A statement that no server understands after one attribute. Each place in it begins another text.
 fn query(kind: u8, second: u8, beginning: &[u8]) -> Vec<u8> {
     let text: String = (0..100).flat_map(|at: u8| ['a', '0', char::from(b'0' + at / 10), char::from(b'0' + at % 10)]).collect();
     [&[COM_QUERY, 1, 1, 0, 1, kind, second, 1, b'n'][..], beginning, text.as_bytes()].concat()

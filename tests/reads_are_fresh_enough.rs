@@ -303,8 +303,8 @@ impl Counter {
     }
 }
 
-/// The worst that a repair by hand can do: the former primary is made a replica with what nobody else has received. It replicates
-/// without an error, and its position looks as far as anybody's.
+/// The worst result of a manual repair: the former primary becomes a replica although it has transactions that no other server received. It
+/// replicates without an error, and its position looks as far as any other.
 async fn a_diverged_former_primary_gets_no_reads(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
     proxy.expect_loss_of_the_primary();
@@ -315,7 +315,7 @@ async fn a_diverged_former_primary_gets_no_reads(cluster: Arc<Cluster>) {
     let (counter, lost) = (Counter::new(&cluster).await, Counter::new(&cluster).await);
     let [former, promoted, other] = [&cluster.servers[0], &cluster.servers[1], &cluster.servers[2]];
 
-    // Nobody receives these.
+    // No replica receives these.
     for replica in [promoted, other] {
         replica.run("STOP REPLICA").await;
     }

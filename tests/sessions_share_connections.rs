@@ -29,7 +29,7 @@ e2e::suite! {
     ],
 }
 
-/// Sequences in one run, each of so many steps; `POINTSMAN_SEQUENCES` asks for more, `POINTSMAN_SEED` for one.
+/// Sequences in one run, and steps in each; `POINTSMAN_SEQUENCES` asks for more, `POINTSMAN_SEED` for one.
 const SEQUENCES: u64 = 30;
 const STEPS: usize = 120;
 const SESSIONS: usize = 5;
@@ -45,7 +45,7 @@ fn one_of<'t>(dice: &mut Random, texts: &[&'t str]) -> &'t str {
 enum Step {
     Query(String),
     Prepare(String),
-    /// The statement that was prepared so many before the last one.
+    /// The statement that was prepared this many before the last one.
     Execute(usize, Vec<Option<String>>),
     CloseStatement(usize),
     Reset,
@@ -316,7 +316,7 @@ async fn run_sequence(cluster: &Cluster, proxy: &Proxy, names: &[String], seed: 
     }
 }
 
-/// What a statement has counted is an error where nobody knows it any more, and never a wrong number.
+/// The count of a statement is an error where it is no longer known, and never a wrong number.
 fn is_told_gone(step: &Step, answers: &[Answer]) -> bool {
     let is_about_counts = matches!(step, Step::Query(sql) if sql.contains("ROW_COUNT") || sql.contains("FOUND_ROWS()"));
     is_about_counts && matches!(answers, [Answer::Err(error)] if error.code == 1105)

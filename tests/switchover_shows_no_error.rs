@@ -48,7 +48,7 @@ async fn switch(proxy: &Proxy, to: &str) {
     ask_until_done(proxy, &["switchover", "--to", to]).await;
 }
 
-/// A server that has just become a replica may be behind for a moment on a busy machine: then nothing is done, and it is asked for once more.
+/// A server that has just become a replica may be behind for a moment on a busy machine: then the switchover is refused, and asked for again.
 async fn ask_until_done(proxy: &Proxy, command: &[&str]) {
     eventually("a switchover", async || {
         let (is_done, said) = proxy.ask(command).await;
@@ -70,7 +70,7 @@ async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
     for turn in 0..SWITCHOVERS {
         let old = cluster.present_primary(&proxy).await;
         let begun = Instant::now();
-        // Now and then back to where it came from, now and then to whoever fits best.
+        // Sometimes back to the former primary, sometimes to the best candidate.
         let next = cluster.servers.iter().find(|server| server.name != old.name).expect("another server");
         let command = if turn % 2 == 0 { vec!["switchover", "--to", &next.name] } else { vec!["switchover"] };
         ask_until_done(&proxy, &command).await;
@@ -172,7 +172,7 @@ async fn what_cannot_be_done_is_refused(cluster: Arc<Cluster>) {
     proxy.finish_with(&[&EXPECTED[..], &[BEHIND]].concat()).await;
 }
 
-/// The next primary cannot apply the rest, as somebody has locked it.
+/// The next primary cannot apply the rest, as a lock blocks it.
 async fn a_switchover_that_cannot_be_finished_is_undone(cluster: Arc<Cluster>) {
     let mut proxy = start(&cluster).await;
     for finding in ["rolling_back", "rolled_back"] {

@@ -15,7 +15,7 @@ e2e::suite! {
         the_last_insert_id_is_not_made_up,
         an_unseen_insert_id_is_not_made_up_either,
         user_variables_are_not_made_up,
-        a_lost_temporary_table_is_told_once,
+        the_loss_of_a_temporary_table_is_reported_once,
         row_count_and_found_rows_come_from_their_own_connection,
         a_prepared_statement_keeps_its_sql_mode,
         a_prepared_statement_keeps_its_character_set,
@@ -100,7 +100,7 @@ async fn user_variables_are_not_made_up(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-async fn a_lost_temporary_table_is_told_once(cluster: Arc<Cluster>) {
+async fn the_loss_of_a_temporary_table_is_reported_once(cluster: Arc<Cluster>) {
     let proxy = Proxy::start(&cluster).await;
     let table = unique("temporary");
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT)")).await;

@@ -276,7 +276,7 @@ async fn a_changed_definition_counts_at_once(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-/// Nobody told the proxy that the function writes now. A replica refuses it, the primary runs it once, and the client sees nothing of it.
+/// The proxy does not know that the function writes now. A replica refuses it, the primary runs it, and the client does not notice.
 async fn a_function_that_turns_to_writing_past_the_proxy_is_corrected(cluster: Arc<Cluster>) {
     let table = new_definitions(&cluster).await;
     let mut proxy = Start::before(&cluster).config("[monitor]\ncatalogue_interval = \"1h\"").start().await;
@@ -313,7 +313,7 @@ async fn a_function_that_turns_to_writing_past_the_proxy_is_corrected(cluster: A
     proxy.finish().await;
 }
 
-/// An account that may only look at replication sees no bodies: its functions stay on the primary, and so do views of which it sees no text.
+/// An account that may only look at replication sees no bodies: its functions stay on the primary, and so do views whose text it does not see.
 async fn what_the_monitor_may_not_see_is_no_read(cluster: Arc<Cluster>) {
     let table = new_definitions(&cluster).await;
     let account = unique("m");
@@ -335,7 +335,7 @@ async fn what_the_monitor_may_not_see_is_no_read(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-/// Somebody forgot `read_only` on a replica: it stays a replica, and Pointsman says so.
+/// A replica without `read_only` stays a replica, and Pointsman reports it.
 async fn a_replica_that_became_writable_gets_no_writes(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
     let table = new_table(&cluster).await;
@@ -352,7 +352,7 @@ async fn a_replica_that_became_writable_gets_no_writes(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
-/// Two servers accept writes. The one that the others follow is the primary; the other one has data of which nobody knows.
+/// Two servers accept writes. The one that the others follow is the primary; the other has unknown data.
 async fn a_second_writable_server_gets_nothing(cluster: Arc<Cluster>) {
     let mut proxy = Proxy::start(&cluster).await;
     let table = new_table(&cluster).await;

@@ -58,7 +58,7 @@ struct Total {
     refused: usize,
     reads: u64,
     failed_reads: usize,
-    /// Former primaries that had what nobody else had.
+    /// Former primaries that had transactions that no other server had.
     diverged: usize,
 }
 

@@ -7,7 +7,7 @@ use mysql_async::Value;
 use crate::server::{Plan, Server};
 use crate::{eventually, promptly};
 
-/// Whose servers.
+/// The engine of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// MySQL 9.7.
@@ -48,7 +48,7 @@ impl Engine {
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replication {
-    /// For nobody.
+    /// For no replica.
     Asynchronous,
     /// For one replica that has received it, however long that takes.
     Lossless,
@@ -57,7 +57,7 @@ pub enum Replication {
 /// The servers. `servers[0]` is the primary.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Whose they are.
+    /// MySQL or MariaDB.
     pub engine: Engine,
     replication: Replication,
     name: String,
@@ -82,7 +82,7 @@ impl Cluster {
             plan.source = (id > 1).then(|| plan.container_name(1));
             async move { plan.start().await }
         };
-        // The network is made by whoever comes first, which must not be two.
+        // The first container creates the network, and two must not try at the same time.
         let primary = plan(1).await?;
         let (second, third) = tokio::try_join!(plan(2), plan(SERVERS))?;
         // Where a commit waits for a replica, there must be one.

@@ -1,4 +1,4 @@
-//! Does what passes for a read only read? The servers themselves are asked.
+//! Does a statement that counts as a read only read? The servers themselves are asked.
 //!
 //! A statement runs on a replica that is read-only, which must not refuse it, and on the primary, where a second session looks
 //! for all that it may have left behind: other data, other definitions, locks, an open transaction, and anything that is new in
@@ -80,7 +80,7 @@ pub async fn check<'a>(cluster: &Cluster, cases: &[&'a Case]) -> Report<'a> {
     for (case, asked) in cases.iter().zip(asked) {
         let mut finding = promptly(&case.sql, check_one(&mut observer, cluster.primary(), case, &asked)).await;
         if !finding.seen.is_empty() {
-            // A look at files costs a process. Whoever writes one is seen without it: the second time, the file exists.
+            // A look at files costs a process. A statement that writes one is noticed anyway: the second time, the file exists.
             finding.seen.extend(new_files(cluster.primary(), &mut files[0]).await);
         }
         findings.push(finding);

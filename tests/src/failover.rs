@@ -77,7 +77,7 @@ impl Cluster {
         .await;
     }
 
-    /// The same, where a former primary may have what nobody else has: then it stays out.
+    /// The same, where a former primary may have transactions that no other server has: then it stays out.
     pub async fn wait_until_all_follow_but_diverged(&self, proxy: &Proxy, primary: &Server, old: &Server) {
         for server in self.servers.iter().filter(|server| server.name != primary.name) {
             if server.name == old.name {

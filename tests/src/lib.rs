@@ -1,5 +1,5 @@
-//! What the end-to-end tests have in common: servers in containers, the real binary in front of them, and a harness that takes
-//! all of it away again, also after a failure.
+//! What the end-to-end tests have in common: servers in containers, the real binary in front of them, and a harness that removes all of it again,
+//! even after a failure.
 //!
 //! A test file holds one promise of Pointsman. Each of its tests runs once against MySQL and once against MariaDB:
 //!
@@ -49,7 +49,7 @@ pub const APP: &str = "app";
 /// The application's schema.
 pub const SCHEMA: &str = "guestbook";
 
-/// A name that nobody has used yet: for tables, and to find a statement in the servers' logs.
+/// A new name: for tables, and to find a statement in the servers' logs.
 pub fn unique(what: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(1);

@@ -257,7 +257,7 @@ impl Proxy {
         (is_done, said)
     }
 
-    /// Lays this TOML over its configuration file, of which it is told nothing.
+    /// Lays this TOML over its configuration file, without a reload.
     pub fn reconfigure(&mut self, toml: &str) {
         merge(&mut self.config, toml.parse().expect("a test's TOML"));
         write_config(&self.config_file, &self.config);
@@ -292,7 +292,8 @@ impl Proxy {
         .await;
     }
 
-    /// Waits until the log tells of a step of this name beyond its first so many lines, and looks so often that hardly anything is done after it.
+    /// Waits until the log, after the given number of lines, shows a step of this name. It looks so often that hardly anything is done after the
+    /// step.
     pub async fn await_step(&self, step: &str, lines: usize) {
         let told = async {
             while !self.log.lines().iter().skip(lines).any(|line| line.fields["step"] == step) {

@@ -20,7 +20,7 @@ use crate::{APP, eventually, promptly};
 /// Where a server listens inside its container.
 const PORT: &str = "3306/tcp";
 
-/// A test's own account, which may do anything. What the application does is told from what the test does by its name.
+/// A test's own account, which may do anything. Its name distinguishes the test's statements from the application's.
 const ADMIN: &str = "e2e_admin";
 
 const START_LIMIT: Duration = Duration::from_mins(2);
@@ -48,7 +48,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) id: u32,
     /// The label of all that this run starts.
     pub(crate) label: (&'static str, String),
-    /// Whom it replicates from, by the name on the cluster's network; nobody makes it the primary.
+    /// Its source, by the name on the cluster's network; `None` for the primary.
     pub(crate) source: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl Plan<'_> {
         format!("{}-db{id}", self.cluster)
     }
 
-    /// Starts it. Somebody else may have taken the port between its choice and its use, and a busy machine may be late: then it is tried again.
+    /// Starts it. Retries if another process has taken the port between its choice and its use, or if a busy machine is late.
     pub(crate) async fn start(&self) -> anyhow::Result<Server> {
         let (image, tag) = self.engine.image();
         let mut left = START_ATTEMPTS;
@@ -217,7 +217,7 @@ impl Server {
         self.run("START REPLICA SQL_THREAD").await;
     }
 
-    /// Kills it as a crash would: no goodbye to anybody.
+    /// Kills it, as in a crash.
     pub async fn kill(&self) {
         let docker = Docker::connect_with_local_defaults().expect("Docker is there");
         let how = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
@@ -256,7 +256,7 @@ impl Server {
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 
-    /// Stops its processes in their tracks: connections stay open and nobody answers.
+    /// Freezes its processes: connections stay open, and nothing answers.
     pub async fn freeze(&self) {
         self.container.pause().await.expect("the server can be paused");
     }

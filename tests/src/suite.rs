@@ -17,7 +17,7 @@ use crate::{Cluster, Engine};
 /// What a test may do to the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// It leaves them as they are, and runs beside others.
+    /// It leaves them as they are, and runs in parallel with others.
     Together,
     /// It disturbs them, and puts all back in order before it ends. Nothing else runs meanwhile.
     Alone,

@@ -1,4 +1,4 @@
-//! Clients that write and read while something happens to the servers, and remember what they were told.
+//! Clients that write and read while something happens to the servers, and remember the answers.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -22,17 +22,17 @@ pub struct Load {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// What all of them were told.
+/// The answers that all of them got.
 #[derive(Debug, Default)]
 struct Told {
     stop: Cell<bool>,
-    /// Nobody begins anything, and so many are in the middle of something.
+    /// No client may begin a write; and how many are in the middle of one.
     rests: Cell<bool>,
     busy: Cell<usize>,
     next: Cell<u64>,
     /// Numbers whose write succeeded, and when.
     acknowledged: RefCell<Vec<(u64, Instant)>>,
-    /// Numbers of which nobody knows, as the clients were told or could see.
+    /// Numbers whose write has an unknown outcome, as far as the clients know.
     unknown: RefCell<Vec<u64>>,
     /// Numbers that were refused, and why.
     refused: RefCell<Vec<(u64, String)>>,
@@ -40,7 +40,7 @@ struct Told {
     reads: Cell<u64>,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Debug)]
 pub struct Account {
     /// Writes that succeeded.
@@ -55,7 +55,7 @@ pub struct Account {
     pub unknown: usize,
     /// What was refused, in words.
     pub refusals: Vec<String>,
-    /// What reads were told instead of an answer.
+    /// Errors that reads got instead of an answer.
     pub read_errors: Vec<String>,
     /// Plain reads that were answered.
     pub reads: u64,
@@ -106,8 +106,7 @@ impl Load {
 
     /// Waits until no write is under way, and lets none begin before [`Load::go_on`].
     ///
-    /// What a killed primary has written and nobody has received keeps it from coming back as a replica. Where it must, nothing may be under
-    /// way.
+    /// A write that a killed primary did not replicate keeps it from coming back as a replica. Where it must come back, no write may be in progress.
     pub async fn rest(&self) {
         self.told.rests.set(true);
         eventually("the end of writes", async || (self.told.busy.get() == 0).then_some(())).await;
@@ -118,7 +117,7 @@ impl Load {
         self.told.rests.set(false);
     }
 
-    /// Waits for so many more acknowledged writes.
+    /// Waits for this many more acknowledged writes.
     pub async fn progress(&self, more: usize) {
         let goal = self.told.acknowledged.borrow().len() + more;
         eventually("more writes", async || (self.told.acknowledged.borrow().len() >= goal).then_some(())).await;
@@ -138,7 +137,7 @@ impl Load {
             .unwrap_or_default()
     }
 
-    /// Ends it, and compares what the clients were told with what a server has.
+    /// Ends the load, and compares the clients' answers with what a server has.
     pub async fn finish(self, server: &Server) -> Account {
         self.told.stop.set(true);
         for task in self.tasks {
@@ -178,7 +177,7 @@ impl Account {
         assert_eq!(self.read_errors, Vec::<String>::new(), "reads that failed");
     }
 
-    /// As [`Account::check`], and nobody was told of anything.
+    /// As [`Account::check`], and no client got an error.
     pub fn check_nothing_seen(&self) {
         self.check();
         assert_eq!(self.refusals, Vec::<String>::new(), "refused");
@@ -250,7 +249,7 @@ impl Told {
         !self.rests.get()
     }
 
-    /// Takes down what came of it. Whether the connection is still good.
+    /// Notes the outcome. Returns whether the connection is still good.
     fn end(&self, ids: &[u64], outcome: mysql_async::Result<()>) -> bool {
         self.busy.set(self.busy.get() - 1);
         match outcome {

@@ -1,4 +1,4 @@
-//! The HTTP API. Whoever may open the socket may do everything: its permissions (0600) are the whole of its security.
+//! The HTTP API. A process that may open the socket may do everything: its permissions (0600) are the only protection.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,22 +22,22 @@ use crate::views::StatusView;
 /// Entries of the journal in one answer, unless another number is asked for.
 const ENTRIES: usize = 50;
 
-/// How long open transactions get before a switchover, and the new primary after that, unless the request says otherwise. Together less than the
-/// default of `routing.hold_writes`: a switchover that is undone at its end shall not cost an error either.
+/// How long open transactions get before a switchover, and the new primary after that, unless the request says otherwise. Together they are less than
+/// the default of `routing.hold_writes`, so that even a switchover that is undone at its end causes no error.
 const DRAIN: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// To whoever can read the configuration file once more: each request is a place for what came of it.
+/// Requests to read the configuration file again, each with the channel for the result.
 pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
-/// A socket that nobody is served on yet.
+/// A socket that is bound, but not served yet.
 #[derive(Debug)]
 pub struct Bound {
     path: PathBuf,
     listener: UnixListener,
 }
 
-/// Makes the socket. One that a former process has left is replaced, one that is in use is an error.
+/// Creates the socket. One left over from a former process is replaced; one that is in use is an error.
 pub async fn bind(path: &Path) -> std::io::Result<Bound> {
     if path.exists() {
         if UnixStream::connect(path).await.is_ok() {
@@ -45,7 +45,7 @@ pub async fn bind(path: &Path) -> std::io::Result<Bound> {
         }
         std::fs::remove_file(path)?;
     }
-    // From its first moment on it is nobody else's.
+    // So no other user can open it, from its first moment on.
     let usual = umask(Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(path);
     umask(usual);
@@ -54,7 +54,7 @@ pub async fn bind(path: &Path) -> std::io::Result<Bound> {
 }
 
 impl Bound {
-    /// Serves until `stop` is cancelled, and takes the socket away.
+    /// Serves until `stop` is cancelled, and removes the socket.
     pub async fn serve(self, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
         let state = Api { control, journal, reload };
         let router = Router::new()
@@ -101,7 +101,7 @@ async fn journal_entries(State(api): State<Api>, Query(wanted): Query<Entries>) 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Switchover {
-    /// The next primary; without it the best fit.
+    /// The next primary; `null` for the best candidate.
     to: Option<String>,
     /// How long open transactions get to end, in milliseconds.
     drain_ms: Option<u64>,
@@ -118,7 +118,7 @@ async fn switchover(State(api): State<Api>, Json(wanted): Json<Switchover>) -> R
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Failover {
-    /// The next primary; without it the best fit.
+    /// The next primary; `null` for the best candidate.
     to: Option<String>,
     /// Go on although acknowledged writes may be lost.
     #[serde(default)]

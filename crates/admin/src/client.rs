@@ -11,16 +11,16 @@ use tokio::net::UnixStream;
 /// What it has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// It has done what was asked.
+    /// The request succeeded.
     pub is_success: bool,
     /// JSON for a question, plain words for a request.
     pub text: String,
 }
 
-/// It cannot be asked.
+/// Why it could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there.
+    /// No process listens there.
     #[error("nobody answers at {path} ({error}): is pointsman running, with [admin] socket = {path:?}, and may you open it?")]
     Connect {
         /// The socket.
@@ -28,7 +28,7 @@ pub enum ClientError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// It broke off, or does not speak HTTP.
+    /// The connection broke, or the peer does not speak HTTP.
     #[error("the answer was broken off: {0}")]
     Http(#[from] hyper::Error),
 }

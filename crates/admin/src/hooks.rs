@@ -11,7 +11,7 @@ use tokio::time::timeout;
 /// What to run, each a program and its arguments; empty for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hooks {
-    /// Before the first step of a promotion, which waits for its end or its time limit, but goes on whatever comes of it.
+    /// Before the first step of a promotion, which waits for its end or its time limit, and goes on whatever the result.
     pub before: Vec<String>,
     /// After the new primary was opened.
     pub after: Vec<String>,
@@ -30,7 +30,7 @@ impl Hooks {
     }
 }
 
-/// Runs a command with `event` on its standard input, and says what came of it.
+/// Runs a command with `event` on its standard input, and returns its result as text.
 pub(crate) async fn run(command: Vec<String>, event: String, limit: Duration) -> String {
     match timeout(limit, try_run(&command, &event)).await {
         Ok(Ok(outcome)) => outcome,
@@ -49,7 +49,7 @@ async fn try_run(command: &[String], event: &str) -> std::io::Result<String> {
         .kill_on_drop(true)
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A command that does not read is none the worse for it.
+        // A command need not read its input.
         let _ = stdin.write_all(event.as_bytes()).await;
         let _ = stdin.write_all(b"\n").await;
     }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_reads_the_event_and_its_status_is_told() {
+    async fn a_command_reads_the_event_and_its_status_is_reported() {
         let run = |command: &[&str], limit| run(words(command), "{\"event\":\"promoted\"}".to_owned(), limit);
         let minute = Duration::from_mins(1);
         assert_eq!(run(&["grep", "-q", "promoted"], minute).await, "exit status: 0");

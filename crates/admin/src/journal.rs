@@ -1,6 +1,6 @@
 //! The journal: the last entries in memory, all of them in a file of JSON lines, bounded and rotated once.
 //!
-//! The file is written by a thread of its own, so that a slow disk holds up nobody. What a process finds in it when it starts is its history.
+//! The file is written by a thread of its own, so that a slow disk delays nothing. At its start a process reads its history from it.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -24,7 +24,7 @@ const KEPT_MAX: usize = 1000;
 /// Lines that may wait for the disk. More are dropped, with a warning: the log has them, too.
 const LINES_QUEUED_MAX: usize = 4096;
 
-/// Promotions older than this count no more.
+/// Promotions older than this no longer count.
 const HISTORY: Duration = Duration::from_hours(24);
 
 /// Where the journal goes.
@@ -52,16 +52,16 @@ pub struct Journal {
     hooks: Hooks,
 }
 
-/// What the thread that writes is sent.
+/// What is sent to the writing thread.
 #[derive(Debug)]
 enum ToWrite {
     Line(String),
-    /// Whoever waits for the lines before it.
+    /// Answered once the lines before it are written.
     Flush(oneshot::Sender<()>),
 }
 
 impl Journal {
-    /// Opens the file, if there is one, and reads what it has of the time before. `servers` are the names in the config, in order.
+    /// Opens the file, if there is one, and reads the history of earlier processes. `servers` are the names in the config, in order.
     pub fn open(
         settings: Option<JournalSettings>,
         hooks: Hooks,
@@ -81,7 +81,7 @@ impl Journal {
                 for next in received {
                     match next {
                         ToWrite::Line(line) => writer.write(&line),
-                        // Whoever waited may have given up.
+                        // The asker may have given up.
                         ToWrite::Flush(done) => drop(done.send(())),
                     }
                 }
@@ -90,7 +90,7 @@ impl Journal {
         Ok((Journal { kept: Arc::new(Mutex::new(kept)), lines: Some(lines), hooks }, history))
     }
 
-    /// The last entries, oldest first, at most so many.
+    /// The last entries, oldest first, at most `count`.
     pub(crate) fn last(&self, count: usize) -> Vec<EntryView> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().skip(kept.len().saturating_sub(count)).cloned().collect()
@@ -115,7 +115,7 @@ impl Recorder for Journal {
 
     fn flush(&self) -> Pending {
         let (done, is_done) = oneshot::channel();
-        // A full queue, or no file: then nobody shall wait.
+        // With a full queue, or without a file, nothing has to be waited for.
         if let Some(lines) = &self.lines {
             let _ = lines.try_send(ToWrite::Flush(done));
         }
@@ -176,7 +176,7 @@ fn previous(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// What both files have: the last entries, and what they say of the past. A line that cannot be read is left out: a crash may have cut it.
+/// Reads both files: the last entries, and the history that they contain. An unreadable line is skipped, as a crash may have cut it.
 fn read(path: &Path, servers: &[&str]) -> std::io::Result<(VecDeque<EntryView>, History)> {
     let mut kept = VecDeque::new();
     let mut past = Past::new(servers);
@@ -198,7 +198,7 @@ fn read(path: &Path, servers: &[&str]) -> std::io::Result<(VecDeque<EntryView>, 
     Ok((kept, past.history))
 }
 
-/// The history as the journal tells it, entry by entry.
+/// Builds the history from the journal, entry by entry.
 struct Past<'a> {
     servers: &'a [&'a str],
     now: (Instant, SystemTime),
@@ -233,7 +233,7 @@ impl<'a> Past<'a> {
     fn moment(&self, at: SystemTime) -> Option<Instant> {
         let (now, wall) = self.now;
         let ago = wall.duration_since(at).ok().filter(|ago| *ago <= HISTORY)?;
-        // Since before the machine started: then the clock has no name for it, and now is the careful guess.
+        // Before the machine started, a moment that an `Instant` may not be able to hold. Then "now" is the cautious choice.
         Some(now.checked_sub(ago).unwrap_or(now))
     }
 }

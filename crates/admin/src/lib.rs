@@ -1,7 +1,7 @@
 //! What people and programs see of a running Pointsman, and ask of it: the journal, its hooks, and an HTTP API on a Unix socket.
 //!
-//! Admin asks; it never changes state itself: every request goes to the monitor's [`Control`](monitor::Control). Everything that is written
-//! or sent is JSON by the views in here; the crates below know nothing of it.
+//! This crate never changes state itself: every request goes to the monitor's [`Control`](monitor::Control). Everything that is written or sent is
+//! JSON made by the views in here; the crates below do not know about it.
 
 mod api;
 mod client;

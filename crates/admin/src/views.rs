@@ -16,7 +16,7 @@ pub(crate) struct EntryView {
     pub(crate) line: Line,
 }
 
-/// What happened; `event` tells which.
+/// What happened; `event` names the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Line {
@@ -67,7 +67,7 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How things are.
+/// The status of the servers and of failover.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusView {
     epoch: u64,
@@ -79,7 +79,7 @@ pub(crate) struct StatusView {
     durability: &'static str,
     servers: Vec<ServerStatus>,
     warnings: Vec<String>,
-    /// What the promises need that the servers lack, in words.
+    /// What the promises need and the servers lack, as text.
     missing: Vec<String>,
 }
 

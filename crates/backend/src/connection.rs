@@ -19,7 +19,7 @@ use crate::tls::ServerTls;
 /// No packet of an answer to a question of Pointsman's own is longer, in bytes.
 const LARGEST_OWN_ANSWER: usize = 16 * 1024;
 
-/// What the end of a response said that nobody waited for.
+/// The end of a response that no session waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
     /// Results that ended well.
@@ -40,7 +40,7 @@ pub(crate) struct LoggedIn {
     pub(crate) tls: ServerTls,
 }
 
-/// A logged-in connection. Whoever holds it sends commands and reads each response to its end.
+/// A logged-in connection. Its holder sends commands and reads each response to its end.
 #[derive(Debug)]
 pub struct ServerConnection {
     /// The stream.
@@ -51,7 +51,7 @@ pub struct ServerConnection {
     pub prepared: PreparedStatements,
     pub(crate) login: LoggedIn,
     status: StatusFlags,
-    /// Responses that were asked for and not read to the end. Not 0: dirty, and never used again by another session.
+    /// Responses that were asked for and not read to the end. While it is not 0, no other session may use the connection.
     outstanding: u32,
     /// Where in a response its reader has left it.
     unfinished: Option<ResponseTracker>,
@@ -100,12 +100,12 @@ impl ServerConnection {
         self.status = status;
     }
 
-    /// Its server is the primary of this epoch, and it leads there.
+    /// Notes that its server is the primary of this epoch.
     pub fn serves_in(&mut self, epoch: Epoch) {
         self.reign = Some(epoch);
     }
 
-    /// It leads to the primary of an epoch other than this one: what was begun on it is not part of this epoch.
+    /// Whether it leads to the primary of another epoch. What was begun on it is then not part of this one.
     pub fn is_of_another_epoch(&self, epoch: Epoch) -> bool {
         self.reign.is_some_and(|reign| reign != epoch)
     }
@@ -120,7 +120,7 @@ impl ServerConnection {
         self.outstanding = self.outstanding.saturating_sub(1);
     }
 
-    /// Nothing is under way, and nothing came unasked.
+    /// No response is outstanding, and nothing unrequested has arrived.
     pub fn is_clean(&self) -> bool {
         self.outstanding == 0 && self.link.bytes().is_empty()
     }
@@ -148,7 +148,7 @@ impl ServerConnection {
         self.unfinished = Some(tracker);
     }
 
-    /// Reads a response that was left to its end, and throws it away. `None` if none was left.
+    /// Reads to its end a response that was left, and discards it. `None` if none was left.
     pub async fn discard_unfinished(&mut self) -> Result<Option<Rest>, LinkError> {
         let Some(tracker) = self.unfinished.take() else { return Ok(None) };
         let mut results = 0;
@@ -254,7 +254,7 @@ impl ServerConnection {
         Ok(!self.login.is_mariadb || self.run_query("SET ROLE NONE", limit).await?.is_ok())
     }
 
-    /// Whether `COM_CHANGE_USER` makes it as good as new: MariaDB does not repeat what a login makes of these two.
+    /// Whether `COM_CHANGE_USER` makes it as good as new: MariaDB does not apply these two capabilities again.
     pub(crate) fn is_reusable(&self) -> bool {
         let lost = Capabilities::IGNORE_SPACE | Capabilities::INTERACTIVE;
         !(self.login.is_mariadb && self.login.capabilities.intersects(lost))

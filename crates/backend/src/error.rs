@@ -1,4 +1,4 @@
-//! What can go wrong with a server connection, by whose fault it is.
+//! What can go wrong with a server connection, by fault.
 
 use std::io;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub enum ConnectError {
         /// What is wrong.
         error: LinkError,
     },
-    /// The server wants the password itself, over a connection that anybody may listen to and answer on.
+    /// The server wants the password itself, over a connection that others may read and tamper with.
     #[error(
         "{address} asks for the whole password of user {user}, to be encrypted with a key that it says is its own; over a connection without TLS \
          whoever stands in between could say so, too; use TLS (server_tls), or, if the network can be trusted, set \
@@ -67,8 +67,8 @@ pub enum ConnectError {
         /// The account.
         user: String,
     },
-    /// The server wants a proof that Pointsman cannot give. MySQL asks so at random, too, for accounts that do not exist (`acl_authenticate`,
-    /// its "decoy user"), so that nobody can tell.
+    /// The server wants a proof that Pointsman cannot give. MySQL asks so at random, too, for accounts that do not exist (`acl_authenticate`, its
+    /// "decoy user"), so that it does not reveal them.
     #[error(
         "{address} wants the authentication plugin {plugin} for user {user}, which Pointsman does not speak, or there is no such account"
     )]

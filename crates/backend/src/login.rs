@@ -61,7 +61,7 @@ impl std::fmt::Display for ServerAddress {
     }
 }
 
-/// Whom a connection is logged in as.
+/// The account that a connection is logged in as.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     /// The user's name.
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Account {
     }
 }
 
-/// What makes one connection unlike another for good: what is fixed at login.
+/// What is fixed at a connection's login, and so distinguishes connections for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// The user.
@@ -104,7 +104,7 @@ impl ConnectOptions {
 pub(crate) struct Terms {
     /// For all of it.
     pub(crate) limit: Duration,
-    /// Whoever answers may say which key the password is to be encrypted with.
+    /// The peer may choose the key with which the password is encrypted.
     pub(crate) public_key_retrieval: bool,
     /// Whether it is encrypted.
     pub(crate) tls: ServerTls,
@@ -120,8 +120,8 @@ pub(crate) async fn connect(
     within(target, terms, connect_unbounded(target, options, details, terms)).await
 }
 
-/// Logs in once more on a connection that another session has left: the server forgets the other one, and looks at the account anew. After
-/// an error the connection is gone.
+/// Logs in again on a connection that another session has left: the server resets the session and checks the account again. After an error the
+/// connection is gone.
 pub(crate) async fn change_user(
     connection: ServerConnection,
     target: &ServerAddress,

@@ -1,7 +1,7 @@
-//! What has been prepared on one connection, for whichever session executes it.
+//! The statements prepared on one connection, for all sessions that execute them.
 //!
-//! A statement means the same for every session that has prepared the same text with the same grammar, so they share it. There are so many at most;
-//! then the one that was executed longest ago is closed, and prepared again if it is needed.
+//! A statement means the same for every session that has prepared the same text with the same grammar, so they share it. Their number is limited: the
+//! one that was executed longest ago is closed, and prepared again when it is needed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl PreparedStatements {
         Some(found)
     }
 
-    /// The server has prepared it by this number. `may_evict` says that no statement has a cursor here, which would end with it.
+    /// The server has prepared it under this number. `may_evict` says that no statement has a cursor here, which closing would end.
     pub fn add(&mut self, text: &Arc<PreparedText>, id: u32, may_evict: bool) {
         self.bytes = self.bytes.saturating_add(text.sql().len());
         self.clock = self.clock.wrapping_add(1);
@@ -61,7 +61,7 @@ impl PreparedStatements {
         }
     }
 
-    /// Nobody needs it here any more.
+    /// No session needs it here any more.
     pub fn close(&mut self, text: &PreparedText) {
         if let Some(closed) = self.by_text.remove(text) {
             self.bytes = self.bytes.saturating_sub(text.sql().len());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_text_is_found_whoever_prepared_it() {
+    fn the_same_text_is_found_whichever_session_prepared_it() {
         let mut prepared = PreparedStatements::default();
         prepared.add(&text("SELECT 1"), 7, true);
         assert_eq!(prepared.get(&text("SELECT 1")).map(|found| found.id), Some(7));

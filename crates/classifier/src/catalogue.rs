@@ -1,9 +1,9 @@
-//! What users have defined on the servers beside tables, as far as a read may run it: stored functions, loadable functions, views.
+//! What users have defined on the servers and a read may run: stored functions, loadable functions, views.
 //!
-//! A definition is taken for a read only if its own text is proved to be one, by the same two stages as a statement, and everything that
-//! it calls or selects from is one in turn. What a function says about itself (`READS SQL DATA`) proves nothing, as no server checks it.
-//! Names are compared without their schema: a name is trusted if everything that bears it is. So no verdict depends on the session's
-//! schema, at the price of some caution where two schemas use one name differently.
+//! A definition counts as a read only if its own text is proved to be one, by the same two stages as a statement, and everything that it calls or
+//! selects from is one in turn. What a function declares (`READS SQL DATA`) proves nothing, as no server checks it. Names are compared without their
+//! schema: a name is trusted if every definition of that name is. So no verdict depends on the session's schema, at the price of some caution where
+//! two schemas use one name differently.
 
 mod body;
 
@@ -16,7 +16,7 @@ use crate::lexer::{Kind, Lexer, Rules};
 use crate::scan::unquoted;
 use crate::{Charset, Context, Dialect, Effects, ParseLimits, SqlMode};
 
-/// One definition, as a server tells it.
+/// One definition, as a server shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Definition {
     /// A stored function (`information_schema.ROUTINES`).
@@ -35,12 +35,12 @@ pub enum Definition {
         /// Its query; `None` where the server does not show it.
         query: Option<Box<str>>,
     },
-    /// A function that may do anything: a library's code, another language than SQL, or one that says itself that it writes.
+    /// A function that may do anything: a library's code, one in another language than SQL, or one that declares that it writes.
     Opaque {
         /// Its name.
         name: Box<str>,
     },
-    /// The server does not tell which loadable functions it has: any name may be one of them.
+    /// The server does not show which loadable functions it has: any name may be one of them.
     HiddenLoadables,
     /// A package of MariaDB: `package.f()` may be one of its functions.
     Package,
@@ -69,15 +69,15 @@ pub struct Catalogue {
     functions: HashSet<Box<[u8]>>,
     /// Views that may do more, in lower case.
     doubtful_views: HashSet<Box<[u8]>>,
-    /// No name of a function is sure to mean what it seems to mean: a loadable function may have it, of which the server does not tell, or
-    /// one with a name beyond ASCII, as the servers' collations find `é` equal to `e`.
+    /// No name of a function is sure to mean what it seems to mean. It may be that of a loadable function that the server does not show, or equal the
+    /// name of a function beyond ASCII, as the servers' collations find `é` equal to `e`.
     has_ambiguous_names: bool,
     /// A view that may do more has a name beyond ASCII: every such name may mean it.
     has_foreign_view: bool,
     has_package: bool,
 }
 
-/// How often all definitions are gone through: a chain of views of views that is longer than this stays on the primary.
+/// How often all definitions are examined: a longer chain of views that use each other stays on the primary.
 const ROUNDS_MAX: usize = 32;
 
 impl Catalogue {
@@ -107,12 +107,12 @@ impl Catalogue {
         catalogue
     }
 
-    /// The functions that are trusted, for people.
+    /// How many functions are trusted, for display.
     pub fn trusted_functions(&self) -> usize {
         self.reads.len()
     }
 
-    /// The views that are not, for people.
+    /// How many views are not trusted, for display.
     pub fn doubtful_views(&self) -> usize {
         self.doubtful_views.len()
     }
@@ -164,7 +164,7 @@ impl Catalogue {
                 self.doubtful_views.insert(lower(name));
                 open.definitions.push(definition);
             }
-            // Counted and never proved, it keeps its name from being trusted.
+            // It is counted and never proved, so its name is never trusted.
             Definition::Opaque { name } => *open.functions.entry(lower(name)).or_default() += 1,
             Definition::HiddenLoadables => self.has_ambiguous_names = true,
             Definition::Package => self.has_package = true,
@@ -181,7 +181,7 @@ impl Catalogue {
             }
             Definition::View { name, query: Some(query) } => {
                 let rules = Rules { dialect, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe };
-                // No view selects from itself: where its name stands in its query, it is a column's, or another schema's view.
+                // No view selects from itself: its name in its own query is that of a column or of another schema's view.
                 let name = lower(name);
                 let is_only_one = open.views.get(&name) == Some(&1);
                 let without_itself = is_only_one && self.doubtful_views.remove(&name);
@@ -219,12 +219,12 @@ impl Catalogue {
 #[derive(Default)]
 struct Open<'d> {
     definitions: Vec<&'d Definition>,
-    /// By name: how many bear it.
+    /// How many definitions have each name.
     functions: HashMap<Box<[u8]>, usize>,
     views: HashMap<Box<[u8]>, usize>,
 }
 
-/// One that bears the name is proved; true if it was the last.
+/// A definition of this name is proved to be a read. True if it was the last one of this name.
 fn close(open: &mut HashMap<Box<[u8]>, usize>, name: &str) -> bool {
     let name = lower(name);
     let Some(count) = open.get_mut(&name) else { return false };

@@ -16,7 +16,7 @@ const ASCII_SAFE: &[&str] = &[
 const ASCII_UNSAFE: &[&str] = &["big5", "cp932", "gb18030", "gbk", "sjis"];
 
 impl Charset {
-    /// Of a collation's number, as in the login packet. 0 leaves the choice to the server.
+    /// By a collation's number, as in the login packet. 0 leaves the choice to the server.
     pub fn of_collation_id(id: u16) -> Self {
         match id {
             // big5, sjis, gbk, cp932, gb18030; from 1025 on MariaDB's NOPAD twins; 0 for the server's default.
@@ -43,7 +43,7 @@ impl Charset {
         }
     }
 
-    /// Of a character set's name, in any case of letters.
+    /// By a character set's name, in any case of letters.
     pub fn of_name(name: &[u8]) -> Self {
         let is_in = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         if is_in(ASCII_SAFE) {

@@ -1,7 +1,7 @@
 //! The entry: one text in, one verdict out.
 //!
-//! Reads are remembered by a keyed hash of what their digest is made of, since their verdict does not depend on literals. Everything else is cheap to look at anew, and its
-//! effects on the session do depend on literals.
+//! Verdicts on reads do not depend on literals, so they are remembered by a keyed hash of the text from which the digest is made. Other statements
+//! are cheap to classify again, and their effects on the session do depend on literals.
 
 mod cache;
 mod dispatch;
@@ -28,12 +28,12 @@ pub struct ParseLimits {
     pub cache_entries: usize,
     /// Larger reads are not given to the parser.
     pub max_parsed_bytes: usize,
-    /// Words and operators in a read that is given to the parser: its tree may be as deep, and is walked and dropped by recursion.
+    /// Words and operators in a read that is given to the parser. Its tree may be as deep as that, and is walked and dropped by recursion.
     pub max_parsed_links: usize,
-    /// Statements of one packet that are looked at; more of them are not understood.
+    /// Statements in one packet. A packet with more is not understood.
     pub max_batch_statements: usize,
-    /// The secret with which texts and statements are hashed to be remembered. Whoever knows it could make up a text that is taken for
-    /// another one, so a program that serves others picks it at random.
+    /// The secret with which texts and statements are hashed to be remembered. With it one could construct a text that is taken for another one, so a
+    /// program that serves others picks it at random.
     pub text_key: u128,
     /// Digests kept of statements that a replica has refused as writes. Each takes about 50 bytes.
     pub learned_digests: usize,
@@ -72,8 +72,7 @@ impl Classifier {
         }
     }
 
-    /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, whatever the
-    /// bytes are.
+    /// The verdict on the statement (or the batch of statements) `sql`. Takes time linear in its length and a bounded stack, for any bytes.
     pub fn classify(&self, sql: &[u8], context: &Context<'_>) -> Statement {
         let mut statement = self.by_text_and_catalogue(sql, context);
         if statement.placement() == Placement::Replica
@@ -109,18 +108,18 @@ impl Classifier {
         }
     }
 
-    /// What is known beside the statements themselves, and may change.
+    /// What is known apart from the statements themselves, and may change.
     pub fn knowledge(&self) -> &Knowledge {
         &self.knowledge
     }
 
-    /// How the cache does.
+    /// Hits, misses and entries of the cache.
     pub fn cache_stats(&self) -> CacheStats {
         self.cache.stats()
     }
 }
 
-/// What the text and the catalogue tell.
+/// What follows from the text and the catalogue.
 pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &ParseLimits, catalogue: &Catalogue) -> (Verb, Findings) {
     let rules = Rules::from(context);
     let (verb, mut findings) = parts(sql, context, limits);
@@ -132,7 +131,7 @@ pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &ParseLimits, c
     (verb, findings)
 }
 
-/// The parts of a batch one after the other, each by the rules that the ones before it leave.
+/// Classifies the statements of a batch in order, each under the rules that the ones before it leave.
 fn parts(sql: &[u8], context: &Context<'_>, limits: &ParseLimits) -> (Verb, Findings) {
     let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
     let mut surroundings = Surroundings::new(context, limits);
@@ -171,14 +170,14 @@ fn distrust(findings: &mut Findings, sql: &[u8], rules: Rules) {
         _ => None,
     };
     let Some(doubt) = doubt else { return };
-    // A change of the session is taken as it seems, but it is not spread to other servers.
+    // A change of the session is noted as it seems, but not repeated on other servers.
     findings.note(Effects::UNKNOWN, doubt);
     if doubt == Reason::UnsafeCharset && hides_ascii(sql) {
         findings.anything(doubt);
     }
 }
 
-/// Whether a byte from 0x80 up stands before one that may be its second half and would have a meaning of its own.
+/// Whether a byte from 0x80 up precedes a byte that may be its second half, and has a meaning of its own otherwise.
 fn hides_ascii(sql: &[u8]) -> bool {
     let is_meaningful = |b: u8| matches!(b, b'\\' | b'`' | b'@' | b'{'..=b'~');
     sql.windows(2).any(|pair| matches!(pair, [first, second] if !first.is_ascii() && is_meaningful(*second)))
@@ -188,7 +187,7 @@ fn is_about_size(because: Reason) -> bool {
     matches!(because, Reason::TooLarge | Reason::TooComplex)
 }
 
-/// The key under which the verdict may be remembered: it has everything on which the verdict of a read depends.
+/// The key under which the verdict may be remembered. It contains everything on which the verdict of a read depends.
 fn cache_key(found: &Fingerprint<'_>, sql: &[u8], context: &Context<'_>, generation: u32) -> Option<Key> {
     let first = found.first;
     let is_read = is_query_word(first) || first.is_any(&["explain", "describe", "desc"]);

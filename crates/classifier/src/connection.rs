@@ -1,4 +1,4 @@
-//! Statements about the number of a connection: `KILL`, and the one with which a client asks for its own.
+//! Statements about the number of a connection: `KILL`, and the one with which a client asks for its own number.
 //!
 //! A proxy has to answer for these itself, as its clients' numbers are not those of its server connections. Only texts that can mean
 //! nothing else are recognised; everything else is left to the server.
@@ -11,14 +11,14 @@ use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::scan::unquoted;
 use crate::{Charset, Context, Dialect, SqlMode};
 
-/// What a `KILL` ends, and whose.
+/// A `KILL` statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kill {
-    /// What ends.
+    /// Whether a connection or only its statement ends.
     pub scope: KillScope,
-    /// MariaDB's `SOFT`: what could leave a table half changed is not interrupted.
+    /// MariaDB's `SOFT`: does not interrupt a statement that could leave a table half changed.
     pub is_soft: bool,
-    /// Whose.
+    /// Whose connection or statement ends.
     pub target: KillTarget,
 }
 
@@ -36,7 +36,7 @@ pub enum KillScope {
 /// Whose connection it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillTarget {
-    /// That of this number; with [`KillScope::QueryId`], the statement of this number.
+    /// The connection with this number; with [`KillScope::QueryId`], the statement with this number.
     Number(u64),
     /// `CONNECTION_ID()`: the one that sends the statement.
     Own,
@@ -44,7 +44,7 @@ pub enum KillTarget {
     Other,
 }
 
-/// What `sql` ends, if it is one `KILL` statement.
+/// The `KILL` that `sql` is, if it is exactly one `KILL` statement.
 pub fn kill(sql: &[u8], context: &Context<'_>) -> Option<Kill> {
     let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
     if !lexer.next().is_word("kill") {
@@ -157,7 +157,7 @@ fn asked<'a>(sql: &'a [u8], context: &Context<'_>, function: &str) -> Option<&'a
     (is_whole && name.len() <= LONGEST_NAME && is_certain(sql, context)).then_some(name)
 }
 
-/// Longer names the servers shorten, or refuse.
+/// The servers shorten or refuse longer names, in bytes.
 const LONGEST_NAME: usize = 64;
 
 /// Takes `function()`. Its text.
@@ -167,7 +167,7 @@ fn take_call<'a>(lexer: &mut Lexer<'a>, function: &str) -> Option<&'a [u8]> {
     is_call.then(|| lexer.sql().get(name.start..lexer.position())).flatten()
 }
 
-/// Whether an alias is next, behind an `AS` that is taken.
+/// Whether an alias is next. Takes an `AS` before it.
 fn has_alias(lexer: &mut Lexer<'_>) -> bool {
     let next = lexer.peek();
     if next.is_word("as") {
@@ -177,7 +177,7 @@ fn has_alias(lexer: &mut Lexer<'_>) -> bool {
     !next.is_end() && !next.is_word("limit")
 }
 
-/// The name that the token is as an alias, without quotes: one whose text stands in the statement as the server will give it.
+/// The alias that the token is, without quotes, if the server will return it exactly as it is written.
 fn plain_name(token: Token<'_>) -> Option<&[u8]> {
     let name = match (token.kind, token.text) {
         (Kind::Word, word) if !is_reserved(word) => word,
@@ -186,7 +186,7 @@ fn plain_name(token: Token<'_>) -> Option<&[u8]> {
         _ => return None,
     };
     let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'\'' | b'"' | b'`' | b'\\');
-    // The servers cut blanks at the beginning.
+    // The servers remove leading blanks.
     (name.iter().all(is_plain) && name.first() != Some(&b' ')).then_some(name)
 }
 

@@ -10,7 +10,7 @@ use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
 const TRANSACTION: Effects = Effects::TRANSACTION;
 
-/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+/// Classifies the statement that begins with the word `first`; the lexer stands after that word. `None` if it is none of these.
 pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Findings)> {
     let verdict = match first.text.to_ascii_lowercase().as_slice() {
         b"begin" => begin(lexer),
@@ -31,7 +31,7 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
         _ => return None,
     };
     let (verb, mut findings) = verdict;
-    // The parts leave the lexer at the token that they could not use: conditions of HANDLER, arguments of EXECUTE.
+    // The functions above leave the lexer at the first token that they could not use: conditions of HANDLER, arguments of EXECUTE.
     findings.effects |= scan::memory(lexer);
     Some((verb, findings))
 }
@@ -128,7 +128,7 @@ fn lock(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
     (Verb::LockTables, findings)
 }
 
-/// `UNLOCK TABLES` commits only what `LOCK TABLES` holds, so it is no end of a transaction here: the server's status says if it was.
+/// `UNLOCK TABLES` commits only what `LOCK TABLES` holds, so here it does not end a transaction; the server's status says whether it did.
 fn unlock(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
     let mut findings = Findings::of(Effects::LOCK, Reason::SessionStatement);
     let what = lexer.peek();

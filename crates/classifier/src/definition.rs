@@ -1,6 +1,7 @@
 //! `CREATE`, `ALTER`, `DROP`, `RENAME`, `TRUNCATE`: definitions, and the temporary tables among them.
 //!
-//! Sources: MySQL manual 15.1 and 15.3.3 (implicit commits); MariaDB "CREATE TABLE", "CREATE SEQUENCE", "SQL statements That Cause an Implicit Commit".
+//! Sources: MySQL manual 15.1 and 15.3.3 (implicit commits); MariaDB "CREATE TABLE", "CREATE SEQUENCE", "SQL statements That Cause an Implicit
+//! Commit".
 
 use crate::control::deallocate;
 use crate::findings::{Findings, name_of};
@@ -9,7 +10,7 @@ use crate::scan::{self, unquoted};
 use crate::set::skip_statement;
 use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
-/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+/// Classifies the statement that begins with the word `first`; the lexer stands after that word. `None` if it is none of these.
 pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<(Verb, Findings)> {
     let defines = first.is_word("rename") || (first.is_any(&["create", "alter"]) && names_program_or_view(*lexer));
     let (verb, mut findings) = match first.text.to_ascii_lowercase().as_slice() {
@@ -29,7 +30,7 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>, schema: Option<&
     Some((verb, findings))
 }
 
-/// Whether a function, a package or a view is created or changed: the catalogue has to be read anew.
+/// Whether a function, a package or a view is created or changed: the catalogue then has to be read again.
 fn names_program_or_view(mut lexer: Lexer<'_>) -> bool {
     (0..WORDS_BEFORE_KIND).map(|_| lexer.next()).any(|token| token.is_any(&["function", "package", "view"]))
 }
@@ -78,7 +79,7 @@ fn alter(lexer: &mut Lexer<'_>) -> Findings {
     if is_program(*lexer) { program(lexer) } else { skipped(lexer) }
 }
 
-/// Behind `TEMPORARY`: `TABLE [IF NOT EXISTS] name`, or a sequence.
+/// After `TEMPORARY`: `TABLE [IF NOT EXISTS] name`, or a sequence.
 fn temporary(lexer: &mut Lexer<'_>, schema: Option<&str>, findings: &mut Findings) {
     findings.effects |= Effects::CHANGE_SESSION;
     if !lexer.peek().is_any(&["table", "sequence"]) {
@@ -119,7 +120,7 @@ fn table_name(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Option<Box<str>> {
     Some(schema.map_or(first.clone(), |schema| format!("{schema}.{first}").into()))
 }
 
-/// `DROP [TEMPORARY] TABLE[S] [IF EXISTS] a, b ..`: a temporary table hides the other of its name, so that both forms may drop it.
+/// `DROP [TEMPORARY] TABLE[S] [IF EXISTS] a, b ..`: a temporary table hides a base table of the same name, so both forms may drop it.
 fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Findings {
     let is_temporary = lexer.peek().is_word("temporary");
     if is_temporary {
@@ -159,8 +160,8 @@ fn is_program(mut lexer: Lexer<'_>) -> bool {
     false
 }
 
-/// A stored program: one statement up to the end of the text, because its own `;` cannot be told from the end without its
-/// grammar. Where more than the program may follow, the session is pinned.
+/// A stored program: one statement up to the end of the text, because without its grammar its own `;` cannot be told from the end. If something may
+/// follow the program, the session is pinned.
 fn program(lexer: &mut Lexer<'_>) -> Findings {
     let mut findings = commits();
     let mut depth = 0_usize;

@@ -1,13 +1,13 @@
 //! The normalised text of a statement and its fingerprint.
 //!
 //! Tokens are written with single spaces between them; comments vanish, except executable ones and hints; literals and placeholders
-//! become `?` (with their sign where the sign cannot be an operator); a list of literals behind `IN` becomes `(...)`, and so do the rows
-//! behind `VALUES`, however many there are; reserved words are upper case. Nothing else is folded, so that two statements with the
+//! become `?` (with their sign where the sign cannot be an operator); a list of literals after `IN` becomes `(...)`, and so do the rows
+//! after `VALUES`, however many there are; reserved words are upper case. Nothing else is folded, so that two statements with the
 //! same digest always have the same verdict. In spirit this is MySQL's `STATEMENT_DIGEST_TEXT()` (manual 29.10), but the digests are
 //! not the server's.
 //!
-//! Two hashes are made of that text. The digest is for people and rules: anybody can compute it, and so look for two texts that have the same.
-//! What is remembered of statements goes by the [`StatementKey`], which only this process can compute.
+//! Two hashes are made of that text. The digest is for people and rules: anybody can compute it, and so can search for two texts with the same
+//! digest. Statements are remembered by their [`StatementKey`], which only this process can compute.
 
 use std::hash::Hasher as _;
 
@@ -24,7 +24,7 @@ use crate::{Context, Digest, StatementKey};
 pub(crate) struct Fingerprint<'a> {
     pub(crate) digest: Digest,
     pub(crate) key: StatementKey,
-    /// The first token that is no parenthesis.
+    /// The first token that is not a parenthesis.
     pub(crate) first: Token<'a>,
     /// Whether something follows a `;`.
     pub(crate) is_batch: bool,
@@ -194,7 +194,7 @@ impl Sink for Hashed<'_> {
     }
 }
 
-/// Tests make all public digests the same, which strangers can do with those of two texts.
+/// Makes all public digests the same in tests, as a stranger can do with the digests of two texts.
 #[cfg(test)]
 pub(crate) mod weak {
     use std::cell::Cell;
@@ -214,8 +214,8 @@ const fn weakened(digest: u128) -> u128 {
     digest
 }
 
-/// `to.copy_from_slice(from)` for two slices of the same length, which is a few bytes nearly always: the first and the last bytes, which
-/// may overlap, are cheaper than a copy of a length that the compiler does not know.
+/// `to.copy_from_slice(from)` for two slices of the same length, nearly always a few bytes. Copying the first and the last bytes, which may overlap,
+/// is cheaper than a copy of a length that the compiler does not know.
 #[inline]
 fn copy(to: &mut [u8], from: &[u8]) {
     let is_short = from.len() <= 16;
@@ -262,13 +262,13 @@ impl Sink for Limited {
     }
 }
 
-/// What was written last: decides about spaces and signs.
+/// What was written last. It decides about spaces and signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Last {
     Nothing,
     /// No space may follow: `.` and `@@`.
     Glue,
-    /// Something that a `+` or `-` behind it adds to.
+    /// After it, `+` and `-` are operators, not signs.
     Operand,
     Other,
 }
@@ -277,7 +277,7 @@ struct Folder<'a, S> {
     lexer: Lexer<'a>,
     sink: S,
     last: Last,
-    /// The last token was a name that white space before `(` would make a stored function's.
+    /// The last token, if it was a name that may be a stored function's where white space precedes the `(`.
     word: Option<&'a [u8]>,
     first: Option<Token<'a>>,
     pending_semicolon: bool,
@@ -380,21 +380,21 @@ impl<'a, S: Sink> Folder<'a, S> {
 
     /// Replaces a list of literals by `(...)`.
     fn skip_list(&mut self) -> bool {
-        let Some(behind) = literal_list(self.lexer) else { return false };
-        self.lexer = behind;
+        let Some(after) = literal_list(self.lexer) else { return false };
+        self.lexer = after;
         self.put(b"(...)", Last::Operand);
         true
     }
 
-    /// Behind a row that was folded: skips the comma if the next row can be folded into it, and takes back nothing.
+    /// After a row that was folded: skips the comma if the next row can be folded into it.
     fn skip_comma_before_list(&mut self) -> bool {
         loop {
             let mut ahead = self.lexer;
             if !ahead.next().is_symbol(",") {
                 return false;
             }
-            let Some(behind) = literal_list(ahead) else { return false };
-            self.lexer = behind;
+            let Some(after) = literal_list(ahead) else { return false };
+            self.lexer = after;
         }
     }
 
@@ -407,7 +407,7 @@ impl<'a, S: Sink> Folder<'a, S> {
             }
             b"(" => {
                 if token.gap && word.is_some_and(functions::needs_no_space_as_written) {
-                    // Not the built-in function, but somebody's: another statement.
+                    // This calls not the built-in function but a stored one, so it is another statement.
                     self.sink.write(b" ");
                 }
                 self.put(b"(", Last::Other);
@@ -419,7 +419,7 @@ impl<'a, S: Sink> Folder<'a, S> {
     }
 }
 
-/// The position behind `( literal, ... )`, rows of literals included.
+/// The position after `( literal, ... )`, rows of literals included.
 fn literal_list(mut lexer: Lexer<'_>) -> Option<Lexer<'_>> {
     let mut depth = 0_usize;
     let mut has_literal = false;

@@ -1,11 +1,11 @@
-//! What is being found out about a statement while it is read.
+//! What is known about a statement so far, while it is being read.
 
 use crate::{Effects, Pin, Reason, SessionEffect};
 
 /// More effects on the session than this are not listed: the session is pinned instead. A 16 MB `SET` could list millions.
 pub(crate) const SESSION_EFFECTS_MAX: usize = 1_000;
 
-/// More calls of functions that are not native than this are not listed: the statement is then no read.
+/// More calls of functions that are not native are not listed: the statement is then not a read.
 const STORED_CALLS_MAX: usize = 32;
 
 /// Effects so far, the reason that counts, and what happens to the session.
@@ -17,7 +17,7 @@ pub(crate) struct Findings {
     pub(crate) session: Vec<SessionEffect>,
     /// See [`crate::Statement::first_definition`].
     pub(crate) first_definition: u16,
-    /// What only the catalogue can tell: it is asked in the end, once.
+    /// Calls that only the catalogue can judge. It is asked once, at the end.
     pub(crate) calls: Vec<StoredCall>,
 }
 
@@ -26,11 +26,11 @@ pub(crate) struct Findings {
 pub(crate) struct StoredCall {
     /// In lower case, without quotes and without its schema.
     pub(crate) name: Box<[u8]>,
-    /// It was called with a schema's name, or a package's.
+    /// The call names a schema or a package.
     pub(crate) is_qualified: bool,
 }
 
-/// What calling a function means of which nothing is known.
+/// The effects of calling a function about which nothing is known.
 const UNKNOWN_CALL: Effects = Effects::UNKNOWN.union(Effects::SESSION_UNSEEN);
 
 impl Findings {
@@ -47,7 +47,7 @@ impl Findings {
     /// The statement after `before` others of the batch defines something.
     pub(crate) fn define(&mut self, before: usize) {
         if !self.effects.contains(Effects::DEFINES) {
-            // Cut, it is too small, as if the definition came earlier: the safe side.
+            // A number that is too small means an earlier definition, which is the safe side.
             self.first_definition = u16::try_from(before).unwrap_or(u16::MAX);
         }
         self.effects |= Effects::DEFINES;
@@ -67,7 +67,7 @@ impl Findings {
         self.calls.iter().any(|call| call.name.eq_ignore_ascii_case(name))
     }
 
-    /// Takes the calls off the list: what they do, the catalogue says, or nobody.
+    /// Takes the calls off the list. Those that the catalogue does not know as reads may do anything.
     pub(crate) fn resolve_calls(&mut self, only_reads: impl Fn(&StoredCall) -> bool) {
         for call in std::mem::take(&mut self.calls) {
             if only_reads(&call) {

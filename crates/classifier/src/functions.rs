@@ -1,7 +1,7 @@
 //! What a function call can do.
 //!
-//! Only names that a server is known to resolve to its own native function are trusted; whatever else is called may be somebody's
-//! stored or loadable function, and those may do anything.
+//! Only names that a server is known to resolve to its own native function are trusted. Any other call may be one of a user's stored or loadable
+//! function, which may do anything.
 
 mod tables;
 
@@ -15,11 +15,11 @@ use crate::{Dialect, Effects, Reason, SqlMode};
 pub(crate) enum Call {
     /// Native, and only computes.
     Computes,
-    /// Not native: somebody's own, if there is such a function.
+    /// Not native: a stored or loadable function, if there is one of this name.
     Stored,
     /// It makes the statement more than a read.
     Does(Effects, Reason),
-    /// `LAST_INSERT_ID(..)`: [`insert_id`] tells what it does.
+    /// `LAST_INSERT_ID(..)`: [`insert_id`] says what it does.
     InsertId,
     /// `GET_LOCK(name, ..)`
     TakesLock,
@@ -34,7 +34,7 @@ const COUNTS: Effects = Effects::PREVIOUS_STATEMENT.union(Effects::COUNTS);
 const SEQUENCE: Effects = Effects::WRITE_DATA.union(Effects::PRIMARY_SESSION);
 const ABOUT_SERVER: Call = Call::Does(Effects::THIS_SERVER, Reason::AboutThisServer);
 
-/// Longer names are nobody's native function.
+/// No native function has a longer name.
 const LONGEST: usize = 40;
 
 /// The unquoted, unqualified name `name` is followed by `(`, with or without white space between them.
@@ -47,7 +47,7 @@ pub(crate) fn call(name: &[u8], has_gap: bool, dialect: Dialect, sql_mode: SqlMo
     special(lower, dialect).unwrap_or_else(|| if is_native(lower, dialect) { Call::Computes } else { Call::Stored })
 }
 
-/// What `LAST_INSERT_ID(` does of which `first` is the first token behind the parenthesis: with an argument it sets what it would read.
+/// The effects of `LAST_INSERT_ID(`; `first` is the token after the parenthesis. With an argument it sets the value instead of reading it.
 pub(crate) fn insert_id(first: Token<'_>) -> Effects {
     if first.is_symbol(")") { Effects::PRIMARY_SESSION | Effects::INSERT_ID } else { Effects::PRIMARY_SESSION }
 }
@@ -73,7 +73,7 @@ fn special(lower: &str, dialect: Dialect) -> Option<Call> {
         "load_file" => Call::Does(Effects::FILE, Reason::File),
         "nextval" | "setval" if is_mariadb => Call::Does(SEQUENCE, Reason::Sequence),
         "lastval" if is_mariadb => Call::Does(Effects::PRIMARY_SESSION.union(Effects::INSERT_ID), Reason::Sequence),
-        // The default of a column may be `NEXT VALUE FOR s`, which asking for it advances.
+        // The default of a column may be `NEXT VALUE FOR s`; asking for it advances the sequence.
         "default" if is_mariadb => Call::Does(SEQUENCE, Reason::WritingFunction),
         "uuid_short" | "master_pos_wait" | "validate_password_strength" => ABOUT_SERVER,
         "source_pos_wait" | "wait_for_executed_gtid_set" | "ps_current_thread_id" | "ps_thread_id" if !is_mariadb => ABOUT_SERVER,
@@ -91,8 +91,8 @@ fn is_native(lower: &str, dialect: Dialect) -> bool {
     tables::COMMON.binary_search(&lower).is_ok() || own.binary_search(&lower).is_ok()
 }
 
-/// Whether this name, in lower case, is a native function that only computes in some supported version of the servers. In the others it
-/// may be that of somebody's stored function: unless there is one, calling it computes or fails.
+/// Whether this name, in lower case, is a native function that only computes in some supported version of the servers. In other versions it may be a
+/// stored function's name: unless there is such a function, calling it computes or fails.
 ///
 /// Sources: MySQL manual chapter 14 (`MD5` and `SHA` left the server for a component with 9.6, vectors came with 9.0); MariaDB "Built-in
 /// Functions" (11.1 to 11.8).
@@ -122,7 +122,7 @@ pub(crate) fn is_native_somewhere(lower: &[u8], dialect: Dialect) -> bool {
     names.iter().any(|name| name.as_bytes() == lower)
 }
 
-/// Without `IGNORE_SPACE`, white space behind these names makes them the name of a stored function.
+/// Without `IGNORE_SPACE`, white space after these names makes them the name of a stored function.
 ///
 /// Source: MySQL manual 11.2.5 "Function Name Parsing and Resolution"; MariaDB manual on `sql_mode`, `IGNORE_SPACE`. Checked like the
 /// tables of native functions.

@@ -1,7 +1,8 @@
 //! The keywords of both servers' grammars: one table, with what each question about a word depends on, and a fast way to look it up.
 //!
 //! `digest` folds reserved words to upper case, and asks of each word of each statement. `scan` asks which words a read never has, and whether a word
-//! before `(` is a call; a word that hides a reserved one behind bytes from 0x80 up is not trusted there. `shape` asks which words stand inside a read.
+//! before `(` is a call; `scan` does not trust a word in which bytes from 0x80 up may separate a reserved word. `shape` asks which words stand inside
+//! a read.
 //!
 //! Sources: MySQL `information_schema.KEYWORDS` (9.7.4), MariaDB `information_schema.KEYWORDS` (10.11.18, where each word was tried as a name).
 //! What calls nothing was found by creating a function of each name on both and trying to call it.
@@ -422,7 +423,7 @@ static LENGTHS: [u32; 32] = {
 
 /// Up to 16 bytes as a number, with the bit that makes ASCII letters lower case. Only word bytes come here, so nothing else collides.
 ///
-/// Built of the first and the last bytes, which may overlap: cheaper than a copy of a length that the compiler does not know.
+/// Built from the first and the last bytes, which may overlap: this is cheaper than a copy of a length that the compiler does not know.
 #[inline]
 fn pack(word: &[u8]) -> Option<u128> {
     let length = word.len();

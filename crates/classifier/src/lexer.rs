@@ -1,8 +1,8 @@
-//! Bytes to tokens, exactly where the servers' own lexers cut them.
+//! Cuts bytes into tokens, exactly where the servers' own lexers cut them.
 //!
-//! No allocation and no table of keywords: a token is a slice. The rules follow `sql/sql_lex.cc` of both servers, and every byte
-//! sequence in which they are not sure to agree with us is a [`Kind::Bad`] token, which no statement with a verdict of "read" may
-//! contain. Neighbours: `digest` folds the tokens into a fingerprint, `scan` and `session` give them a meaning.
+//! No allocation and no table of keywords: a token is a slice. The rules follow `sql/sql_lex.cc` of both servers, and every byte sequence that they
+//! may read differently is a [`Kind::Bad`] token. A statement with such a token is never a read. Neighbours: `digest` folds the tokens into a
+//! fingerprint, `scan` and `session` give them a meaning.
 //!
 //! Sources: MySQL 9.7 manual 11.1 (literals), 11.2 (names), 11.7 (comments); MariaDB "Comment Syntax", "Identifier Names".
 
@@ -80,7 +80,7 @@ impl Token<'_> {
         matches!(self.kind, Kind::Word | Kind::Quoted)
     }
 
-    /// Offset of the byte behind it.
+    /// Offset of the byte after it.
     pub(crate) fn end(&self) -> usize {
         self.start + self.text.len()
     }
@@ -109,7 +109,7 @@ pub(crate) struct Lexer<'a> {
     in_executable: bool,
     /// The last token was a word and a `.` with a name follows directly: `t.1` is then no number.
     after_word: bool,
-    /// Read executable comments as the code that they may be, and remember them.
+    /// Read executable comments as code, and remember them.
     is_transparent: bool,
     executable: Executable,
 }
@@ -132,7 +132,7 @@ impl<'a> Lexer<'a> {
         Self { sql, at: 0, rules, in_executable: false, after_word: false, is_transparent: false, executable: Executable::None }
     }
 
-    /// Skips the marks of executable comments; [`Self::executable`] tells of them.
+    /// Skips the marks of executable comments; [`Self::take_executable`] reports them.
     pub(crate) fn transparent(self) -> Self {
         Self { is_transparent: true, ..self }
     }
@@ -142,7 +142,7 @@ impl<'a> Lexer<'a> {
         std::mem::take(&mut self.executable)
     }
 
-    /// Whether an executable comment is open: behind the end of the text, one that nothing closes.
+    /// Whether an executable comment is open; at the end of the text that means it was never closed.
     pub(crate) fn is_in_executable(&self) -> bool {
         self.in_executable
     }
@@ -231,7 +231,7 @@ impl<'a> Lexer<'a> {
         Token { kind, text: self.sql.get(start..self.at).unwrap_or_default(), start, gap }
     }
 
-    /// Moves behind the token that begins with `byte`.
+    /// Moves past the token that begins with `byte`.
     #[inline]
     fn cut(&mut self, byte: u8, after_word: bool) -> Kind {
         match byte {
@@ -270,7 +270,7 @@ impl<'a> Lexer<'a> {
         kind
     }
 
-    /// Skips white space and ordinary comments. Gives the offset of a comment that is not safe to skip.
+    /// Skips white space and ordinary comments. Returns the offset of a comment that is not safe to skip.
     #[inline]
     fn skip_blanks(&mut self) -> Option<usize> {
         loop {
@@ -343,7 +343,7 @@ impl<'a> Lexer<'a> {
             return self.hint();
         }
         if self.in_executable {
-            // Nested: servers differ in what they make of it.
+            // Servers treat nested comments differently.
             return self.advance(2, Kind::Bad);
         }
         self.in_executable = true;
@@ -352,7 +352,7 @@ impl<'a> Lexer<'a> {
         self.advance(digits, Kind::ExecutableOpen)
     }
 
-    /// A hint with a comment inside, or with quotes that are not sure to be closed, may end elsewhere for the server's own hint lexer.
+    /// The server's own hint lexer may see another end if the hint has a comment inside, or quotes that may not be closed.
     fn hint(&mut self) -> Kind {
         let rest = self.sql.get(self.at + 3..).unwrap_or_default();
         let Some(length) = memmem::find(rest, b"*/") else {

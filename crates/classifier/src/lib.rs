@@ -4,10 +4,9 @@
 //! ([`Context`]) and gets a [`Statement`] back: its effects, the session items that it creates or ends, its digest, and the
 //! reason of the verdict. Where a statement then runs is the router's business.
 //!
-//! The way of a statement: `digest` reads it once and looks for a known verdict; `classifier::part` finds who knows its first word; a read
-//! is scanned token by token (`scan`) and parsed (`tree`; `shape` where sqlparser cannot), and only what both take for a read is one. What users
-//! have defined themselves, the `catalogue` knows, and what has turned out since, `classifier::knowledge`. What is not understood is not a
-//! read.
+//! The way of a statement: `digest` reads it once and looks for a known verdict; `classifier::dispatch` finds the module that knows its first word; a
+//! read is scanned token by token (`scan`) and parsed (`tree`; `shape` where sqlparser cannot), and must be a read to both. `catalogue` knows what
+//! users have defined, and `classifier::knowledge` what has turned out since. What is not understood is not a read.
 
 mod statement;
 

@@ -14,11 +14,11 @@ pub enum Inner<'a> {
     None,
     /// This text.
     Text(Cow<'a, [u8]>),
-    /// A text that only the server knows: a variable's, an expression's, or one that is written in a way that is not read here.
+    /// A text that only the server knows: the value of a variable or an expression, or a literal in a form that is not read here.
     Unknown,
 }
 
-/// The text that `sql` prepares. Only the first statement of a batch is looked at; a batch with a `PREPARE` behind it is [`Inner::Unknown`].
+/// The text that `sql` prepares. Only the first statement of a batch is looked at; a batch with a `PREPARE` after it is [`Inner::Unknown`].
 pub fn inner_text<'a>(sql: &'a [u8], context: &Context<'_>) -> Inner<'a> {
     let rules = Rules::from(context);
     let mut lexer = Lexer::new(sql, rules).transparent();
@@ -50,20 +50,20 @@ pub fn inner_text<'a>(sql: &'a [u8], context: &Context<'_>) -> Inner<'a> {
 
 /// Whether another statement of the batch may prepare something.
 fn prepares_further_on(mut lexer: Lexer<'_>) -> bool {
-    let mut is_behind_semicolon = false;
+    let mut follows_semicolon = false;
     loop {
         let token = lexer.next();
         if token.kind == Kind::End {
             return false;
         }
-        if is_behind_semicolon && token.is_any(&["prepare", "execute"]) {
+        if follows_semicolon && token.is_any(&["prepare", "execute"]) {
             return true;
         }
-        is_behind_semicolon = token.kind == Kind::Semicolon;
+        follows_semicolon = token.kind == Kind::Semicolon;
     }
 }
 
-/// The value of a string without a prefix: doubled quotes single, and escapes resolved as the session's `sql_mode` has it.
+/// The value of a string without a prefix: with doubled quotes reduced to one, and escapes resolved under the session's `sql_mode`.
 fn decode(literal: &[u8], sql_mode: SqlMode) -> Option<Cow<'_, [u8]>> {
     let (quote, inner) = match literal {
         [quote @ (b'\'' | b'"'), inner @ .., last] if quote == last => (*quote, inner),
@@ -86,7 +86,7 @@ fn decode(literal: &[u8], sql_mode: SqlMode) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(text))
 }
 
-/// What `\` and this byte stand for. `\%` and `\_` keep the backslash, which has no place in a statement outside of a string in it.
+/// What `\` and this byte stand for. `\%` and `\_` keep the backslash, which a statement cannot have outside of its strings.
 fn escaped(byte: u8) -> Option<u8> {
     Some(match byte {
         b'0' => 0,

@@ -1,7 +1,7 @@
-//! Query expressions and what explains them: the only statements that may leave the primary for a replica.
+//! Query expressions, and the statements that explain them: the only ones that may run on a replica.
 //!
-//! Both stages must say "read": the scan of the tokens, and the syntax tree, or the `shape` where the parser has no opinion. Sources: MySQL manual 15.2.13 "SELECT", 15.2.19 "VALUES",
-//! 15.2.16 "TABLE", 15.8.2 "EXPLAIN"; MariaDB "SELECT", "EXPLAIN", "ANALYZE Statement".
+//! Both stages must say "read": the scan of the tokens, and the syntax tree, or the `shape` where the parser has no opinion. Sources: MySQL manual
+//! 15.2.13 "SELECT", 15.2.19 "VALUES", 15.2.16 "TABLE", 15.8.2 "EXPLAIN"; MariaDB "SELECT", "EXPLAIN", "ANALYZE Statement".
 
 use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Token};
@@ -12,7 +12,7 @@ use crate::shape;
 use crate::tree::{self, Opinion};
 use crate::{Effects, ParseLimits, Reason};
 
-/// The statement from the lexer's position to its end is a query expression, or is a write behind `WITH`.
+/// The statement from the lexer's position to its end is a query expression, or is a write after `WITH`.
 pub(crate) fn query(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &ParseLimits) -> Findings {
     let beginning = *lexer;
     let start = lexer.peek().start;
@@ -51,7 +51,7 @@ pub(crate) fn is_query_word(word: Token<'_>) -> bool {
     word.is_any(&["select", "with", "values", "table"])
 }
 
-/// Behind `EXPLAIN`, `DESCRIBE`, `DESC`, or MariaDB's `ANALYZE` of a statement.
+/// After `EXPLAIN`, `DESCRIBE`, `DESC`, or MariaDB's `ANALYZE` of a statement.
 pub(crate) fn explain(lexer: &mut Lexer<'_>, schema: SchemaClass, limits: &ParseLimits) -> Findings {
     skip_options(lexer);
     let mut ahead = *lexer;
@@ -110,7 +110,7 @@ fn describe(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     findings
 }
 
-/// Behind `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as `InnoDB` reads without locks for a
+/// After `DO`: expressions, as in a select list without tables. A subquery in them takes shared locks, as `InnoDB` reads without locks for a
 /// `SELECT` only, and so does one in a stored function.
 pub(crate) fn do_expressions(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     let beginning = *lexer;

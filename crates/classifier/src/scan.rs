@@ -1,8 +1,8 @@
 //! Stage one of a read: every token must be known to do nothing but read.
 //!
-//! In both grammars a statement that begins like a read can do more only through a locking clause, an `INTO`, a data-changing
-//! statement behind `WITH`, a variable, a sequence, or a call of something that is not native. All of these show in the tokens; what is
-//! not sure is noted as more than a read. Neighbours: `tree` is the second opinion, `shape` the one where the parser has none.
+//! In both grammars a statement that begins like a read can do more only through a locking clause, an `INTO`, a data-changing statement after `WITH`,
+//! a variable, a sequence, or a call of something that is not native. All of these show in the tokens. In doubt a token counts as more than a read.
+//! Neighbours: `tree` is the second opinion, `shape` the one where the parser has none.
 
 mod calls;
 mod variables;
@@ -17,7 +17,7 @@ use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::schema::SchemaClass;
 use crate::{Dialect, Effects, Pin, Reason};
 
-/// What the scan of a statement up to its `;` or end found.
+/// What the scan of a statement, up to its `;` or end, has found.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) findings: Findings,
@@ -43,7 +43,7 @@ struct Scanner<'a, 'l> {
     has_into: bool,
 }
 
-/// Scans from the lexer's position to the end of the statement, behind its `;`.
+/// Scans from the lexer's position to the end of the statement, after its `;`.
 pub(crate) fn scan(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Scan {
     let mut scanner = Scanner::new(lexer);
     let end = scanner.run();
@@ -51,7 +51,7 @@ pub(crate) fn scan(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Scan {
 }
 
 /// For a statement that goes to the primary anyway: what its expressions do to the session, and what they ask of the connection's memory.
-/// Leaves the lexer behind the statement.
+/// Leaves the lexer after the statement.
 pub(crate) fn expressions(lexer: &mut Lexer<'_>) -> Findings {
     let mut scanner = Scanner::new(lexer);
     scanner.run();
@@ -70,7 +70,7 @@ pub(crate) fn assigning_expressions(lexer: &mut Lexer<'_>) -> Findings {
     findings
 }
 
-/// What the rest of the statement asks of the connection's memory, wherever it asks. Leaves the lexer behind the statement.
+/// What the rest of the statement asks of the connection's memory, wherever it asks. Leaves the lexer after the statement.
 pub(crate) fn memory(lexer: &mut Lexer<'_>) -> Effects {
     expressions(lexer).effects
 }
@@ -90,13 +90,13 @@ impl<'a, 'l> Scanner<'a, 'l> {
         }
     }
 
-    /// What counts of a statement that goes to the primary anyway.
+    /// The findings that matter for a statement that goes to the primary anyway.
     fn primary_notes(self) -> Findings {
         let effects = self.findings.effects & Effects::CONNECTION_MEMORY;
         Findings { effects, session: self.findings.session, ..Findings::default() }
     }
 
-    /// To the end of the statement. Gives the offset behind its last token.
+    /// Walks to the end of the statement. Returns the offset after its last token.
     fn run(&mut self) -> usize {
         let mut end = self.lexer.position();
         loop {
@@ -139,18 +139,18 @@ impl<'a> Scanner<'a, '_> {
         Scan { findings: self.findings, links: self.links, tokens: self.tokens, end }
     }
 
-    fn is_behind(&self, keyword: &str) -> bool {
+    fn follows(&self, keyword: &str) -> bool {
         self.last.is_some_and(|last| last.is_word(keyword))
     }
 
-    /// Behind a `.` every word is a name.
-    fn is_behind_dot(&self) -> bool {
+    /// After a `.` every word is a name.
+    fn follows_dot(&self) -> bool {
         self.last.is_some_and(|last| last.is_symbol("."))
     }
 
     fn word(&mut self, token: Token<'a>) {
         self.links += 1;
-        if self.is_behind_dot() {
+        if self.follows_dot() {
             self.name(token);
             return;
         }
@@ -164,7 +164,7 @@ impl<'a> Scanner<'a, '_> {
         self.keyword(token);
     }
 
-    /// A reserved word that is no name here.
+    /// A reserved word that is not a name here.
     fn keyword(&mut self, token: Token<'a>) {
         match token.text.to_ascii_lowercase().as_slice() {
             b"from" | b"join" | b"table" => self.findings.effects |= Effects::READ_DATA,
@@ -173,14 +173,14 @@ impl<'a> Scanner<'a, '_> {
             b"lock" => self.findings.note(Effects::LOCK, Reason::LockingClause),
             b"insert" | b"replace" if self.lexer.peek().is_symbol("(") => {}
             // The locking clause, which is noted at its FOR.
-            b"update" if self.is_behind("for") => {}
+            b"update" if self.follows("for") => {}
             b"insert" | b"replace" | b"update" | b"delete" => {
                 self.findings.note(Effects::WRITE_DATA, Reason::Writes);
             }
             b"sql_calc_found_rows" => self.findings.note(Effects::PRIMARY_SESSION, Reason::PreviousStatement),
             // The end of `CYCLE a, b RESTRICT`, before the next table of `WITH` or its query.
-            b"restrict" if self.rules.dialect == Dialect::MariaDb && is_behind_cycle(self.lexer.peek()) => {}
-            b"set" if self.is_behind("character") || self.is_behind("char") => {}
+            b"restrict" if self.rules.dialect == Dialect::MariaDb && ends_cycle(self.lexer.peek()) => {}
+            b"set" if self.follows("character") || self.follows("char") => {}
             word if Keyword::of(word).is_for_other_statements() => {
                 self.findings.note(Effects::UNKNOWN, Reason::NotKnown);
             }
@@ -190,14 +190,14 @@ impl<'a> Scanner<'a, '_> {
 
     /// A name: the schema of a system table, or nothing special.
     fn name(&mut self, token: Token<'a>) {
-        let Some(schema) = self.last_but_one.filter(|_| self.is_behind_dot()) else {
+        let Some(schema) = self.last_but_one.filter(|_| self.follows_dot()) else {
             return;
         };
         let class = SchemaClass::of_name(unquoted(schema.text));
         if !class.may_read(unquoted(token.text)) {
             self.findings.note(Effects::THIS_SERVER, Reason::SystemSchema);
         }
-        // `s.nextval`, in MariaDB's Oracle mode: a column of that name is rarer than a mode of which nobody has told.
+        // `s.nextval`, in MariaDB's Oracle mode: a column of that name is rarer than an unannounced mode.
         let is_sequence = ["nextval", "currval"].iter().any(|name| unquoted(token.text).eq_ignore_ascii_case(name.as_bytes()));
         if is_sequence && self.rules.dialect == Dialect::MariaDb {
             self.findings.note(Effects::WRITE_DATA | Effects::PRIMARY_SESSION | Effects::INSERT_ID, Reason::Sequence);
@@ -239,11 +239,11 @@ impl<'a> Scanner<'a, '_> {
     /// `FOR` is harmless in index hints, `FOR ORDINALITY`, `FOR SYSTEM_TIME` and `SUBSTRING(a FROM b FOR c)`.
     fn for_clause(&mut self) {
         let next = self.lexer.peek();
-        let is_index_hint = (self.is_behind("index") || self.is_behind("key")) && next.is_any(&["join", "order", "group"]);
+        let is_index_hint = (self.follows("index") || self.follows("key")) && next.is_any(&["join", "order", "group"]);
         if is_index_hint || next.is_any(&["ordinality", "system_time"]) {
             return;
         }
-        if self.is_behind("value") {
+        if self.follows("value") {
             // `NEXT VALUE FOR s`, `PREVIOUS VALUE FOR s`
             let is_memory = self.last_but_one.is_some_and(|token| token.is_word("previous"));
             let memory = if is_memory { Effects::INSERT_ID } else { Effects::empty() };
@@ -255,7 +255,7 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// `.. FROM 2 FOR 3)`: a literal, a placeholder or a name before and behind, and the end of the argument list.
+    /// `.. FROM 2 FOR 3)`: a literal, a placeholder or a name before and after, and the end of the argument list.
     fn is_substring_argument(&self, next: Token<'_>) -> bool {
         let is_operand = |token: Token<'_>| {
             matches!(token.kind, Kind::Literal | Kind::Placeholder | Kind::Quoted) || token.is_symbol(")") || token.is_symbol("(")
@@ -264,13 +264,13 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// In single-byte character sets some bytes from 0x80 up are white space (0xA0 in latin1), in UTF-8 they are letters. A word is only
-/// trusted if it has no keyword in it that white space would set free.
+/// In single-byte character sets some bytes from 0x80 up are white space (0xA0 in latin1), in UTF-8 they are letters. A word is trusted only if no
+/// part of it between such bytes is a keyword.
 fn hides_keyword(word: &[u8]) -> bool {
     word.split(|b| !b.is_ascii()).any(is_reserved)
 }
 
-fn is_behind_cycle(next: Token<'_>) -> bool {
+fn ends_cycle(next: Token<'_>) -> bool {
     next.is_symbol(",") || next.is_symbol("(") || next.is_any(&["select", "values", "with"])
 }
 

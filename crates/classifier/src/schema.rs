@@ -3,7 +3,7 @@
 /// What kind of schema a name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SchemaClass {
-    /// Somebody's data.
+    /// Users' data.
     User,
     /// `information_schema`: partly about the data, partly about the server.
     Information,
@@ -60,7 +60,7 @@ const ABOUT_DATA: &[&str] = &[
 ];
 
 impl SchemaClass {
-    /// Names of these schemas do not depend on case, or are taken for them anyway.
+    /// The names of these schemas do not depend on case; where they do, other spellings are treated the same.
     pub(crate) fn of_name(name: &[u8]) -> Self {
         if name.eq_ignore_ascii_case(b"information_schema") {
             Self::Information

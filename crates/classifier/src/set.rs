@@ -1,7 +1,7 @@
 //! `SET` in all its forms.
 //!
-//! An assignment that means the same on every server is given as an effect that can be repeated; everything else pins the session.
-//! Sources: MySQL manual 15.7.6 "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
+//! An assignment that means the same on every server becomes an effect that can be repeated; any other pins the session. Sources: MySQL manual 15.7.6
+//! "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
 
 mod relative;
 mod value;
@@ -13,7 +13,7 @@ use crate::scan::{take_system_variable, unquoted, user_variable_name};
 use crate::variables::{Scope, is_repeatable};
 use crate::{Charset, Dialect, Effects, Pin, Reason, SessionEffect, SqlMode, Verb};
 
-/// Behind `SET`. Leaves the lexer behind the end of the statement, except for `SET STATEMENT .. FOR`, where it stands behind `FOR`.
+/// After `SET`. Leaves the lexer after the end of the statement, except for `SET STATEMENT .. FOR`, where it stands after `FOR`.
 pub(crate) fn classify(lexer: &mut Lexer<'_>) -> (Verb, Findings) {
     let mut findings = Findings::default();
     let first = lexer.peek();
@@ -82,7 +82,7 @@ enum TransactionScope {
     Global,
 }
 
-/// Behind `SET [SESSION | GLOBAL] TRANSACTION`: isolation level and access mode, each a session variable of its own.
+/// After `SET [SESSION | GLOBAL] TRANSACTION`: isolation level and access mode, each a session variable of its own.
 fn transaction(lexer: &mut Lexer<'_>, scope: TransactionScope, findings: &mut Findings) {
     match scope {
         TransactionScope::Global => {
@@ -135,7 +135,7 @@ fn session_characteristics(lexer: &mut Lexer<'_>, findings: &mut Findings) {
 
 /// `assignment, assignment ...`
 fn list(lexer: &mut Lexer<'_>, findings: &mut Findings) {
-    // A scope keyword also holds for the assignments behind it that have none (MySQL manual 15.7.6.1).
+    // A scope keyword also holds for the assignments after it that have none (MySQL manual 15.7.6.1).
     let mut scope = Scope::Unscoped;
     loop {
         if !assignment(lexer, &mut scope, findings) {
@@ -206,7 +206,7 @@ struct Assigned<'a> {
 
 /// `name = value` with its scope.
 fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings) -> bool {
-    let behind_name = *lexer;
+    let after_name = *lexer;
     let value = value::take(lexer, findings);
     let name = assigned.name.map(|name| unquoted(name.text).to_ascii_lowercase());
     let name = name_of(name.as_deref().unwrap_or_default());
@@ -223,7 +223,7 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
     }
     let sql = lexer.sql().get(assigned.start..value.end).unwrap_or_default();
     let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
-    match is_mode.then(|| relative::mode(behind_name)).flatten() {
+    match is_mode.then(|| relative::mode(after_name)).flatten() {
         Some(mode) => relative_mode(sql, mode, findings),
         None => session_variable(&name, sql, &value, findings),
     }
@@ -233,14 +233,14 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
 /// Longer assignments that build on the old value are not repeated.
 const RELATIVE_MAX: usize = 1024;
 
-/// `SET sql_mode = CONCAT(@@sql_mode, ..)`: it must not replace what it builds on, so it goes by a name of its own.
+/// `SET sql_mode = CONCAT(@@sql_mode, ..)`: it must not replace the settings that it builds on, so it is kept under a name of its own.
 fn relative_mode(sql: &[u8], mode: SqlMode, findings: &mut Findings) {
     let name = format!("sql_mode: {}", name_of(sql));
     findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
     findings.push(SessionEffect::SqlMode(mode));
 }
 
-/// `SET [SESSION] name = value`: repeatable or a pin, and what the lexer has to know.
+/// `SET [SESSION] name = value`: repeatable or a pin, and possibly a change of the lexer's rules.
 fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Findings) {
     let is_repeated = value.is_literal && is_repeatable(name) && is_good_value(name, value);
     if is_repeated {
@@ -267,7 +267,7 @@ fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Fi
     }
 }
 
-/// Values that change more than the value of the variable are not repeated.
+/// Whether the value can be repeated: some values change more than the variable.
 fn is_good_value(name: &str, value: &Value<'_>) -> bool {
     match name {
         // The default is not known here.

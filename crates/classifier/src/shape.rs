@@ -1,10 +1,10 @@
 //! The shape of a query expression, for what sqlparser cannot parse.
 //!
-//! About one real read in twenty is beyond sqlparser (`LIMIT ROWS EXAMINED`, `EXPLAIN PARTITIONS`, `DO`, `TABLE t`, ODBC joins,
-//! `INTERVAL` forms, JSON functions of MariaDB, large statements). The scan has already found all its tokens harmless. Here they must
-//! also stand in the order that both servers' grammars demand: balanced parentheses, each a query or an expression, the clauses of each
-//! query in their order, and no reserved word that a read does not have. It accepts some statements that the servers refuse, which
-//! does no harm, and gives up on the exotic. An explicit stack: no recursion, linear time.
+//! About one real read in twenty is beyond sqlparser (`LIMIT ROWS EXAMINED`, `EXPLAIN PARTITIONS`, `DO`, `TABLE t`, ODBC joins, `INTERVAL` forms,
+//! JSON functions of MariaDB, large statements). The scan has already found all its tokens harmless. Here they must also stand in the order that both
+//! servers' grammars demand: balanced parentheses, each a query or an expression, the clauses of each query in their order, and no reserved word that
+//! a read does not have. It accepts some statements that the servers refuse, which does no harm, and rejects some exotic reads. It uses an explicit
+//! stack: no recursion, linear time.
 
 use crate::keyword::{Keyword, is_reserved};
 use crate::lexer::{Kind, Lexer, Token};
@@ -47,7 +47,7 @@ pub(crate) fn is_query(lexer: Lexer<'_>) -> bool {
     matches!(end, Some(Level::QueryInParentheses)) || end.is_some_and(is_complete_query)
 }
 
-/// Whether it is a list of expressions, as behind `DO`.
+/// Whether it is a list of expressions, as after `DO`.
 pub(crate) fn is_expression_list(lexer: Lexer<'_>) -> bool {
     Walk::new(lexer, Level::Expression).run() == Some(Level::Expression)
 }
@@ -59,7 +59,7 @@ fn is_complete_query(level: Level) -> bool {
 struct Walk<'a> {
     lexer: Lexer<'a>,
     level: Level,
-    /// The levels around, each with whether a common table expression was opened in it: `AS (`.
+    /// The enclosing levels, each with whether a common table expression was opened in it: `AS (`.
     outer: Vec<(Level, bool)>,
     last: Option<Token<'a>>,
 }
@@ -145,7 +145,7 @@ impl<'a> Walk<'a> {
         self.level = match outer {
             Level::Empty if is_query => Level::QueryInParentheses,
             Level::Empty => Level::Expression,
-            // An arm in parentheses, which may be followed by what comes behind an arm.
+            // An arm in parentheses, which may be followed by anything that may follow an arm.
             Level::Query(Clause::Start) if is_query && !is_common_table => Level::QueryInParentheses,
             other => other,
         };
@@ -153,9 +153,9 @@ impl<'a> Walk<'a> {
     }
 
     fn word(&mut self, token: Token<'a>) -> Option<()> {
-        let is_behind_dot = self.last.is_some_and(|last| last.is_symbol("."));
-        let is_behind_for = self.last.is_some_and(|last| last.is_word("for"));
-        if is_behind_dot || is_behind_for || !is_reserved(token.text) {
+        let follows_dot = self.last.is_some_and(|last| last.is_symbol("."));
+        let follows_for = self.last.is_some_and(|last| last.is_word("for"));
+        if follows_dot || follows_for || !is_reserved(token.text) {
             self.operand();
             return Some(());
         }
@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What may stand behind `{`.
+/// What may stand after `{`.
 const ODBC: &[&str] = &["fn", "oj", "d", "t", "ts", "date", "time", "timestamp"];
 
 #[cfg(test)]

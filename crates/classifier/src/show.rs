@@ -10,7 +10,7 @@ use crate::schema::SchemaClass;
 use crate::variables::{Scope, VariableClass, class_of};
 use crate::{Effects, Reason};
 
-/// About definitions: first word behind `SHOW [FULL | EXTENDED]`. Not `EVENTS`: a replica says of each that it is disabled there.
+/// About definitions: first word after `SHOW [FULL | EXTENDED]`. Not `EVENTS`: a replica shows each of them as disabled.
 const ABOUT_DATA: &[&str] = &[
     "charset",
     "collation",
@@ -28,17 +28,17 @@ const ABOUT_DATA: &[&str] = &[
     "triggers",
 ];
 
-/// What `SHOW CREATE` says the same of on every server. Not an event, which a replica has disabled, and not a server of `FEDERATED`, whose
-/// definition MySQL does not replicate (manual 15.1.18).
+/// Objects for which `SHOW CREATE` gives the same answer on every server. Not an event, which a replica has disabled, and not a server of
+/// `FEDERATED`, whose definition MySQL does not replicate (manual 15.1.18).
 const CREATED_ALIKE: &[&str] =
     &["table", "view", "database", "schema", "procedure", "function", "trigger", "sequence", "package"];
 
-/// Behind `SHOW`; leaves the lexer behind the statement.
+/// After `SHOW`; leaves the lexer after the statement.
 pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
     let kind = kind(lexer);
     let is_about_system = schema.is_system() || names_server_schema(*lexer);
     let has_query = has_query(*lexer);
-    // Expressions in WHERE, names of system schemas and whatever else a read must not have.
+    // Expressions in WHERE, names of system schemas and everything else that a read must not have.
     let mut findings = scan::scan(lexer, schema).findings;
     match kind {
         Asked::Data => {
@@ -62,16 +62,16 @@ pub(crate) fn classify(lexer: &mut Lexer<'_>, schema: SchemaClass) -> Findings {
 /// `SHOW .. WHERE EXISTS (SELECT ..)`: outside of a `SELECT`, `InnoDB` reads with shared locks, which last as long as the transaction.
 /// So does a query in a stored function.
 fn has_query(mut lexer: Lexer<'_>) -> bool {
-    let mut is_behind_dot = false;
+    let mut follows_dot = false;
     loop {
         let token = lexer.next();
         if token.is_end() {
             return false;
         }
-        if is_query_word(token) && !is_behind_dot {
+        if is_query_word(token) && !follows_dot {
             return true;
         }
-        is_behind_dot = token.is_symbol(".");
+        follows_dot = token.is_symbol(".");
     }
 }
 
@@ -92,14 +92,14 @@ fn names_server_schema(mut lexer: Lexer<'_>) -> bool {
 enum Asked {
     Data,
     PreviousStatement,
-    /// A variable of the session that is brought along.
+    /// A session variable whose value Pointsman sets on every connection.
     SessionValue,
-    /// Variables, among which those may be that an earlier insert has left.
+    /// Variables; some of them may be what an earlier insert has left.
     Variables,
     Server,
 }
 
-/// Takes the words that say what is asked.
+/// Takes the words that say what is asked for.
 fn kind(lexer: &mut Lexer<'_>) -> Asked {
     while lexer.peek().is_any(&["full", "extended"]) {
         lexer.next();
@@ -120,7 +120,7 @@ fn kind(lexer: &mut Lexer<'_>) -> Asked {
         return Asked::Server;
     }
     if first.is_word("create") && !second.is_any(CREATED_ALIKE) {
-        // The scan takes the word for that of another statement.
+        // The scan would take this word for another statement's.
         lexer.next();
         return Asked::Server;
     }
@@ -159,7 +159,7 @@ fn accounts(lexer: &mut Lexer<'_>) -> Asked {
     Asked::Data
 }
 
-/// Behind `SHOW [SESSION] VARIABLES`: `LIKE 'one_name'` of a variable that may be read anywhere.
+/// After `SHOW [SESSION] VARIABLES`: `LIKE 'one_name'` of a variable that may be read anywhere.
 fn variables(mut lexer: Lexer<'_>) -> Asked {
     let is_like = lexer.next().is_word("like");
     let pattern = lexer.next();

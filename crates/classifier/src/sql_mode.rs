@@ -42,8 +42,8 @@ impl SqlMode {
     }
 }
 
-/// Whether this is the name of one mode that does not matter for the grammar, and no part of another mode's name: where it is cut out
-/// of a list of modes, the others stay what they are.
+/// Whether this is the name of one mode that does not matter for the grammar, and no part of another mode's name: if it is cut out of a list of
+/// modes, the others stay as they are.
 pub(crate) fn is_removable(name: &[u8]) -> bool {
     let Ok(name) = std::str::from_utf8(name) else { return false };
     let name = name.to_ascii_lowercase();

@@ -81,8 +81,8 @@ bitflags! {
         const FILE = 1 << 8;
         /// Could not be understood: anything is possible.
         const UNKNOWN = 1 << 9;
-        /// May change the session in ways that its text does not show (`CALL`, `EXECUTE`, somebody's function). Where that cannot be
-        /// left to the server's session tracking, [`Statement::session`] has a [`Pin::Connection`] as well.
+        /// May change the session in ways that its text does not show (`CALL`, `EXECUTE`, a stored function). Where that cannot be left to the
+        /// server's session tracking, [`Statement::session`] has a [`Pin::Connection`] as well.
         const SESSION_UNSEEN = 1 << 10;
         /// Creates, changes or renames functions or views: the catalogue is out of date afterwards.
         const DEFINES = 1 << 11;
@@ -91,17 +91,17 @@ bitflags! {
         const INSERT_ID = 1 << 12;
         /// Names user variables, to read or to assign them. Given for writes as well.
         const USER_VARIABLES = 1 << 13;
-        /// Of what the previous statement left, it reads what that one has counted (`FOUND_ROWS()`, `ROW_COUNT()`, `GET DIAGNOSTICS`), and not only
-        /// its warnings. Given beside [`Effects::PREVIOUS_STATEMENT`].
+        /// Reads what the previous statement has counted (`FOUND_ROWS()`, `ROW_COUNT()`, `GET DIAGNOSTICS`), not only its warnings. Implies
+        /// [`Effects::PREVIOUS_STATEMENT`].
         const COUNTS = 1 << 14;
-        /// It reads `FOUND_ROWS()`, which is about the last statement that had a result. Given beside [`Effects::COUNTS`].
+        /// Reads `FOUND_ROWS()`, which is about the last statement that had a result set. Implies [`Effects::COUNTS`].
         const FOUND_ROWS = 1 << 15;
     }
 }
 
 impl Effects {
-    /// What a statement asks of the connection that it runs on, rather than of the server. The expressions of every statement are searched
-    /// for it. What stored programs and prepared statements ask does not show in the text that calls them: [`Effects::SESSION_UNSEEN`].
+    /// What a statement asks of the connection that it runs on, rather than of the server. It is searched for in the expressions of every statement.
+    /// What stored programs and prepared statements ask does not show in the text that calls them; that is [`Effects::SESSION_UNSEEN`].
     pub const CONNECTION_MEMORY: Self =
         Self::PREVIOUS_STATEMENT.union(Self::COUNTS).union(Self::FOUND_ROWS).union(Self::INSERT_ID).union(Self::USER_VARIABLES);
 }
@@ -181,10 +181,10 @@ pub enum Verb {
 /// A 128-bit fingerprint of the normalised text: the same for statements that differ only in literals, the length of
 /// `IN` lists, the number of `VALUES` rows, and white space.
 ///
-/// It is for people, logs and rules. The hash behind it (XXH3) is fast, public and not made to resist anybody: whoever can choose the
-/// names in a statement can make two statements with the same digest, or a second one with a given digest, in seconds. So a rule by digest
-/// steers statements of programs that mean well; one that refuses a digest is no security boundary, as is nothing else that
-/// goes by text (grant less instead). Verdicts are remembered by [`StatementKey`].
+/// It is for people, logs and rules. Its hash (XXH3) is fast, public and not collision-resistant: an attacker who can choose the names in a statement
+/// can make two statements with the same digest, or a second one with a given digest, in seconds. So a rule by digest steers well-behaved programs. A
+/// rule that refuses a digest is no security boundary, and no other rule that matches text is one (grant less instead). Verdicts are remembered by
+/// [`StatementKey`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Digest(pub u128);
 
@@ -209,23 +209,23 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What the digest is made of, hashed with a secret of this process: nobody outside of it can make a statement with a given key. Not for display,
-/// and worth nothing in another process.
+/// The normalised text, hashed with a secret of this process: no outsider can construct a statement with a given key. It is not for display, and
+/// means nothing in another process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct StatementKey(pub(crate) u128);
 
 impl fmt::Debug for StatementKey {
-    /// Without its value, which is nobody's business.
+    /// Without its value, which must stay secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StatementKey(..)")
     }
 }
 
-/// Something that lives on one connection of the session and ends when the item ends.
+/// Something that lives on one of the session's connections and binds the session to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pin {
-    /// `CREATE TEMPORARY TABLE name` until `DROP`. The name without quotes, in its own case of letters (where the server folds
-    /// the case, a pin can then only last too long), as `schema.name` where it is qualified or the context has a schema.
+    /// `CREATE TEMPORARY TABLE name` until `DROP`. The name has no quotes and keeps its case (where the server folds the case, a pin can only last
+    /// too long). It is `schema.name` if it is qualified or the context has a schema.
     TemporaryTable(Box<str>),
     /// `GET_LOCK('name', ..)` until `RELEASE_LOCK`; an empty name where it is not a literal. The servers count: a lock taken
     /// twice has to be released twice (MySQL manual 14.14 "Locking Functions").
@@ -246,7 +246,7 @@ pub enum Pin {
     PreparedStatement(Box<str>),
     /// An XA transaction between `XA START` and its end.
     Xa,
-    /// `SET ROLE`, and whatever else changes the connection for good in a way that is not repeated elsewhere.
+    /// `SET ROLE`, and everything else that changes the connection for good and is not repeated elsewhere.
     Connection,
 }
 
@@ -345,8 +345,8 @@ pub enum SessionEffect {
     /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server. It ends a
     /// [`Pin::SessionVariable`] of the same name.
     Set {
-        /// The variable's name, lower case, without scope. An assignment that builds on the old value (`SET sql_mode =
-        /// CONCAT(@@sql_mode, ..)`) has its text as well in the name, because it must be repeated behind the ones before it.
+        /// The variable's name, lower case, without scope. For an assignment that builds on the old value (`SET sql_mode = CONCAT(@@sql_mode, ..)`)
+        /// the name includes its text, because it must be repeated after the ones before it.
         name: Box<str>,
         /// `name = value` as written.
         sql: Box<[u8]>,
@@ -354,7 +354,7 @@ pub enum SessionEffect {
     /// `SET NAMES ...` or `SET CHARACTER SET ...`: `SET <sql>` repeats it. It replaces earlier [`SessionEffect::Set`]s of
     /// `character_set_client`, `_connection`, `_results` and `collation_connection`, and is itself repeated before later ones.
     SetCharset {
-        /// The text behind `SET`.
+        /// The text after `SET`.
         sql: Box<[u8]>,
         /// What it makes of `character_set_client`.
         charset: Charset,
@@ -418,20 +418,20 @@ pub enum Reason {
 /// The verdict on one statement (or one batch of statements, which takes the strictest verdict of its parts).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// What it starts with.
+    /// Its leading keyword.
     pub verb: Verb,
     /// What it may do.
     pub effects: Effects,
-    /// Why.
+    /// The reason for its placement.
     pub because: Reason,
-    /// Its fingerprint.
+    /// For people, logs and rules.
     pub digest: Digest,
-    /// By which this process remembers it.
+    /// The key under which this process remembers the verdict.
     pub key: StatementKey,
-    /// With [`Effects::DEFINES`]: how many statements of the batch stand before the first one that defines. Each of them gives at least one
-    /// result. So if the server reports an error after that many results or fewer, no definition was changed by what came before it.
+    /// With [`Effects::DEFINES`]: how many statements of the batch come before the first one that defines something. Each of them has at least one
+    /// result. So if the server reports an error after that many results or fewer, no definition was changed by the statements before the error.
     pub first_definition: u16,
-    /// What it does to the session; empty for nearly all statements.
+    /// What it does to the session, in order; empty for nearly all statements.
     pub session: Vec<SessionEffect>,
 }
 
@@ -448,7 +448,7 @@ impl Placement {
 }
 
 impl Statement {
-    /// What it is, in a word: the gravest of its effects.
+    /// Its class in one word: the gravest of its effects.
     pub fn class(&self) -> &'static str {
         const CLASSES: &[(Effects, &str)] = &[
             (Effects::WRITE_DATA, "write"),

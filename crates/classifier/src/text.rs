@@ -4,17 +4,17 @@ use crate::Context;
 use crate::lexer::{Kind, Lexer, Rules};
 use crate::scan::unquoted;
 
-/// The text behind `pointsman:` in a comment at the very start of a statement: `/* pointsman: primary */ SELECT ..`. Of several
+/// The text after `pointsman:` in a comment at the very start of a statement: `/* pointsman: primary */ SELECT ..`. Of several
 /// comments there, the first one that has it.
 pub fn hint_text(sql: &[u8]) -> Option<&[u8]> {
     let mut rest = sql.trim_ascii_start();
     while let Some(comment) = rest.strip_prefix(b"/*") {
         let end = memchr::memmem::find(comment, b"*/")?;
-        let (inside, behind) = (comment.get(..end)?, comment.get(end + 2..)?);
+        let (inside, after) = (comment.get(..end)?, comment.get(end + 2..)?);
         if let Some(hint) = strip_prefix_ignoring_case(inside.trim_ascii_start(), b"pointsman:") {
             return Some(hint.trim_ascii());
         }
-        rest = behind.trim_ascii_start();
+        rest = after.trim_ascii_start();
     }
     None
 }
@@ -26,7 +26,7 @@ fn strip_prefix_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [
 
 /// Whether the statement has this name in it, wherever a name can stand; with a schema, in that schema, which may be the default one.
 ///
-/// A column or an alias of that name counts as well: what must not be missed is told rather too often. Case of letters does not count.
+/// A column or an alias of that name counts as well: mentions are over-reported, which is safe. Case of letters does not count.
 pub fn mentions_table(sql: &[u8], context: &Context<'_>, schema: Option<&str>, table: &str) -> bool {
     let is = |text: &[u8], name: &str| unquoted(text).eq_ignore_ascii_case(name.as_bytes());
     let is_default = schema.is_none_or(|schema| context.schema.is_some_and(|own| own.eq_ignore_ascii_case(schema)));
@@ -57,7 +57,7 @@ pub fn mentions_table(sql: &[u8], context: &Context<'_>, schema: Option<&str>, t
     }
 }
 
-/// The statement behind `EXPLAIN ROUTE`, if it is one. No server knows this statement.
+/// The statement after `EXPLAIN ROUTE`, if it is one. No server knows this statement.
 pub fn explained_route<'a>(sql: &'a [u8], context: &Context<'_>) -> Option<&'a [u8]> {
     let mut lexer = Lexer::new(sql, Rules::from(context));
     let is_one = lexer.next().is_any(&["explain", "describe", "desc"]) && lexer.next().is_word("route");

@@ -1,7 +1,7 @@
 //! Stage two of a read: sqlparser's syntax tree must say the same as the lexer.
 //!
-//! The parser is kept within caps by the caller: a left-deep chain of some ten thousand operators overflows the stack when the tree is
-//! dropped, and no `catch_unwind` stops that. See `dialect` for the other trap.
+//! The caller keeps the parser within limits: a left-deep chain of some ten thousand operators overflows the stack when the tree is dropped, and no
+//! `catch_unwind` stops that. See `dialect` for the other trap.
 
 mod dialect;
 
@@ -41,8 +41,8 @@ pub struct Work {
     pub budget: u64,
 }
 
-/// Steps for a text of `tokens` words, operators, names and literals: three times what any honest read takes (`tests/work.rs`). Texts that differ
-/// in literals, white space and comments only get the same verdict, so one that takes too much work is remembered by its digest.
+/// Steps for a text of `tokens` words, operators, names and literals: three times what any ordinary read takes (`tests/work.rs`). Texts that differ
+/// only in literals, white space and comments get the same verdict, so one that takes too much work is remembered by its key.
 fn budget(tokens: usize) -> u64 {
     const START: u64 = 300;
     const PER_TOKEN: u64 = 24;
@@ -52,11 +52,11 @@ fn budget(tokens: usize) -> u64 {
 /// Nesting that the parser follows; its stack use is bounded by it.
 const DEPTH: usize = 50;
 
-/// The parser moves to another stack when less than this is left of the one that it is on. With the 128 KiB that it asks for by itself, a
-/// debug build overflowed on 500 bytes of subqueries in joins, as there are long ways between the places where it looks.
+/// The parser moves to another stack when less than this is left of the one that it is on. With its own default of 128 KiB, a debug build overflowed
+/// on 500 bytes of subqueries in joins, because the parser recurses far between its checks.
 const STACK_AHEAD: usize = 512 * 1024;
 
-/// Parses one statement of `tokens` tokens, a `SELECT` or another query expression, within the caps that the caller keeps.
+/// Parses one statement of `tokens` tokens, a `SELECT` or another query expression, within the limits that the caller keeps.
 pub(crate) fn opinion(sql: &[u8], tokens: usize, rules: Rules, findings: &Findings) -> Opinion {
     let dialect = ServerDialect::new(rules.sql_mode, budget(tokens));
     let statements = match parse(sql, &dialect) {
@@ -90,7 +90,7 @@ pub fn parsing_work(sql: &[u8], context: &Context<'_>) -> Work {
     Work { steps: dialect.steps(), budget: budget(tokens) }
 }
 
-/// Every byte from 0x80 up as a letter: what stands between ASCII bytes does not matter for the verdict, and the text need not be UTF-8.
+/// Replaces every byte from 0x80 up by a letter: these bytes do not matter for the verdict, and the text need not be UTF-8.
 fn readable(sql: &[u8]) -> Cow<'_, str> {
     if sql.is_ascii() {
         return String::from_utf8_lossy(sql);

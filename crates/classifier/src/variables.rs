@@ -29,11 +29,11 @@ impl Scope {
 /// What reading a variable depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VariableClass {
-    /// The session's own value is brought along, or all servers of a cluster answer alike.
+    /// Pointsman sets the session's own value on every server, or all servers of a cluster have the same value.
     SameEverywhere,
     /// Lives on the primary's connection.
     PrimarySession,
-    /// The same, and an earlier write has left it there.
+    /// The same; an earlier insert has left it there.
     InsertId,
     /// Left by the previous statement.
     PreviousStatement,

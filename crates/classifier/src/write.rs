@@ -10,7 +10,7 @@ use crate::{Effects, Pin, Reason, SessionEffect, Verb};
 
 const ADMIN: Effects = Effects::WRITE_DATA.union(Effects::THIS_SERVER);
 
-/// Classifies the statement that begins with the word `first`, behind which the lexer stands; `None` where it is none of these.
+/// Classifies the statement that begins with the word `first`; the lexer stands after that word. `None` if it is none of these.
 pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb, Findings)> {
     let is_table_maintenance =
         |lexer: &Lexer<'_>| lexer.peek().is_any(&["table", "tables", "no_write_to_binlog", "local", "index", "into"]);

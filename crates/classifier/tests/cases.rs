@@ -9,7 +9,7 @@
 //! --> session session_statement | set autocommit:autocommit = 0, autocommit off
 //! ```
 //!
-//! Behind the bar stand the effects on the session; without a bar there must be none. `--> mysql:` and `--> mariadb:` hold for one server
+//! After the bar stand the effects on the session; without a bar there must be none. `--> mysql:` and `--> mariadb:` hold for one server
 //! only. Lines that begin with `--#` are comments; `--@ key value` sets `sql_mode`, `charset` or `schema` for the cases that follow.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail plainly")]

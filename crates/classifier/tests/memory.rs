@@ -102,7 +102,7 @@ fn what_the_statement_before_left_is_asked_for_in_writes_too() {
 }
 
 #[test]
-fn user_variables_are_told_wherever_they_stand() {
+fn user_variables_are_reported_wherever_they_occur() {
     for sql in [
         "SELECT @a",
         "SELECT @a := 1",

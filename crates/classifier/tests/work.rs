@@ -180,7 +180,7 @@ const AROUND_QUERIES: &[&str] = &[
     "SELECT * FROM UNNEST(@)",
 ];
 
-/// Chains beside each other rather than inside each other: the part that comes again.
+/// Chains, whose parts follow each other instead of nesting: the part that is repeated.
 const CHAINS: &[&str] = &[
     ", a AS b",
     ", 'x'",
@@ -220,16 +220,16 @@ const CHAINS: &[&str] = &[
     " PARTITION (p)",
 ];
 
-/// The construct in itself, `depth` times, around `core`; cut off behind `core` if it is not closed.
+/// The construct in itself, `depth` times, around `core`; cut off after `core` if it is not closed.
 fn nested(constructs: &[&str], depth: usize, core: &str, is_closed: bool) -> String {
     let level =
         |at: usize| constructs.get(at % constructs.len()).unwrap().split_once('@').unwrap_or_else(|| panic!("{constructs:?}"));
     let before = (0..depth).map(|at| level(at).0);
-    let behind = (0..depth).rev().map(|at| level(at).1);
+    let after = (0..depth).rev().map(|at| level(at).1);
     let mut text: String = before.collect();
     text.push_str(core);
     if is_closed {
-        text.extend(behind);
+        text.extend(after);
     }
     text
 }
@@ -259,8 +259,8 @@ fn nested_expressions_stay_within_the_budget() {
         }
     }
     for (at, one) in constructs.iter().enumerate() {
-        for (behind, other) in constructs.iter().enumerate() {
-            check(&format!("SELECT {}", nested(&[one, other], 14, "a", (at + behind) % 2 == 0)));
+        for (after, other) in constructs.iter().enumerate() {
+            check(&format!("SELECT {}", nested(&[one, other], 14, "a", (at + after) % 2 == 0)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! There is a primary: what is wrong beside it. What can be put right comes before what only a person can.
+//! There is a primary: what is wrong with the other servers. What can be repaired automatically comes before what only a person can repair.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::promotion::follow_step;
 use crate::quorum::durability;
 use crate::{Durability, Finding, Plan, Situation, Step};
 
-/// What becomes of a former primary, or of another server that follows nobody.
+/// What happens to a former primary, or to another server that follows no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejoin {
     /// It is made a replica.
@@ -22,7 +22,7 @@ pub enum Rejoin {
 
 type Check = fn(&Situation<'_>, &ServerView, &ServerView) -> Option<Finding>;
 
-/// In this order; the first that says something about any server is it.
+/// In this order; the first check that finds something about any server decides.
 const CHECKS: &[Check] = &[
     closable_stray,
     rejoin_now,
@@ -57,7 +57,7 @@ fn is_stray(server: &ServerView) -> bool {
     is_free(server) && is_writable(server)
 }
 
-/// Our own former primaries, and those that have nothing of their own, lose nothing when they are closed.
+/// Closing loses nothing on our own former primaries, and on servers without transactions of their own.
 fn closable_stray(situation: &Situation<'_>, primary: &ServerView, server: &ServerView) -> Option<Finding> {
     let is_ours = was_ours(situation, server) || server.shares_history;
     let is_allowed = situation.policy.durability != Durability::Manual;
@@ -77,14 +77,14 @@ fn was_ours(situation: &Situation<'_>, server: &ServerView) -> bool {
     server.is_deposed || situation.history.closed.contains(&server.id)
 }
 
-/// A former primary is cut off from its applications, as it may have commits that wait for ever; another is only set read-only.
+/// A former primary is cut off from its applications, as it may have commits that wait for ever; any other server is only set read-only.
 pub(crate) fn plan_closing(situation: &Situation<'_>, stray: topology::ServerId) -> Plan {
     let is_former = situation.server(stray).is_some_and(|server| was_ours(situation, server));
     let step = if is_former { Step::Retire { server: stray } } else { Step::CloseWrites { server: stray } };
     Plan { stage: vec![step], ..Plan::default() }
 }
 
-/// It follows nobody and takes no writes.
+/// It follows no other server and takes no writes.
 fn is_outside(server: &ServerView) -> bool {
     is_free(server) && !is_writable(server)
 }
@@ -142,7 +142,7 @@ fn purged(_: &Situation<'_>, primary: &ServerView, server: &ServerView) -> Optio
 fn wrong_source(situation: &Situation<'_>, primary: &ServerView, server: &ServerView) -> Option<Finding> {
     let Following::Server(source) = server.follows else { return None };
     let root = situation.root(server).id;
-    // One that we have frozen has nothing from its source any more, wherever that one is now.
+    // A replica that we have frozen gets nothing from its source any more, whatever that source is now.
     let is_frozen = situation.history.frozen.contains(&server.id) && io(server) == Some(ThreadState::Stopped);
     let is_wrong = !is_free(server) && source != primary.id && (root != primary.id || is_frozen);
     (is_wrong && server.shares_history && server.answers() && !is_purged(primary, server)).then(|| Finding::WrongSource {
@@ -152,7 +152,7 @@ fn wrong_source(situation: &Situation<'_>, primary: &ServerView, server: &Server
     })
 }
 
-/// Its receiving was stopped on purpose, while it goes on to apply: that is what a plan of ours does and a person hardly ever.
+/// Its IO thread was stopped on purpose while its applier runs: a plan of ours does that, and a person hardly ever.
 fn only_applies(server: &ServerView, primary: &ServerView) -> bool {
     let is_stopped = |channel: &topology::Replication| {
         channel.io == ThreadState::Stopped && channel.io_error.is_none() && channel.applier == ThreadState::Running
@@ -171,8 +171,8 @@ fn left_frozen(situation: &Situation<'_>, primary: &ServerView, server: &ServerV
     is_left(server).then(|| Finding::LeftFrozen { primary: named(primary), servers })
 }
 
-/// Lossless is configured, and the primary does not wait for acknowledgements: that is lost at a restart. How many it waits for is the operator's
-/// choice here, other than before writes are opened (`require_acks`).
+/// Lossless is configured, and the primary does not wait for acknowledgements, perhaps after a restart. Here the operator decides how many it waits
+/// for, unlike before writes are opened (`require_acks`).
 fn missing_acks(situation: &Situation<'_>, primary: &ServerView, _: &ServerView) -> Option<Finding> {
     let is_wanted = situation.policy.durability == Durability::Lossless;
     let semi_sync = semi_sync(primary)?;

@@ -1,4 +1,4 @@
-//! Who can take over, and who of them should.
+//! Which servers can take over, and which of them should.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Exclusion {
     pub why: Unfit,
 }
 
-/// Why a server cannot take over.
+/// The reason for which a server cannot take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unfit {
     /// It does not answer.
@@ -29,19 +29,19 @@ pub enum Unfit {
     Deposed,
     /// It applies what it receives only after a delay.
     Delayed,
-    /// It does not have everything by design.
+    /// By its filters it does not have everything.
     Filtered,
     /// The configuration says so.
     NeverPromote,
     /// It keeps no GTIDs.
     NoGtids,
-    /// It has no binary log, so nobody can follow it.
+    /// It has no binary log, so no other server can follow it.
     NoBinlog,
     /// Its binary log lacks what it has applied, so others cannot follow it.
     NoLogsApplied,
     /// Its applier stopped on an error before it had applied all that it has received.
     ApplierBroken,
-    /// It has less than another server that is there.
+    /// It has less than another server that answers.
     Behind,
     /// A person has named another.
     NotNamed,
@@ -82,7 +82,7 @@ pub(crate) fn unfit(situation: &Situation<'_>, server: &ServerView, old: Option<
     let is_broken = seen.channels.iter().any(|channel| channel.applier_error.is_some());
     let is_followed = |server: &ServerView| situation.servers().any(|other| other.answers() && follows(other, server.id));
     let reasons = [
-        // Unless others follow it by now: then somebody else has promoted it.
+        // Unless others follow it by now: then it was promoted by another Pointsman or a person.
         (is_writable(server) && server.is_deposed && !is_old && !is_followed(server), Unfit::Deposed),
         (!is_old && (server.diverged.is_some() || is_errant(situation, server, seen)), Unfit::Diverged),
         (seen.sample.applied.is_none() || seen.sample.written.is_none(), Unfit::NoGtids),
@@ -96,7 +96,7 @@ pub(crate) fn unfit(situation: &Situation<'_>, server: &ServerView, old: Option<
     reasons.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why)
 }
 
-/// A replica has transactions of its own that nobody else has: somebody wrote to it, perhaps when there was no primary to compare it with.
+/// A replica has transactions of its own that no other server has: it was written to, perhaps when there was no primary to compare it with.
 fn is_errant(situation: &Situation<'_>, server: &ServerView, seen: &Observation) -> bool {
     if channels(server).is_empty() {
         return false;
@@ -132,7 +132,7 @@ fn knows(seen: &Observation, domain: u32, server_id: u32) -> Option<u64> {
     logged.max(last.map(|last| last.sequence))
 }
 
-/// Who takes over.
+/// The server that takes over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
     Candidate(ServerId),
@@ -142,7 +142,7 @@ pub(crate) enum Choice {
     Nobody(Vec<Exclusion>),
 }
 
-/// Chooses the most advanced server; of equals one that already follows nobody, then by priority, version, and what is left to be applied.
+/// Chooses the most advanced server; among equals one that already follows no other, then by priority, version, and the backlog of its applier.
 pub(crate) fn choose(situation: &Situation<'_>, old: Option<ServerId>, to: Option<ServerId>, accepts_loss: bool) -> Choice {
     let mut excluded = Vec::new();
     let mut fit: Vec<&ServerView> = Vec::new();
@@ -155,7 +155,7 @@ pub(crate) fn choose(situation: &Situation<'_>, old: Option<ServerId>, to: Optio
             None => fit.push(server),
         }
     }
-    // Excluded ones do not take over, but what they have counts, unless it is not the primary's.
+    // Excluded servers do not take over, but their transactions count, unless they are not the primary's.
     let holders: Vec<&ServerView> = situation
         .servers()
         .filter(|server| situation.is_reachable(server) && (Some(server.id) != old || fit.iter().any(|fit| fit.id == server.id)))

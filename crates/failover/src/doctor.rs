@@ -1,4 +1,4 @@
-//! What each promise needs of each server, and what is missing: with the statement that mends it, and what that costs.
+//! What each promise needs of each server, and what is missing, with the statement that repairs it and its cost.
 //!
 //! The settings are those of the servers' manuals for durable replication; what they protect from was measured on both engines.
 
@@ -17,11 +17,11 @@ pub struct Requirement {
     pub server: Named,
     /// What cannot be promised without it.
     pub promise: Promise,
-    /// What is missing, in words.
+    /// What is missing, for display.
     pub missing: &'static str,
-    /// The statement that mends it, or the line of the server's configuration.
+    /// The statement that repairs it, or the line of the server's configuration.
     pub statement: &'static str,
-    /// What that costs, in words.
+    /// The cost of the repair, for display.
     pub cost: &'static str,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Requirement {
     }
 }
 
-/// A replica that notices later than this makes a hang last longer than need be.
+/// A replica that notices a silent source later than this prolongs the detection of a hang.
 const NET_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
 const FREE: &str = "costs nothing";

@@ -1,4 +1,4 @@
-//! What single servers are, as decisions ask for it: small questions to a [`Situation`].
+//! Small predicates about servers in a [`Situation`], for the decisions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use topology::{Condition, DownCause, Following, Observation, Replication, SemiSy
 
 use crate::{Member, Situation};
 
-/// A server with its name, for words.
+/// A server with its name, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Named {
     /// Its place in the list.
@@ -58,7 +58,7 @@ impl<'a> Situation<'a> {
         server.answers() || (is_offline(server) && self.history.closed.contains(&server.id))
     }
 
-    /// The server at the end of the chain that this one follows; itself if it follows nobody that is known.
+    /// The server at the end of the chain that this one follows; itself if it follows no known server.
     pub(crate) fn root(&self, from: &'a ServerView) -> &'a ServerView {
         let mut at = from;
         for _ in self.servers() {
@@ -95,7 +95,7 @@ pub(crate) fn semi_sync(server: &ServerView) -> Option<SemiSync> {
     server.seen.as_ref().and_then(|seen| seen.semi_sync)
 }
 
-/// Seen, and follows nobody.
+/// Seen, and follows no other server.
 pub(crate) fn is_free(server: &ServerView) -> bool {
     server.seen.as_ref().is_some_and(|seen| seen.channels.is_empty())
 }
@@ -108,7 +108,7 @@ pub(crate) fn follows(server: &ServerView, source: ServerId) -> bool {
     !is_free(server) && server.follows == Following::Server(source)
 }
 
-/// The most lively of its IO threads; `None` if it follows nobody.
+/// The most active of its IO threads; `None` if it follows no other server.
 pub(crate) fn io(server: &ServerView) -> Option<ThreadState> {
     let rank = |state: &ThreadState| match state {
         ThreadState::Running => 2,
@@ -137,8 +137,8 @@ pub(crate) fn is_seen_after(server: &ServerView, moment: Instant) -> bool {
     server.seen_at.is_some_and(|seen| seen > moment)
 }
 
-/// It receives nothing, or only from a server that can be asked: not from the old primary, and not from one that may have been opened by somebody
-/// else and is out of our sight. From one that is writable only if that one takes over (`to`).
+/// It receives nothing, or only from a server that we can look at: not from the old primary, and not from one out of our sight that another Pointsman
+/// may have opened. From a writable server only if that one takes over (`to`).
 pub(crate) fn is_settled(situation: &Situation<'_>, server: &ServerView, old: Option<ServerId>, to: Option<ServerId>) -> bool {
     let source = situation.others(old).find(|source| follows(server, source.id));
     is_frozen(server) || source.is_some_and(|source| source.answers() && (!is_writable(source) || to == Some(source.id)))

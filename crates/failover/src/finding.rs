@@ -1,4 +1,4 @@
-//! What the situation is, as one of a fixed list: the first that fits.
+//! The situation, as one of a fixed list: the first entry that fits.
 
 mod words;
 
@@ -18,9 +18,9 @@ use crate::{Request, Situation, beside, lost, switchover};
 /// The situation. In this order: at the start, while a person asks for something, without a primary, with one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Not every server was heard of, and no primary is known yet.
+    /// Not every server has been heard from, and no primary is known yet.
     Starting {
-        /// Those that were not.
+        /// The servers that have not been heard from.
         unheard: Vec<Named>,
     },
     /// No server answers at all: it is our own network.
@@ -30,7 +30,7 @@ pub enum Finding {
     SwitchingOver {
         /// The old primary.
         from: Named,
-        /// The next one. Where the request names nobody, it has to be written there, so that it stays the same.
+        /// The next primary. If the request names no server, the caller writes this one into it, so that it stays the same.
         to: Named,
         /// What comes next.
         doing: Handover,
@@ -51,18 +51,18 @@ pub enum Finding {
         /// Why.
         why: Arc<str>,
     },
-    /// The request cannot be carried out. It has to be dropped.
+    /// The request cannot be carried out. The request has to be dropped.
     Refused {
         /// Why, one sentence each.
         reasons: Vec<Arc<str>>,
     },
-    /// The request is carried out. It has to be dropped.
+    /// The request is carried out. The request has to be dropped.
     Done {
         /// The primary.
         primary: Named,
     },
 
-    /// There is no sign of the primary, but that proves too little yet.
+    /// There is no sign of life of the primary, but too little proof of its death yet.
     PrimarySuspect {
         /// The primary.
         primary: Named,
@@ -104,21 +104,21 @@ pub enum Finding {
     NotRevoked {
         /// The primary.
         primary: Option<Named>,
-        /// These may have what nobody else has.
+        /// These may have what no other server has.
         missing: Vec<Named>,
         /// Fewer than this may be missing.
         acks: usize,
     },
-    /// The servers that are left have different histories.
+    /// The remaining servers have different histories.
     SplitHistory {
         /// Each has what the other lacks.
         servers: Vec<Named>,
     },
-    /// The primary is dead, and nobody can take over.
+    /// The primary is dead, and no server can take over.
     NoCandidate {
         /// The primary.
         primary: Option<Named>,
-        /// Everybody, with the reason.
+        /// All servers, each with the reason.
         excluded: Vec<Exclusion>,
     },
     /// The primary is dead: it is fenced, and its replicas are made to receive no more.
@@ -130,16 +130,16 @@ pub enum Finding {
     },
     /// A server takes over.
     Promoting(Promotion),
-    /// The last primary is there again, and goes on.
+    /// The last primary is back, and goes on.
     PrimaryBack {
         /// The primary.
         primary: Named,
-        /// It takes no writes, and is opened.
+        /// It takes no writes and will be opened.
         opens: bool,
     },
-    /// All servers are read-only, and nothing says that this is not meant.
+    /// All servers are read-only, perhaps on purpose.
     NobodyWritable {
-        /// The one to open, if it can be told.
+        /// The server to open, if it is clear which one.
         best: Option<Named>,
     },
 
@@ -152,7 +152,7 @@ pub enum Finding {
         /// It has nothing of its own, or was the primary once, and is set read-only.
         closes: bool,
     },
-    /// A server follows nobody and is read-only, as a former primary that has come back.
+    /// A server follows no other and is read-only, like a former primary that has come back.
     FormerPrimaryReturned {
         /// The server.
         server: Named,
@@ -163,7 +163,7 @@ pub enum Finding {
         /// What becomes of it.
         next: Rejoin,
     },
-    /// A replica follows a server that is not the primary any more: it is repointed.
+    /// A replica follows a server that is no longer the primary: it is repointed.
     WrongSource {
         /// The replica.
         server: Named,
@@ -172,21 +172,21 @@ pub enum Finding {
         /// The primary.
         primary: Named,
     },
-    /// An interrupted plan has left replicas that receive nothing: they receive again.
+    /// An interrupted plan has left replicas that receive nothing: they are made to receive again.
     LeftFrozen {
         /// The primary.
         primary: Named,
         /// The replicas.
         servers: Vec<Named>,
     },
-    /// `durability = lossless` is configured, but the primary does not wait for acknowledgements: that is set.
+    /// `durability = lossless` is configured, but the primary does not wait for acknowledgements: it is made to.
     MissingAcks {
         /// The primary.
         primary: Named,
         /// As many as it waits for.
         acks: u32,
     },
-    /// Commits wait for acknowledgements that nobody is there to give.
+    /// Commits wait for acknowledgements, and there are too few replicas to give them.
     SemiSyncStall {
         /// The primary.
         primary: Named,
@@ -205,7 +205,7 @@ pub enum Finding {
         primary: Named,
         /// Its engine, for the statements.
         mariadb: bool,
-        /// What it has too much.
+        /// The transactions that the primary does not have.
         transactions: Arc<str>,
     },
     /// The primary's binary logs no longer have what a server lacks.
@@ -236,7 +236,7 @@ pub enum Finding {
         primary: Named,
         /// Its engine, for the statements.
         mariadb: bool,
-        /// What it has too much.
+        /// The transactions that the primary does not have.
         transactions: Arc<str>,
     },
     /// There is a primary and nothing is wrong.
@@ -246,14 +246,14 @@ pub enum Finding {
     },
 }
 
-/// How much a person should care.
+/// How urgent a finding is for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Nothing is wrong, or it is being put right as planned.
+    /// Nothing is wrong, or it is being repaired as planned.
     Info,
     /// Writes go on, but something is wrong.
     Warning,
-    /// Writes do not go on, or will not.
+    /// Writes have stopped, or will stop.
     Error,
 }
 

@@ -1,8 +1,8 @@
-//! What to do when the primary is not what it should be: pure decisions, from what the servers say.
+//! What to do when the primary or its replicas are not as they should be: pure decisions, from what the servers say.
 //!
-//! [`find`] names the situation, [`plan`] says which steps come next. Whoever executes (the monitor on real servers, the simulator on a
-//! model of them) does the first stage, looks at the servers again, and asks anew. So nothing here remembers how far a plan has come: the
-//! servers' own state tells, also to a process that has just started.
+//! [`find`] names the situation, [`plan`] says which steps come next. The executor (the monitor on real servers, the simulator on a model of them)
+//! does the first stage, looks at the servers again, and asks again. So nothing here remembers the progress of a plan: the servers' own state shows
+//! it, even to a process that has just started.
 //!
 //! The flow: [`ClusterView`](topology::ClusterView) -> [`find`] -> [`Finding`] -> [`plan`] -> [`Plan`] of [`Step`]s.
 

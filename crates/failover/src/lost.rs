@@ -1,4 +1,4 @@
-//! There is no primary, or it does not answer: what that means.
+//! There is no primary, or it does not answer: is it lost?
 
 use std::time::{Duration, Instant};
 
@@ -17,14 +17,14 @@ pub enum Suspicion {
     AwaitLooks,
     /// No replica that answers followed it: a single piece of evidence is not enough.
     NoWitness,
-    /// It was never heard of, and has not been known to be down.
+    /// It was never heard from, and is not known to be down.
     NotHeardOf,
     /// This process has never seen it, and has not run for long.
     MayBeStarting,
 }
 
 pub(crate) fn find(situation: &Situation<'_>, ask: Ask, now: Instant) -> Finding {
-    // One that follows somebody by now was replaced, by another proxy or by hand.
+    // A server that follows another by now was replaced, by another proxy or by hand.
     let is_replica = |id: &ServerId| situation.server(*id).is_some_and(|server| server.answers() && !is_free(server));
     match situation
         .view
@@ -43,8 +43,8 @@ fn cause(ask: Ask, cause: Cause) -> Cause {
     if ask.is_asked { Cause::Asked } else { cause }
 }
 
-/// This process has never seen a primary. It is the server that does not answer and that replicas follow, or that we have opened last, or the only
-/// one that is unknown; or the one that we have closed.
+/// This process has never seen a primary. It is the server that does not answer and that replicas follow, or that we opened last, or that is the only
+/// unknown one; or it is the one that we have closed.
 fn infer(situation: &Situation<'_>) -> Option<ServerId> {
     let followers =
         |server: &ServerView| situation.servers().filter(|other| other.answers() && follows(other, server.id)).count();
@@ -61,12 +61,12 @@ fn infer(situation: &Situation<'_>) -> Option<ServerId> {
             |server: &&ServerView| situation.history.closed.contains(&server.id) && is_free(server) && !is_writable(server);
         situation.servers().filter(is_closed).max_by_key(|server| followers(server))
     };
-    // We have fenced it, and it is back.
+    // We fenced it, and it is back.
     let fenced =
         situation.servers().find(|server| server.answers() && server.is_deposed && is_free(server) && is_writable(server));
     // It was writable when this process last saw it.
     let was_writable = || situation.servers().find(|server| !is_alive(server) && is_free(server) && is_writable(server));
-    // Others may have changed roles since. One that is writable now is not lost, but one of those among whom is chosen.
+    // Roles may have changed since. A server that is writable now is not lost, but a candidate.
     let opened = || {
         let last = situation.history.opened.and_then(|id| situation.server(id));
         last.filter(|server| is_free(server) && !is_writable(server))
@@ -79,7 +79,7 @@ pub(crate) fn is_alive(server: &ServerView) -> bool {
     matches!(server.condition, Condition::Up | Condition::Full { .. } | Condition::Blind { .. })
 }
 
-/// Nobody is writable because something was interrupted or died, not because a person wants it so.
+/// No server is writable because something was interrupted or died, and not because a person wants it so.
 fn is_evident(situation: &Situation<'_>, old: Option<&ServerView>) -> bool {
     let history = situation.history;
     let is_stray = |server: &ServerView| server.answers() && is_free(server) && is_writable(server);
@@ -116,14 +116,14 @@ fn find_about(situation: &Situation<'_>, old: &ServerView, ask: Ask, now: Instan
             find_dead(situation, old, (Cause::Hang, *since), ask, now)
         }
         Condition::Down { cause: DownCause::Gone, since, .. } => find_dead(situation, old, (Cause::Crash, *since), ask, now),
-        // Its own word is enough: replicas may receive from it to the last moment, which can be seconds away.
+        // Its own word is enough: replicas may receive from it until the end, which can be seconds away.
         Condition::Down { cause: DownCause::ShuttingDown, .. } => {
             promotion::find(situation, Some(old.id), cause(ask, Cause::Shutdown), ask, now)
         }
     }
 }
 
-/// It is we who have taken it out of service.
+/// We have taken it out of service.
 fn has_touched(situation: &Situation<'_>, old: &ServerView) -> bool {
     let history = situation.history;
     let is_stopped = |server: &ServerView| {
@@ -140,9 +140,9 @@ fn has_touched(situation: &Situation<'_>, old: &ServerView) -> bool {
 /// The replicas of a primary that hangs notice only after their time-out, and we may look a moment before they say so.
 const NOTICE: Duration = Duration::from_secs(1);
 
-/// All of a set may be started at once, this process among them, and the primary may take longer than its replicas. Only if it stays away for so
-/// long is it dead; and a replica that has never received anything says nothing about it. A replica that has run for longer than `SETTLED` shows that
-/// it is only this process that has just started.
+/// All of a set may be started at once, this process among them, and the primary may take longer than its replicas. It is dead only if it stays away
+/// for this long, and a replica that has never received anything is no witness. A replica that has run for longer than `SETTLED` shows that only this
+/// process has just started.
 const STARTING: Duration = Duration::from_secs(15);
 const SETTLED: Duration = Duration::from_mins(1);
 
@@ -154,7 +154,7 @@ fn find_dead(situation: &Situation<'_>, old: &ServerView, lost: (Cause, Instant)
     if why == Cause::Hang && silence < situation.policy.hang {
         return suspect(Suspicion::SilentBriefly);
     }
-    // What was interrupted is gone on with at once.
+    // An interrupted promotion is continued at once.
     let may_be_starting =
         old.seen.is_none() && !ask.is_asked && situation.history.frozen.is_empty() && !has_begun(situation, Some(old.id));
     let has_long_run =
@@ -185,7 +185,7 @@ fn find_dead(situation: &Situation<'_>, old: &ServerView, lost: (Cause, Instant)
     promotion::find(situation, Some(old.id), cause(ask, why), ask, now)
 }
 
-/// It answers, and is or was a replica: what it says of the primary counts.
+/// It answers, and is or was a replica, so what it says about the primary counts.
 fn is_witness(server: &ServerView, old: &ServerView) -> bool {
     server.answers() && !(is_free(server) && is_writable(server)) && server.id != old.id
 }

@@ -1,14 +1,14 @@
 //! Which of two servers has more.
 //!
-//! MySQL's sets say it by themselves. A position of MariaDB orders transactions by number only: `0-1-150` looks further than `0-2-120`,
-//! although server 2 may have gone its own way from 100. So a position with another server id counts as contained only if the binary log's
-//! state knows that server up to there.
+//! MySQL's GTID sets are enough to compare. A position of MariaDB orders transactions by number only: `0-1-150` looks further than `0-2-120`,
+//! although server 2 may have gone its own way from 100. So a position with another server id counts as contained only if the binary log's state
+//! knows that server up to there.
 
 use topology::{Observation, Position, ServerView};
 
 use crate::facts::is_drained;
 
-/// What a server has, seen from another.
+/// How a server's transactions compare with another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Equal,
@@ -16,7 +16,7 @@ pub(crate) enum Order {
     Behind,
     /// Each has what the other lacks.
     Apart,
-    /// One of them must apply what it has received before that can be told.
+    /// One of them must apply what it has received before they can be compared.
     Unclear,
 }
 
@@ -29,17 +29,17 @@ pub(crate) fn all(seen: &Observation) -> Option<Position> {
     Some(all)
 }
 
-/// `mine` has all that `theirs` has; `None` if that cannot be told yet.
+/// Whether `mine` has all that `theirs` has; `None` if that is not known yet.
 fn has_all(mine: &Observation, theirs: &Observation) -> Option<bool> {
     let (Some(my), Some(their)) = (all(mine), all(theirs)) else { return Some(false) };
     match (my, their) {
-        // What it has numbered itself it has, also while that waits for acknowledgements and is in no set of its own yet.
+        // It has its own transactions even while they wait for acknowledgements, and are not in its own set yet.
         (Position::MySql(my), Position::MySql(their)) => Some(match mine.server_uuid {
             Some(own) => my.contains(&their.without_origin(own)),
             None => my.contains(&their),
         }),
         (Position::MariaDb(my), Position::MariaDb(their)) => {
-            // Here, too: its own last one is in its binary log, whenever that was asked for.
+            // The same here: its own last transaction is in its binary log, even if the position was read earlier.
             let mut is_clear = true;
             for (domain, wanted) in their.iter().filter(|(_, wanted)| wanted.server_id != mine.server_id) {
                 let Some(last) = my.last(domain).filter(|last| last.sequence >= wanted.sequence) else { return Some(false) };
@@ -76,7 +76,8 @@ pub(crate) fn has_all_of(mine: &ServerView, theirs: &ServerView) -> bool {
     matches!((mine.seen.as_deref(), theirs.seen.as_deref()), (Some(mine), Some(theirs)) if contains(mine, theirs))
 }
 
-/// `mine` has all that `theirs` has, but for what that server has written itself: of one that somebody wrote to, this is what counts.
+/// `mine` has all that `theirs` has, except for what that server has written itself. For a server that was written to by mistake, this is what
+/// counts.
 pub(crate) fn contains_but_own(mine: &Observation, theirs: &Observation) -> bool {
     if contains(mine, theirs) {
         return true;

@@ -13,19 +13,19 @@ use crate::{Durability, Finding, Situation, Step, promotion, switchover};
 /// What is to be done now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// This server gets no more writes, and what it answers counts no more, whatever it says about itself.
+    /// This server gets no more writes, and its OKs no longer count, whatever it says about itself.
     pub fence: Option<ServerId>,
-    /// This server was fenced, and goes on: that is taken back, before the steps.
+    /// This server was fenced, and goes on: the fence is removed before the steps.
     pub unfence: Option<ServerId>,
-    /// This server has taken over, and only what the others still follow hides that: it is to be taken for the primary.
+    /// This server has taken over, and is to be accepted as the primary although the others do not follow it yet.
     pub accept: Option<ServerId>,
     /// No new transaction begins on the primary.
     pub is_closing: bool,
-    /// The steps of the first stage: they are done side by side. Then the servers are looked at again. None: nothing is to be done now.
+    /// The steps of the first stage, done concurrently. Then the servers are looked at again. Empty: nothing is to be done now.
     pub stage: Vec<Step>,
 }
 
-/// What to do about a finding: the first stage of what is left to be done. Doing a stage twice does no harm.
+/// What to do about a finding: the first stage of the remaining steps. Doing a stage twice does no harm.
 pub fn plan(finding: &Finding, situation: &Situation<'_>, now: Instant) -> Plan {
     let _ = now;
     let history = situation.history;
@@ -54,8 +54,8 @@ fn steps(stage: Vec<Step>) -> Plan {
     Plan { stage, ..Plan::default() }
 }
 
-/// The old primary goes on: its replicas receive again, and where it takes no writes, that ends once they are waited for as before. Those that follow
-/// another by now are repointed once it is known as the primary.
+/// The old primary goes on: its replicas receive again, and if it takes no writes, it is opened once its commits wait for them as before. Replicas
+/// that follow another server by now are repointed once it is known as the primary.
 fn plan_back(situation: &Situation<'_>, primary: ServerId, opens: bool) -> Plan {
     let stopped = |server: &&topology::ServerView| follows(server, primary) && io(server) == Some(topology::ThreadState::Stopped);
     let thaw = situation.others(Some(primary)).filter(|server| server.answers()).filter(stopped);

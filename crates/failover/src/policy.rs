@@ -1,4 +1,4 @@
-//! What a decision depends on beside the servers: the configuration, what has happened before, and what a person asks for.
+//! What a decision depends on besides the servers: the configuration, the history, and what a person asks for.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::StepKind;
 pub struct Policy {
     /// What a promotion may cost.
     pub durability: Durability,
-    /// Of each server; of one that is not here, the default.
+    /// Settings of each server; a server that is not here has the default.
     pub members: Vec<(ServerId, Member)>,
-    /// A primary that answers nothing is dead once it has been silent for so long and its replicas have lost it, too.
+    /// A primary that does not answer is dead once it has been silent for this long and its replicas have lost it, too.
     pub hang: Duration,
-    /// After an automatic promotion no other follows for so long.
+    /// After an automatic promotion no other follows for this long.
     pub cooldown: Duration,
     /// Automatic promotions within 24 hours at most.
     pub daily_max: usize,
@@ -31,18 +31,18 @@ pub enum Durability {
     /// `Lossless` where the last primary was set up for it (`AFTER_SYNC`, no timeout, replicas that acknowledge), else `Bounded`.
     #[default]
     Auto,
-    /// No acknowledged write may be lost: nobody is promoted unless the replicas that are left provably hold all of them.
+    /// No acknowledged write may be lost: no server is promoted unless the remaining replicas provably hold all of them.
     Lossless,
-    /// The most advanced replica that is left is promoted, and what may be lost is reported.
+    /// The most advanced remaining replica is promoted, and what may be lost is reported.
     Bounded,
-    /// Nobody is promoted unless a person asks for it.
+    /// No server is promoted unless a person asks for it.
     Manual,
 }
 
 /// What the configuration says about one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Of replicas that have the same, the one with the greatest number is promoted.
+    /// Among replicas that have received the same, the one with the highest priority is promoted.
     pub priority: u8,
     /// It is never promoted; it may acknowledge.
     pub never_promote: bool,
@@ -54,10 +54,10 @@ impl Default for Member {
     }
 }
 
-/// What has happened before. It is kept on disk, and only to be careful: a lost history makes no decision unsafe.
+/// What has happened before. It is kept on disk and only adds caution: a lost history makes no decision unsafe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// When a replica was promoted without being asked, oldest first.
+    /// The times of automatic promotions, oldest first.
     pub promotions: Vec<Instant>,
     /// Replicas that we have stopped receiving, and have neither promoted, nor repointed, nor started again since.
     pub frozen: BTreeSet<ServerId>,
@@ -68,7 +68,7 @@ pub struct History {
 }
 
 impl History {
-    /// A step is about to be done. That has to be kept before it is: after a crash, nobody knows whether it was.
+    /// A step is about to be done. This has to be saved first: after a crash it is unknown whether the step was done.
     pub fn begin(&mut self, step: StepKind, server: ServerId) {
         match step {
             StepKind::Freeze => drop(self.frozen.insert(server)),
@@ -98,11 +98,11 @@ impl History {
 /// What a person asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Another primary while the present one is well.
+    /// Another primary while the present one is healthy.
     Switchover {
-        /// The next primary; without it the best fit.
+        /// The next primary; `None` for the best candidate.
         to: Option<ServerId>,
-        /// Transactions that are open get until this moment to end; then the rest is cut off.
+        /// Open transactions may end until this moment; then the rest is cut off.
         drain_until: Instant,
         /// If the new primary cannot take over by this moment, the old one goes on.
         give_up_at: Instant,
@@ -110,7 +110,7 @@ pub enum Request {
     /// A promotion in place of a dead primary, where none happens by itself (`Durability::Manual`, cooldown, or a loss that has to be
     /// accepted).
     Failover {
-        /// The next primary; without it the best fit.
+        /// The next primary; `None` for the best candidate.
         to: Option<ServerId>,
         /// Go on although acknowledged writes may be lost.
         accept_loss: bool,

@@ -1,7 +1,7 @@
 //! Another server takes over: whether it may, which one, and the steps.
 //!
-//! How far it has come shows in the servers: replicas that receive no more, one that follows nobody, others that follow that one. So a process
-//! that has just started goes on where the last one stopped.
+//! Its progress shows in the servers: replicas that receive no more, one that follows no other, others that follow that one. So a process that has
+//! just started continues where the last one stopped.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ pub enum Cause {
     Crash,
     /// It has said that it shuts down.
     Shutdown,
-    /// It has answered nobody for too long.
+    /// It has not answered for too long.
     Hang,
-    /// A replacement had begun and is gone on with.
+    /// A replacement had begun and is continued.
     Begun,
-    /// There is none that could be known to be the primary.
+    /// No server can be identified as the primary.
     NoPrimary,
     /// A person asked for it.
     Asked,
@@ -44,7 +44,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Why nobody is promoted although somebody could be.
+/// Why no server is promoted although one could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hold {
     /// `durability = manual`
@@ -54,24 +54,24 @@ pub enum Hold {
         /// It ends in this time.
         left: Duration,
     },
-    /// There were as many in 24 hours as are allowed.
+    /// The limit of promotions in 24 hours is reached.
     DailyMax,
 }
 
 /// A replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promotion {
-    /// Who is replaced, if that is known.
+    /// The server that is replaced, if it is known.
     pub old: Option<Named>,
     /// Why.
     pub cause: Cause,
-    /// Who takes over.
+    /// The server that takes over.
     pub to: Named,
     /// `Lossless`: it has every acknowledged write. `Bounded`: that is not proven.
     pub durability: Durability,
     /// Acknowledgements that each commit needed under the old primary.
     pub acks: u32,
-    /// These must apply what they have received before it is certain who takes over.
+    /// These must apply what they have received before the choice is final.
     pub compares: Vec<ServerId>,
 }
 
@@ -88,7 +88,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub(crate) fn find(situation: &Situation<'_>, old: Option<ServerId>, cause: Cause, ask: Ask, now: Instant) -> Finding {
     let found = find_promotion(situation, old, cause, ask, now);
     match (&found, old.and_then(|old| situation.server(old))) {
-        // Fenced, but nobody can take its place: it goes on.
+        // Fenced, but no server can take its place: it goes on.
         (
             Finding::NotRevoked { .. } | Finding::NoCandidate { .. } | Finding::Held { .. } | Finding::SplitHistory { .. },
             Some(old),
@@ -115,7 +115,7 @@ fn find_promotion(situation: &Situation<'_>, old: Option<ServerId>, cause: Cause
         Durability::Lossless => quorum.is_revoked(situation, candidate),
         _ => Ok(()),
     };
-    // It is there again, takes no writes yet, and nobody has more.
+    // It is back, takes no writes yet, and no server has more.
     if let (Choice::Candidate(id), true) = (&choice, ask.to.is_none())
         && Some(*id) == old
         && is_nobody_elsewhere(situation, *id)
@@ -141,7 +141,7 @@ fn find_promotion(situation: &Situation<'_>, old: Option<ServerId>, cause: Cause
     {
         return not_revoked(situation, &quorum, missing);
     }
-    // Where nobody is known to be lost, one of them may be the primary, whose replicas must not be frozen.
+    // If no server is known to be lost, one of them may be the primary, whose replicas must not be frozen.
     if let (Choice::Split(servers), None) = (&choice, old) {
         return Finding::SplitHistory { servers: servers.clone() };
     }
@@ -179,11 +179,11 @@ fn is_nobody_elsewhere(situation: &Situation<'_>, old: ServerId) -> bool {
     others.into_iter().all(|server| follows(server, old) || is_settled(situation, server, Some(old), None))
 }
 
-/// Where servers have each what the other lacks, the last primary has every acknowledged write.
+/// If each of several servers has what another lacks, the last primary has every acknowledged write.
 fn prefer_last(situation: &Situation<'_>, old: Option<ServerId>, servers: Vec<Named>) -> Choice {
     let last = situation.view.last_primary.or(situation.history.opened).filter(|last| Some(*last) == old);
     let is_fit = |server: &&ServerView| !is_writable(server) && unfit(situation, server, old).is_none();
-    // Unless another proxy has opened one of the others, perhaps one that we cannot see.
+    // Unless another proxy has opened one of the others, perhaps one out of our sight.
     let is_opened = |server: &ServerView| {
         Some(server.id) != old && (!situation.is_reachable(server) || (is_free(server) && is_writable(server)))
     };
@@ -202,12 +202,12 @@ fn not_revoked(situation: &Situation<'_>, quorum: &Quorum, missing: Vec<Named>) 
     Finding::NotRevoked { primary: quorum.old.map(|old| situation.named(old)), missing, acks: quorum.acks }
 }
 
-/// A server other than the old primary was made to follow nobody, which is done only to the one that takes over.
+/// A server other than the old primary was detached, which is done only to the one that takes over.
 pub(crate) fn has_begun(situation: &Situation<'_>, old: Option<ServerId>) -> bool {
     let is_detached = |server: &ServerView| {
         server.answers() && is_free(server) && !is_writable(server) && !server.is_deposed && server.diverged.is_none()
     };
-    // A former primary that stays outside is detached, too, but soon behind.
+    // A former primary that stays out is detached, too, but it soon has less than the others.
     let is_top = |server: &ServerView| {
         let others = situation.others(Some(server.id)).filter(|other| other.answers() && Some(other.id) != old);
         let seen = server.seen.as_deref();
@@ -292,7 +292,7 @@ fn drain(server: &ServerView) -> Option<Step> {
     Some(Step::Drain { server: server.id, up_to: seen.received.clone()? })
 }
 
-/// The others follow; once there are enough of them, or no more that could, writes open.
+/// The others are made to follow. Once enough of them do, or no more can, writes are opened.
 fn finish(promotion: &Promotion, situation: &Situation<'_>, candidate: &ServerView) -> Vec<Step> {
     let old = promotion.old.as_ref().map(|old| old.id);
     let mut stage = follow_steps(situation, candidate, old);
@@ -315,7 +315,7 @@ fn finish(promotion: &Promotion, situation: &Situation<'_>, candidate: &ServerVi
     stage
 }
 
-/// It is open, and only the old primary, which has nothing more, keeps it from being known as the primary.
+/// The new primary is open, but not yet recognised as the primary because of the old one, which has nothing more than it.
 pub(crate) fn rejoin_old(situation: &Situation<'_>, candidate: &ServerView, old: Option<ServerId>) -> Option<Step> {
     let server = old.and_then(|old| situation.server(old)).filter(|old| old.answers() && is_free(old) && !is_writable(old))?;
     let may_follow = has_all_of(candidate, server) && situation.policy.has_replication_account;
@@ -341,19 +341,19 @@ pub(crate) fn follow_steps(situation: &Situation<'_>, candidate: &ServerView, ol
         .collect()
 }
 
-/// It acknowledges as before, or if its source waits for acknowledgements.
+/// It acknowledges if it did before, or if its source waits for acknowledgements.
 pub(crate) fn follow_step(server: &ServerView, source: &ServerView, is_former_primary: bool) -> Step {
     let waits = semi_sync(source).is_some_and(|source| source.source_enabled);
     let acknowledges = semi_sync(server).is_some_and(|its| its.replica_enabled || waits);
     Step::Follow { server: server.id, source: source.id, acknowledges, is_former_primary }
 }
 
-/// It was told to follow, and cannot: telling it again changes nothing.
+/// It was made to follow, and cannot: repeating the step changes nothing.
 fn has_io_error(server: &ServerView) -> bool {
     channels(server).iter().any(|channel| channel.io_error.is_some())
 }
 
-/// Before writes open, commits must wait for as many acknowledgements as they did; in `Bounded` only where somebody is there to give them.
+/// Before writes open, commits must wait for as many acknowledgements as before; in `Bounded` only if there are replicas to give them.
 pub(crate) fn require_acks(situation: &Situation<'_>, candidate: &ServerView, promise: Durability, acks: u32) -> Option<Step> {
     let its = semi_sync(candidate)?;
     let may_acknowledge = |server: &&ServerView| {

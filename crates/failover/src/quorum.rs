@@ -1,7 +1,7 @@
-//! Whether the servers that are left provably have every acknowledged write.
+//! Whether the remaining servers provably have every acknowledged write.
 //!
-//! A commit was acknowledged once `w` of the ackers `A` had received it. The servers `F` receive from the old primary no more, so what they
-//! have together includes every acknowledged commit, and none can be added, if `|A| - |F| < w` (Vitess' `haveRevoked`).
+//! A commit was acknowledged once `w` of the ackers `A` had received it. The servers `F` no longer receive from the old primary. If `|A| - |F| < w`,
+//! what they have together includes every acknowledged commit, and no further commit can be acknowledged (Vitess' `haveRevoked`).
 
 use std::time::Instant;
 
@@ -11,15 +11,15 @@ use crate::facts::{Named, is_free, is_frozen, is_seen_after, is_settled, is_writ
 use crate::order::{contains, contains_but_own};
 use crate::{Durability, Situation};
 
-/// What acknowledgements were worth under the old primary.
+/// The rule for acknowledgements under the old primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quorum {
     /// Acknowledgements that a commit needed.
     pub(crate) acks: usize,
-    /// Who may have acknowledged.
+    /// The servers that may have acknowledged.
     pub(crate) ackers: Vec<ServerId>,
     pub(crate) old: Option<ServerId>,
-    /// Since when the old primary is lost.
+    /// When the old primary was lost.
     pub(crate) since: Option<Instant>,
 }
 
@@ -37,7 +37,7 @@ pub fn durability(situation: &Situation<'_>, old: Option<ServerId>) -> Durabilit
     if has_acker && is_lossless { Durability::Lossless } else { Durability::Bounded }
 }
 
-/// It has confirmed what it received when it was last seen.
+/// It acknowledged what it received when it was last seen.
 fn acknowledges(server: &ServerView) -> bool {
     semi_sync(server).is_some_and(|its| its.replica_enabled)
 }
@@ -54,7 +54,7 @@ impl Quorum {
         Quorum { acks: usize::try_from(acks).unwrap_or(1).max(1), ackers, old, since }
     }
 
-    /// Those of the ackers that cannot vouch for what they have, with `is_counted` for those that answer.
+    /// The ackers whose transactions do not count; `is_counted` decides for those that answer.
     fn missing(&self, situation: &Situation<'_>, is_counted: impl Fn(&ServerView) -> bool) -> Vec<Named> {
         let ackers = self.ackers.iter().filter_map(|id| situation.server(*id));
         ackers.filter(|server| !is_counted(server)).map(named).collect()
@@ -83,9 +83,9 @@ impl Quorum {
         if missing.len() < self.acks { Ok(()) } else { Err(missing) }
     }
 
-    /// The old primary can be asked itself: it takes no writes, and has nothing that the candidate lacks.
+    /// The old primary itself answers: it takes no writes, and has nothing that the candidate lacks.
     fn has_all_of_old(&self, situation: &Situation<'_>, candidate: &ServerView, seen: &Observation) -> bool {
-        // One that we have closed, or opened last, was the primary, unless somebody else has opened another since: so all must be there to be asked.
+        // A server that we have closed, or opened last, was the primary, unless another was opened since by someone else. So all must answer.
         let are_all_there = situation.servers().all(|server| situation.is_reachable(server));
         let history = situation.history;
         let is_in_history = |old: ServerId| are_all_there && (history.closed.contains(&old) || history.opened == Some(old));
@@ -107,7 +107,7 @@ impl Quorum {
     }
 }
 
-/// Unknown servers may have, too; so may one that was last seen before it was made a replica.
+/// Unknown servers may have acknowledged, too; so may one that was last seen before it was made a replica.
 fn may_acknowledge(server: &ServerView) -> bool {
     match server.seen.as_ref() {
         None => true,

@@ -1,19 +1,18 @@
-//! The smallest things that are done to a server. Each may be done twice, and each shows in the next look at its server.
+//! The smallest changes of a server. Each may be done twice, and each shows in the next look at its server.
 
 use topology::{Position, ServerId};
 
-/// One step. In its documentation: the statements of MySQL / MariaDB, and what shows that it is done.
+/// One step. The documentation gives the statements of MySQL / MariaDB, and what shows that the step is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The replica receives no more, so it acknowledges no more: `STOP REPLICA IO_THREAD` / `START SLAVE SQL_THREAD` if that does not run, and
-    /// only then `STOP SLAVE IO_THREAD`, as MariaDB throws away what it has received when it starts with both threads stopped.
-    /// Done: `io == Stopped`.
+    /// The replica receives no more, so it acknowledges no more: `STOP REPLICA IO_THREAD` / `START SLAVE SQL_THREAD` if that does not run, and only
+    /// then `STOP SLAVE IO_THREAD`, as MariaDB discards what it has received if it starts with both threads stopped. Done: `io == Stopped`.
     Freeze {
         /// The replica.
         server: ServerId,
     },
-    /// The replica receives again, and applies: `START REPLICA`, `START SLAVE`; a detachment that was broken off has stopped both threads.
-    /// Done: `io != Stopped`.
+    /// The replica receives again, and applies: `START REPLICA`, `START SLAVE`; an interrupted detachment has stopped both threads. Done: `io !=
+    /// Stopped`.
     Thaw {
         /// The replica.
         server: ServerId,
@@ -26,7 +25,7 @@ pub enum Step {
         server: ServerId,
     },
     /// Makes a former primary read-only for good, once another one takes writes: cuts off all clients, lets commits that still wait for
-    /// acknowledgements end (nobody hears of them), then `super_read_only` / `read_only`. What they wrote is compared before the server is used
+    /// acknowledgements end (no client sees their OK), then `super_read_only` / `read_only`. What they wrote is compared before the server is used
     /// again. Done: read-only.
     Retire {
         /// The former primary.
@@ -51,7 +50,7 @@ pub enum Step {
         /// What it must have applied.
         up_to: Position,
     },
-    /// The replica follows nobody any more: `STOP REPLICA; RESET REPLICA ALL` / `STOP SLAVE; RESET SLAVE ALL`. Done: no channels.
+    /// The replica follows no other server any more: `STOP REPLICA; RESET REPLICA ALL` / `STOP SLAVE; RESET SLAVE ALL`. Done: no channels.
     Detach {
         /// The replica, which has applied all that it has received.
         server: ServerId,
@@ -102,7 +101,7 @@ impl Step {
         }
     }
 
-    /// What is done, wherever and however.
+    /// Its kind, without the server.
     pub fn kind(&self) -> StepKind {
         match self {
             Step::Freeze { .. } => StepKind::Freeze,
@@ -119,7 +118,7 @@ impl Step {
         }
     }
 
-    /// What it does would be taken for a person's work by whoever does not know that we have begun it.
+    /// Without a note that we began it, another process would take its effect for a person's work.
     pub fn must_be_noted(&self) -> bool {
         matches!(self.kind(), StepKind::Freeze | StepKind::Fence | StepKind::Retire | StepKind::CloseWrites)
     }
@@ -130,7 +129,7 @@ impl Step {
     }
 }
 
-/// A [`Step`] without what it is done to: as much of it as the journal tells the next process.
+/// A [`Step`] without its server: as much of it as the journal keeps for the next process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "see the steps of the same names")]
 pub enum StepKind {

@@ -1,7 +1,7 @@
-//! Another primary while the present one is well, because a person asks for it.
+//! Another primary while the present one is healthy, because a person asks for it.
 //!
-//! Until the next primary follows nobody any more everything can be undone: writes open again on the old one. From then on there is only the way
-//! forward, which is that of a promotion.
+//! Until the next primary is detached from its source, everything can be undone: writes open again on the old one. From then on it can only go
+//! forward, as a promotion does.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub enum Handover {
     CloseWrites,
     /// The next primary applies the rest.
     CatchUp,
-    /// The next primary ceases to be a replica.
+    /// The next primary is detached from its source.
     Detach,
     /// The next primary is set up, and the others are made its replicas.
     Finish,
@@ -87,7 +87,7 @@ fn find_open(situation: &Situation<'_>, from: &ServerView, to: &ServerView, aske
 fn find_closed(from: &ServerView, to: &ServerView, asked: &Asked, now: Instant) -> Finding {
     let going = |doing| Finding::SwitchingOver { from: named(from), to: named(to), doing };
     if is_writable(from) || !is_free(from) {
-        // It was fenced in between, or somebody else is at it: then what the servers say decides.
+        // It was fenced in between, or someone else changes it: then what the servers say decides.
         return refused(&format!("{} has lost its role in the meantime", from.name));
     }
     if to.answers() && is_free(to) && has_all_of(to, from) {
@@ -113,7 +113,7 @@ fn has_applied_all(to: &ServerView, from: &ServerView) -> bool {
     matches!((applied, written), (Some(applied), Some(written)) if applied.contains(&written))
 }
 
-/// What speaks against it, in words.
+/// The reasons against it, for display.
 fn preflight(situation: &Situation<'_>, from: &ServerView, to: &ServerView) -> Vec<Arc<str>> {
     let mut reasons: Vec<Arc<str>> = Vec::new();
     if let Some(why) = unfit(situation, to, Some(from.id)) {

@@ -99,7 +99,7 @@ impl Accounts {
         self.by_name.get(user).is_some_and(|entry| entry.demands_tls)
     }
 
-    /// When those wrote last whose writes a session of that user must see, beside its own.
+    /// The last write, besides its own, that a session of that user must see.
     pub(crate) fn moment(&self, user: &[u8]) -> Option<Arc<Moment>> {
         self.by_name.get(user)?.moment.clone()
     }

@@ -1,8 +1,8 @@
 //! Whether an OK for a commit may be passed on to the client.
 //!
-//! A server that is no longer the primary may still answer: its OK is worth nothing, as its commit may be on no server that counts. A client that
-//! gets it would believe that its write lasts. So the servers are looked at once more when such an OK is about to go out. Where the last look at the
-//! primary leaves it open what its OK is worth, the OK waits for the next one.
+//! A server that is no longer the primary may still answer, but its OK is worthless: the commit may be missing on all servers that remain. A client
+//! that got it would believe that its write lasts. So the snapshot is checked again when such an OK is about to go out. If the last look at the
+//! primary does not settle what its OK is worth, the OK waits for the next look.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ impl Acknowledgement<'_> {
         self.worth(None) == Worth::Counts
     }
 
-    /// What the client is told in place of an OK that has just come, if it may not be passed on.
+    /// The error for the client in place of an OK that has just come, if the OK may not be passed on.
     pub(crate) async fn doubt(&self) -> Option<Refusal> {
         let came_at = Instant::now();
         let mut generations = self.generations.clone();
@@ -86,7 +86,7 @@ impl Acknowledgement<'_> {
         let is_settled = |server: &Server| came_at.is_some_and(|came_at| server.acks_seen_at > Some(came_at));
         match server.acks_trusted {
             true => Worth::Counts,
-            // Nobody can look at it any more.
+            // It cannot be looked at any more.
             false if is_settled(server) || !server.answers() => Worth::Unproven,
             false => Worth::Open,
         }

@@ -1,7 +1,7 @@
 //! Statements and logins that wait for a primary: how many there may be, and what wakes them.
 //!
-//! The monitor publishes a snapshot some twenty times a second, and nearly none of them helps anybody who waits. So one task looks at each, and
-//! wakes the others only when something has changed that a decision to wait depends on.
+//! The monitor publishes a snapshot some twenty times a second, and hardly any of them helps a waiting statement. So one task looks at each, and
+//! wakes the others only when something has changed on which a decision to wait depends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +17,7 @@ use crate::reply::Refusal;
 pub(crate) struct HeldStatements {
     count: AtomicUsize,
     bytes: AtomicUsize,
-    /// Counts the changes that may release somebody.
+    /// Counts the changes that may release a waiting statement.
     changes: watch::Sender<u64>,
 }
 
@@ -33,7 +33,7 @@ impl HeldStatements {
         Self { count: AtomicUsize::new(0), bytes: AtomicUsize::new(0), changes: watch::Sender::new(0) }
     }
 
-    /// Takes one more in, of so many bytes; or says that there are too many.
+    /// Admits one more, of this many bytes, or refuses because there are too many.
     pub(crate) fn admit(&self, bytes: usize, awaited: Awaited, limits: &Limits) -> Result<HeldPlace<'_>, Refusal> {
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let sum = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);

@@ -1,4 +1,4 @@
-//! Looks after all sessions at once: tells those whose server fell silent, and those that hold connections which somebody else needs.
+//! Watches all sessions at once: it signals those whose server is silent, and those that hold connections which other sessions need.
 //!
 //! A session by itself would need a timer for each statement to notice either. Server connections that are to be ready before anybody needs them are
 //! opened by `warm`.
@@ -15,13 +15,13 @@ use topology::{Epoch, ServerId, Snapshot};
 use crate::registry::Signal;
 use crate::worker::Shared;
 
-/// Between two looks at the servers: by so much a statement may learn later that its server fell silent.
+/// Time between two looks at the servers. A statement may learn this much later that its server is silent.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Between two looks at idle sessions.
 const IDLE_LOOK: Duration = Duration::from_millis(500);
 
-/// Between two looks for sessions that could give a connection back: each looks at all sessions, and under load somebody waits all the time.
+/// Time between two looks for sessions that could give a connection back: each looks at all sessions, and under load there is always one that waits.
 const ASK_PAUSE: Duration = Duration::from_millis(2);
 
 /// Runs until all sessions are to end.
@@ -67,7 +67,7 @@ fn tell_of_sick_servers(shared: &Shared, snapshot: &Snapshot) {
     }
 }
 
-/// After a change of primary, sessions are told for so long that the old one counts no longer: one of them may just be sending to it.
+/// After a change of primary, sessions are signalled for this long that the old one no longer counts: one of them may just be sending to it.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// The server that was the primary before this one.

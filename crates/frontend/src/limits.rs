@@ -5,27 +5,27 @@ use std::time::Duration;
 /// Every limit of the client side. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Client connections at once, over all workers. One more gets error 1040.
+    /// Client connections at once, over all workers. One more gets `ER_CON_COUNT_ERROR`.
     pub client_connections: usize,
     /// From accept to the end of the login.
     pub handshake: Duration,
-    /// Between two commands. Longer, and the connection is closed with error 4031.
+    /// Time between two commands. After that the connection is closed with `ER_CLIENT_INTERACTION_TIMEOUT`.
     pub client_idle: Duration,
     /// After so long without a command, a session gives back the server connections on which nothing of it lives.
     pub session_idle: Duration,
     /// While a client does not read what it asked for.
     pub client_write: Duration,
-    /// One packet of a client. A longer one gets error 1153.
+    /// One packet of a client. A longer one gets `ER_NET_PACKET_TOO_LARGE`.
     pub max_packet: usize,
-    /// The file of one `LOAD DATA LOCAL`. A larger one gets error 1153. With 0, clients are not offered to send any.
+    /// The file of one `LOAD DATA LOCAL`. A larger one gets `ER_NET_PACKET_TOO_LARGE`. With 0, clients are not offered to send any.
     pub local_infile: usize,
-    /// Prepared statements of one session. One more gets error 1461.
+    /// Prepared statements of one session. One more gets `ER_MAX_PREPARED_STMT_COUNT_REACHED`.
     pub prepared_statements: usize,
     /// The texts of a session's prepared statements together.
     pub prepared_statement_bytes: usize,
-    /// Statements that wait for a primary at once, over all sessions. One more gets error 1290.
+    /// Statements that wait for a primary at once, over all sessions. One more gets `ER_OPTION_PREVENTS_STATEMENT`.
     pub held_statements: usize,
-    /// Bytes of the statements that wait for a primary, together. More get error 1290.
+    /// Bytes of the statements that wait for a primary, together. More get `ER_OPTION_PREVENTS_STATEMENT`.
     pub held_bytes: usize,
     /// After a request to stop, open statements and transactions get this long.
     pub drain: Duration,

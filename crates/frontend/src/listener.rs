@@ -41,13 +41,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How the sessions are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runtime {
-    /// So many threads, each with a runtime of its own.
+    /// This many threads, each with a runtime of its own.
     WorkerPerCore(usize),
-    /// One runtime that moves tasks between so many threads.
+    /// One runtime that moves tasks between this many threads.
     MultiThread(usize),
 }
 
-/// Everything that the frontend needs to be told.
+/// Everything that the frontend needs to start.
 pub struct Frontend {
     /// Where to listen. Port 0 lets the system choose.
     pub listen: SocketAddr,

@@ -1,4 +1,4 @@
-//! From an accepted socket to a client that has proved who it is, and whom a server lets in as well.
+//! From an accepted socket to a client that has proved its identity and that a server lets in as well.
 
 mod verify;
 
@@ -61,7 +61,7 @@ const LARGEST_ATTRIBUTES: usize = 4 * 1024;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) link: Link,
-    /// As whom, and how, it logs in to servers.
+    /// The account and capabilities with which it logs in to servers.
     pub(crate) options: ConnectOptions,
     /// What both sides can do.
     pub(crate) capabilities: Capabilities,
@@ -75,7 +75,7 @@ pub(crate) struct Client {
     pub(crate) peer: SocketAddr,
 }
 
-/// Why there is no client. It has been told, where that was possible.
+/// Why the login failed. The client has got an error, where that was possible.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
     /// It took too long.

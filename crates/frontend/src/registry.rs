@@ -1,8 +1,7 @@
-//! All sessions, and how a session is told of what happens outside of it: a `KILL`, a server that fell silent, a connection that somebody
-//! else waits for.
+//! All sessions, and how a session learns of events outside of it: a `KILL`, a silent server, a connection that another session waits for.
 //!
-//! A session is a task of its own, which nobody may reach into. So whoever wants something of it raises a signal, and the session looks at
-//! its signals wherever it waits.
+//! A session is a task of its own, and no other task may touch its state. Other tasks raise a signal, and the session looks at its signals wherever
+//! it waits.
 
 mod signals;
 
@@ -21,7 +20,7 @@ pub(crate) const FIRST_ID: u32 = 1 << 30;
 /// The last one: drivers keep it in 32 bits with a sign.
 const LAST_ID: u32 = i32::MAX as u32;
 
-/// Everybody who is connected.
+/// All connected sessions.
 #[derive(Debug)]
 pub(crate) struct Registry {
     sessions: Mutex<Sessions>,
@@ -44,7 +43,7 @@ pub(crate) struct Entry {
     epoch: Instant,
 }
 
-/// What became of a request to stop a session or its statement.
+/// The result of a request to stop a session or its statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kill {
     /// The session was told.
@@ -110,7 +109,7 @@ impl Registry {
         }
     }
 
-    /// Tells the sessions that have been idle for so long and hold connections.
+    /// Signals the sessions that have been idle for this long and hold connections.
     pub(crate) fn tell_idle_for(&self, time: Duration, signal: Signal) {
         let now = self.epoch.elapsed();
         for entry in self.sessions().by_id.values() {
@@ -120,7 +119,7 @@ impl Registry {
         }
     }
 
-    /// Tells so many idle sessions that hold a connection to this server, those that have been idle for longest first; of this user, if it matters.
+    /// Signals this many idle sessions that hold a connection to this server, the longest idle first; of this user, if one is given.
     pub(crate) fn tell_idle_on(&self, server: ServerId, user: Option<&[u8]>, count: usize, signal: Signal) {
         let mut idle: Vec<(Duration, Arc<Entry>)> = {
             let sessions = self.sessions();
@@ -143,7 +142,7 @@ impl Entry {
         self.id
     }
 
-    /// As whom, and how, it logs in to servers.
+    /// The account and capabilities with which it logs in to servers.
     pub(crate) fn options(&self) -> &ConnectOptions {
         &self.options
     }

@@ -15,7 +15,7 @@ use wire::error_code::{
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
 
-/// An error that the client is told.
+/// An error for the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) code: u16,
@@ -92,7 +92,7 @@ impl Refusal {
         }
     }
 
-    /// A server has said OK to what may have been a commit, and the OK does not count: as when the reply was lost, nobody knows.
+    /// A server has said OK to what may have been a commit, and the OK does not count: as when the reply was lost, the outcome is unknown.
     pub(crate) fn unconfirmed(why: &str) -> Self {
         Self::unknown_outcome(format!("the statement may or may not have taken effect ({why})"))
     }
@@ -165,7 +165,7 @@ impl Refusal {
     }
 }
 
-/// A hint that cannot be followed is better told than left out: whoever wrote it relies on it.
+/// A hint that cannot be followed is an error and is not ignored, because its author relies on it.
 impl From<HintError> for Refusal {
     fn from(error: HintError) -> Self {
         Self::new(ER_WRONG_ARGUMENTS, error.to_string())

@@ -14,7 +14,7 @@ pub enum Pooling {
     /// Until its statement or its transaction ends.
     #[default]
     Transaction,
-    /// Until it ends, has been idle for a while, or somebody waits for a connection.
+    /// Until it ends, has been idle for a while, or another session waits for a connection.
     Session,
 }
 

@@ -119,7 +119,7 @@ async fn reads_go_on_while_writes_wait() {
 }
 
 #[tokio::test]
-async fn what_waits_for_too_long_is_told_what_it_waited_for() {
+async fn a_statement_that_waits_too_long_is_told_what_it_waited_for() {
     let hold_writes = Duration::from_millis(20);
     let setup =
         Setup::configured(vec![server("old").await, server("new").await], Settings { hold_writes, ..Settings::default() });
@@ -332,7 +332,7 @@ async fn an_idle_transaction_on_a_lost_primary_ends_as_after_a_deadlock() {
         "40001",
         "the primary was lost; the transaction was rolled back, try it again",
     );
-    // Who rolls back has what he asks for.
+    // A `ROLLBACK` has its effect already.
     assert_eq!(status(other.query_one("ROLLBACK").await), StatusFlags::AUTOCOMMIT);
     setup.promote(1);
     for client in [&mut client, &mut other] {
@@ -372,7 +372,7 @@ async fn a_commit_in_flight_has_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_one_connection_is_told_lost_once() {
+async fn the_loss_of_a_connections_state_is_reported_once() {
     let setup = two().await;
     let mut client = setup.client().await;
     client.query_one("CREATE TEMPORARY TABLE t (a INT)").await.expect_ok();
@@ -422,7 +422,7 @@ async fn a_session_with_known_user_variables_waits_for_the_handover() {
 }
 
 #[tokio::test]
-async fn a_user_variable_that_nobody_knows_is_told_lost() {
+async fn the_loss_of_an_unknown_user_variable_is_reported() {
     let setup = two().await;
     let mut client = setup.client().await;
     client.query_one("SET @a = 5").await.expect_ok();
@@ -624,7 +624,7 @@ async fn a_transaction_of_an_earlier_reign_is_lost() {
 
 // --- Logins ---
 
-/// A replica may not know the account yet; nobody else can be asked.
+/// A replica may not know the account yet, and no other server can be asked.
 #[tokio::test]
 async fn a_login_that_a_replica_refuses_waits_for_a_primary() {
     let refuses = Arc::new(AtomicBool::new(true));

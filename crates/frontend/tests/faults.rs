@@ -124,7 +124,7 @@ async fn an_idle_connection_that_its_server_closed_is_replaced() {
 }
 
 #[tokio::test]
-async fn losing_the_server_of_a_transaction_is_told_as_a_deadlock_and_the_session_lives_on() {
+async fn the_loss_of_a_transactions_server_is_reported_as_a_deadlock_and_the_session_goes_on() {
     let dying = scripted(|call| {
         if call.sql() == "SELECT a FROM t" {
             return vec![Action::Close];
@@ -166,7 +166,7 @@ async fn a_server_that_sends_garbage_is_never_believed() {
     assert_eq!((error.code, &error.sqlstate), (1158, b"08007"));
 }
 
-/// Counts that promise more than the packet has, values that end early, types that nobody knows.
+/// Counts that promise more than the packet has, values that end early, unknown types.
 #[tokio::test]
 async fn malformed_query_attributes_end_the_session_with_an_error() {
     let with_attributes =

@@ -92,7 +92,7 @@ async fn unknown_commands_get_an_error_and_never_ok() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_told_so() {
+async fn one_client_too_many_gets_an_error() {
     let limits = Limits { client_connections: 1, ..Limits::default() };
     let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
     let _first = setup.client().await;
@@ -123,7 +123,7 @@ async fn packets_out_of_order_end_the_session_with_an_error() {
 }
 
 #[tokio::test]
-async fn an_idle_client_is_told_and_closed() {
+async fn an_idle_client_gets_an_error_and_is_closed() {
     let limits = Limits { client_idle: Duration::from_millis(50), ..Limits::default() };
     let setup = Setup::with_limits(vec![server("primary").await], limits, 10);
     let mut client = setup.client().await;
@@ -139,7 +139,7 @@ async fn a_login_that_takes_too_long_is_cut_off() {
 }
 
 #[tokio::test]
-async fn when_all_server_connections_are_in_use_the_client_is_told() {
+async fn the_client_gets_an_error_when_all_server_connections_are_in_use() {
     let in_transaction = scripted(|call| {
         let mut status = StatusFlags::AUTOCOMMIT;
         status.set(StatusFlags::IN_TRANS, call.sql() == "BEGIN");
@@ -151,7 +151,7 @@ async fn when_all_server_connections_are_in_use_the_client_is_told() {
     let mut second = setup.client().await;
     let error = second.query_one("UPDATE t SET a = 2").await.expect_err();
     assert_eq!((error.code, &error.sqlstate), (1040, b"08004"));
-    // It need not leave: idle, and with nothing on its connection, it gives that up to whoever waits.
+    // It need not leave: idle, and with nothing on its connection, it gives that up to a waiting session.
     first.query_one("COMMIT").await.expect_ok();
     second.query_one("UPDATE t SET a = 2").await.expect_ok();
 }

@@ -193,7 +193,7 @@ async fn with_transactions() -> testkit::FakeServer {
     .await
 }
 
-/// An insert makes 7, whoever asks then gets what is asked for.
+/// An insert makes 7; a later question for it gets 7.
 async fn with_insert_ids() -> testkit::FakeServer {
     scripted(|call: Call<'_>| {
         if call.sql().starts_with("INSERT") {
@@ -242,13 +242,13 @@ async fn what_was_counted_is_known_though_others_have_used_the_connection() {
     assert_eq!(ask("SELECT ROW_COUNT()").await, "-1");
     assert_eq!(second.query_one("SELECT ROW_COUNT()").await.expect_rows().single(), "0");
     assert!(commands(&setup, from).is_empty());
-    // Where it is part of something larger, nobody knows any more.
+    // Inside a longer statement it is no longer known.
     let error = second.query_one("SELECT ROW_COUNT() + 1").await;
     assert!(matches!(error, Answer::Err(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn nobody_is_told_of_anothers_warnings() {
+async fn a_session_does_not_see_the_warnings_of_another() {
     let setup = narrow().await;
     let (mut first, mut second) = (setup.client().await, setup.client().await);
     read(&mut second).await;
@@ -301,7 +301,7 @@ async fn a_temporary_table_keeps_the_connection_until_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_known_user_variable_is_brought_along_and_nobody_else_sees_it() {
+async fn a_known_user_variable_follows_its_session_and_no_other() {
     let setup = narrow().await;
     let (mut first, mut second) = (setup.client().await, setup.client().await);
     first.query_one("SET @a = 1").await.expect_ok();

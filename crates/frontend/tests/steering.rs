@@ -117,7 +117,7 @@ async fn explain_route_cannot_be_prepared() {
     assert_eq!(answer(&mut client, "SELECT a FROM t").await, "one");
 }
 
-/// A replica that refuses what calls `abs`, as if somebody had hidden a write there.
+/// A replica that refuses calls of `abs`, as if it wrote.
 async fn refusing(code: u16) -> FakeServer {
     scripted(move |call| {
         if call.sql().contains("ABS(") {

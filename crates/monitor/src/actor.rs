@@ -1,5 +1,5 @@
-//! The task that changes one server: a connection of its own, kept open so that it is there when new ones cannot be made, and the steps
-//! that are done through it, one after the other.
+//! The task that changes one server. It keeps a connection of its own open, in case new ones cannot be made, and does the steps through it, one after
+//! the other.
 
 mod sql;
 mod steps;
@@ -15,40 +15,40 @@ use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
 use crate::settings::{Address, MonitoredServer, ReplicationAccount, Settings};
 
-/// Between two looks whether the connection is still there.
+/// Time between two checks that the connection is still open.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Asks a server whether it still serves. `COM_PING` does not tell: while MySQL shuts down, it answers a ping with OK before it closes the
+/// Asks a server whether it still serves. `COM_PING` is not enough: while MySQL shuts down, it answers a ping with OK before it closes the
 /// connection, but a statement with 1053.
 const SIGN_OF_LIFE: &str = "DO 0";
 
-/// How long a prober waits for last words. Only a busy machine needs longer, and what comes later is kept for the prober's next attempt.
+/// How long a prober waits for last words. Only a busy machine needs longer, and a later answer is kept for the prober's next attempt.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long the actor waits for them. MySQL closes every connection about two seconds after it was told to shut down.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Connections that were given up and are still to be ended. More than one is rare.
+/// Most connections that were given up and still have to be ended. More than one is rare.
 const ABANDONED_MAX: usize = 8;
 
 /// Connections that are remembered as our own.
 const FORMER_MAX: usize = 64;
 
-/// Jobs that may wait for one server. There is one plan at a time, so two are more than ever wait.
+/// Most jobs that may wait for one server. There is one plan at a time, so hardly ever more than one waits.
 const JOBS_QUEUED_MAX: usize = 8;
 
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
-    /// A step of a plan; where it leads to another server, with that one's address.
+    /// A step of a plan, with the address of the other server if it involves one.
     Step(Step, Option<Address>),
     /// Nothing but a look.
     Look,
-    /// Nothing but a question whether the server shuts down, through the connection that is there. What it has said since this moment counts, too.
+    /// Asks only whether the server is shutting down, through the open connection. What it has said since this moment counts, too.
     Listen(Instant),
-    /// The lock of whoever changes roles, and a look: somebody else may have had it until now.
+    /// Takes the lock for changing roles, and looks: another Pointsman may have had it until now.
     Lock,
-    /// The same, by who has it already.
+    /// The same, if we have the lock already.
     KeepLock,
     /// Gives it back.
     Unlock,
@@ -67,8 +67,8 @@ pub(crate) struct Job {
 /// What was done.
 #[derive(Debug)]
 pub(crate) struct Done {
-    /// False: it goes on, and is to be asked for again (transactions that are still open, a backlog that is not applied yet), or somebody else has
-    /// the lock.
+    /// False: it is unfinished and has to be asked for again (open transactions, a backlog that is not applied yet), or another Pointsman has the
+    /// lock.
     pub(crate) is_complete: bool,
     /// The server after it.
     pub(crate) observation: Option<Box<Observation>>,
@@ -88,7 +88,7 @@ impl Actor {
         Actor { jobs }
     }
 
-    /// Has something done. Past the limit the answer is a failure, and the connection is dropped, whatever the server still does.
+    /// Executes a job. After the time limit the answer is a failure, and the connection is dropped, whatever the server still does.
     pub(crate) async fn execute(&self, work: Work, limit: Duration) -> Result<Done, ProbeFailure> {
         let (reply, answer) = oneshot::channel();
         let gone = || ProbeFailure { kind: FailureKind::Silent, why: "the task that changes this server has ended".into() };
@@ -96,8 +96,8 @@ impl Actor {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Whether a server that takes no new connections says through an old one that it shuts down, or has said so since it let the prober in. MySQL cuts
-    /// connections that are in use without a word. The others stay open for two seconds, and get 1053 in answer to their next statement.
+    /// Whether a server that takes no new connections says through an old one that it is shutting down, or has said so since it let the prober in.
+    /// MySQL cuts connections that are in use without an error. The others stay open for two seconds, and get 1053 in answer to their next statement.
     pub(crate) async fn last_words(&self, let_in: Instant) -> Option<ProbeFailure> {
         let heard = timeout(LISTEN_TIMEOUT, self.execute(Work::Listen(let_in), LAST_WORDS_TIMEOUT)).await.ok()?;
         heard.err().filter(|failure| failure.kind == FailureKind::ShuttingDown)
@@ -109,9 +109,9 @@ struct Worker {
     settings: Settings,
     account: Option<ReplicationAccount>,
     connection: Option<ServerConnection>,
-    /// The number of the connection that is used, from the moment on that it is open.
+    /// The server's number of the present connection.
     current: Option<u32>,
-    /// The last connections that were opened, whatever has become of them.
+    /// The numbers of the last connections that were opened, whether or not they are still open.
     former: Vec<u32>,
     /// Connections that were given up in the middle of something: the server may go on with them, and with the lock that they hold.
     abandoned: Vec<u32>,
@@ -119,10 +119,10 @@ struct Worker {
     last_words: Option<LastWords>,
 }
 
-/// The news that a server shuts down. It comes once, as the answer to whatever was asked first.
+/// The news that a server is shutting down. It comes once, as the answer to the first question.
 #[derive(Debug)]
 struct LastWords {
-    /// When the question was sent. Whoever is let in after that meets another process.
+    /// When the question was sent. A later login reaches another process.
     asked_at: Instant,
     failure: ProbeFailure,
 }
@@ -165,7 +165,7 @@ impl Worker {
             Work::Listen(since) if let Some(said) = self.said_since(since) => Err(said),
             _ => self.perform(&job).await,
         };
-        // Whoever asked may have gone on.
+        // The asker may have given up.
         let is_heard = job.reply.send(outcome).is_ok();
         if is_listening && is_heard {
             // The failures that follow are reported as what they are.
@@ -176,7 +176,7 @@ impl Worker {
     async fn perform(&mut self, job: &Job) -> Result<Done, ProbeFailure> {
         let asked_at = Instant::now();
         let late = ProbeError::QueryTimeout(job.limit);
-        // Taken out: a connection with an unfinished answer is of no use to anybody.
+        // Taken out, since a connection with an unfinished answer cannot be used again.
         let connection = self.connection.take();
         self.current = connection.as_ref().map(ServerConnection::id);
         match timeout(job.limit, self.work(connection, &job.work)).await {
@@ -214,12 +214,12 @@ impl Worker {
         }
     }
 
-    /// Earlier words are those of a process before the one that let the prober in, and say nothing about that one.
+    /// An earlier answer is from the process before the one that let the prober in, and says nothing about that one.
     fn said_since(&self, since: Instant) -> Option<ProbeFailure> {
         self.last_words.as_ref().filter(|said| said.asked_at >= since).map(|said| said.failure.clone())
     }
 
-    /// A server that does not understand a statement repeats some of it, and the journal is for more eyes than the configuration.
+    /// A syntax error quotes part of the statement, and more people may read the journal than the configuration.
     fn without_secrets(&self, failure: ProbeFailure) -> ProbeFailure {
         match self.account.as_ref().map(|account| &*account.password).filter(|password| !password.is_empty()) {
             Some(password) => ProbeFailure { why: failure.why.replace(password, "***").into(), ..failure },
@@ -248,7 +248,8 @@ impl Worker {
             Work::Look => Done { is_complete: true, observation: Some(Box::new(connection.observe().await?)) },
             Work::Lock | Work::KeepLock => {
                 let is_complete = connection.first(&sql::lock(), "held").await?.as_deref() == Some("1");
-                // A connection of our own that its server has not ended yet is no other Pointsman: then this server's lock counts for nobody.
+                // The holder may be a former connection of our own that the server has not ended yet. Then this server's lock counts for no
+                // Pointsman.
                 if !is_complete {
                     let holder = connection.first(&sql::lock_holder(), "holder").await?.and_then(|id| id.parse().ok());
                     if holder.is_none_or(|holder| self.former.contains(&holder)) {
@@ -287,7 +288,7 @@ impl Worker {
         Ok(connection)
     }
 
-    /// The server ends itself when the copy is there, and says so by an error.
+    /// The server stops when the copy is complete, and reports that as an error.
     async fn clone_from(&self, connection: &mut ServerConnection, donor: &Address) -> Result<(), ProbeError> {
         let (user, password) = match &self.account {
             Some(account) => (&account.user, &account.password),

@@ -42,7 +42,7 @@ impl Fields {
         self.text(column)?.trim().parse().ok()
     }
 
-    /// A switch, which some have grown into an enumeration: `read_only` of MariaDB 12 has `NO_LOCK`, too.
+    /// A switch. Some have become enumerations: `read_only` of MariaDB 12 has `NO_LOCK`, too.
     fn is_on(&self, column: &str) -> bool {
         self.text(column).is_some_and(|value| !matches!(value.to_ascii_uppercase().as_str(), "" | "0" | "OFF" | "NO"))
     }
@@ -88,7 +88,7 @@ pub(crate) fn full_query(engine: Engine) -> &'static str {
     }
 }
 
-/// What a full look asks second. No row for a server that follows nobody, one for each channel otherwise.
+/// What a full look asks second. One row for each channel; none for a server that follows no other.
 pub(crate) fn channels_query(engine: Engine) -> &'static str {
     match engine {
         Engine::MySql => "SHOW REPLICA STATUS",
@@ -96,8 +96,8 @@ pub(crate) fn channels_query(engine: Engine) -> &'static str {
     }
 }
 
-/// Reads positions, and remembers the last of each kind: most looks see the same text again, and equal positions that share their
-/// memory are compared at once.
+/// Reads positions, and remembers the last of each kind: most looks see the same text again, and comparing equal positions that share their memory is
+/// cheap.
 #[derive(Debug)]
 pub(crate) struct Reader {
     engine: Engine,
@@ -119,7 +119,7 @@ impl Reader {
         Ok(Sample { sent_at, read_only: fields.is_on("read_only"), offline: fields.is_on("offline_mode"), written, applied })
     }
 
-    /// Without GTIDs for new transactions, `gtid_executed` stands still while data changes: that is no position.
+    /// Without GTIDs for new transactions, `gtid_executed` does not change with the data, so it is no position.
     fn mysql_positions(&mut self, fields: &Fields) -> Result<(Option<Position>, Option<Position>), ProbeError> {
         let has_gtids = matches!(fields.required("gtid_mode")?, "ON" | "ON_PERMISSIVE");
         if !has_gtids {
@@ -129,8 +129,8 @@ impl Reader {
         Ok((fields.is_on("log_bin").then(|| executed.clone()), Some(executed)))
     }
 
-    /// What a replica has applied is in `gtid_slave_pos` alone: `gtid_binlog_pos` and `gtid_current_pos` also have what was
-    /// written on it by mistake, which would make it look ahead.
+    /// What a replica has applied is in `gtid_slave_pos` alone: `gtid_binlog_pos` and `gtid_current_pos` also include what was written on it by
+    /// mistake, which would make it look further than it is.
     fn mariadb_positions(&mut self, fields: &Fields) -> Result<(Option<Position>, Option<Position>), ProbeError> {
         let applied = remembered(&mut self.applied, self.engine, fields.required("gtid_slave_pos")?)?;
         if !fields.is_on("log_bin") {
@@ -141,7 +141,7 @@ impl Reader {
         Ok((Some(written), Some(applied)))
     }
 
-    /// All but what other questions ask: the defaults of sessions, the filters of the binary log, and how the server replicates.
+    /// Everything except what other queries ask for: the defaults of sessions, the filters of the binary log, and how the server replicates.
     pub(crate) fn observation(
         &mut self,
         sent_at: Instant,
@@ -195,7 +195,8 @@ fn remembered(last: &mut Option<(String, Position)>, engine: Engine, text: &str)
     Ok(position)
 }
 
-/// After a restart the received set is empty although all of it is applied, so it counts on top (MySQL manual, SHOW REPLICA STATUS, `Retrieved_Gtid_Set`).
+/// After a restart the received set is empty although all of it is applied, so the applied set is added to it (MySQL manual, SHOW REPLICA STATUS,
+/// `Retrieved_Gtid_Set`).
 fn received(engine: Engine, applied: Option<&Position>, channels: &[Fields]) -> Result<Option<Position>, ProbeError> {
     let column = match engine {
         Engine::MySql => "Retrieved_Gtid_Set",
@@ -208,7 +209,7 @@ fn received(engine: Engine, applied: Option<&Position>, channels: &[Fields]) -> 
     Ok(Some(received))
 }
 
-/// `None` for a channel without a source, which follows nobody: what is left after `RESET SLAVE` on some versions.
+/// `None` for a channel without a source, as `RESET SLAVE` leaves it on some versions.
 fn replication(engine: Engine, channel: &Fields) -> Option<Replication> {
     let [host, port, io, applier, behind] = match engine {
         Engine::MySql => ["Source_Host", "Source_Port", "Replica_IO_Running", "Replica_SQL_Running", "Seconds_Behind_Source"],

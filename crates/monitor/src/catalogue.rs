@@ -1,7 +1,7 @@
 //! Keeps the classifier's catalogue of functions and views true.
 //!
-//! It is read from the primary, or from the replica that got furthest: at the start, when a connection has changed a definition, and from
-//! time to time, as others may change definitions past Pointsman. While it is out of date the classifier trusts no read that needs it.
+//! It is read from the primary, or from the most advanced replica: at the start, when a connection has changed a definition, and from time to time,
+//! as definitions may be changed directly on a server. While it is out of date the classifier trusts no read that needs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
 use crate::settings::Settings;
 
-/// How often to look whether a connection has changed a definition; also the least time between two readings.
+/// Time between two checks whether a connection has changed a definition; also the shortest time between two readings.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// After a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Starts the task. It ends soon after `stop` is cancelled. Until its first success, the classifier knows that it knows nothing.
+/// Starts the task. It ends soon after `stop` is cancelled. Until its first success, the classifier treats the catalogue as unknown.
 pub fn keep_catalogue(
     settings: watch::Receiver<Settings>,
     snapshots: Snapshots,
@@ -42,7 +42,7 @@ struct Keeper {
     settings: watch::Receiver<Settings>,
     snapshots: Snapshots,
     classifier: Arc<Classifier>,
-    /// What was read last: most of the time nothing has changed, and judging takes longer than comparing.
+    /// The definitions that were read last. Mostly nothing has changed, and judging takes longer than comparing.
     last: Option<(Dialect, Vec<Definition>)>,
     last_error: String,
 }
@@ -76,7 +76,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Judges the definitions on a thread of its own, since there may be thousands of them and others wait for this one.
+    /// Judges the definitions on a thread of its own, since there may be thousands of them and other tasks need this thread.
     async fn take_in(&mut self, found: (Dialect, Vec<Definition>), as_of: u64) {
         let classifier = Arc::clone(&self.classifier);
         let last = self.last.take();
@@ -127,7 +127,7 @@ impl Keeper {
     }
 }
 
-/// Whom to ask: the primary, or else the replica that got furthest.
+/// The server to ask: the primary, or else the most advanced replica.
 fn source(snapshot: &Snapshot) -> Option<ServerId> {
     snapshot.primary.or_else(|| {
         let replicas = snapshot.servers.iter().filter(|server| server.is_up() && server.role == Role::Replica);

@@ -3,7 +3,7 @@
 use topology::{Health, Role, Server, Snapshot};
 use tracing::{error, info, warn};
 
-/// Says what is different in `after`.
+/// Logs what is different in `after`.
 pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
     for new in &after.servers {
         match before.server(new.id) {
@@ -21,7 +21,7 @@ pub(crate) fn log(before: &Snapshot, after: &Snapshot) {
         }
     }
     for warning in after.warnings.iter().filter(|warning| !before.warnings.contains(warning)) {
-        // That nobody takes writes is part of a switchover.
+        // During a switchover it is normal that no server takes writes.
         if before.is_closing {
             info!("{warning}");
         } else {

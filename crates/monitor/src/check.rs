@@ -20,12 +20,12 @@ pub struct AccountCheck {
     pub engine: Option<Engine>,
     /// What keeps the monitor from its work, each with what to do, mostly a `GRANT` to run.
     pub missing: Vec<String>,
-    /// What the account could do without, and what the lack of a right costs that is no mistake.
+    /// Privileges that the account does not need, and the cost of missing ones that are optional.
     pub notes: Vec<String>,
 }
 
-/// Logs in to every server, one after the other, and tries what the monitor does; for what it does only if it `acts`, its rights are read. Changes
-/// nothing.
+/// Logs in to every server, one after the other, and tries what the monitor does. What it does only if it `acts` is checked by reading its grants.
+/// Changes nothing.
 pub async fn check_accounts(settings: &Settings, acts: bool) -> Vec<AccountCheck> {
     let mut checks = Vec::new();
     for target in &settings.servers {
@@ -75,7 +75,7 @@ async fn try_all(target: &MonitoredServer, settings: &Settings, acts: bool, chec
     for need in needs(engine).into_iter().chain(actions) {
         if !is_met(&need, &privileges, &mut connection, settings).await? {
             let grant = format!("GRANT {} TO {account};", need.right);
-            // One right may be needed for two reasons.
+            // One privilege may be needed for two reasons.
             if !check.missing.iter().any(|line| line.starts_with(&grant)) {
                 check.missing.push(format!("{grant} -- without it {}", need.lack));
             }
@@ -109,7 +109,7 @@ async fn is_met(
     }
 }
 
-/// No right shows the text of a view without its data, so this is a choice.
+/// No privilege shows the text of a view without its data, so this is the operator's choice.
 async fn note_hidden(connection: &mut ServerConnection, settings: &Settings, check: &mut AccountCheck) -> Result<(), ProbeError> {
     let (_, definitions) = connection.definitions(settings.catalogue_timeout).await?;
     let hidden = definitions.iter().filter(|definition| definition.is_hidden()).count();

@@ -20,10 +20,10 @@ use crate::tls::TlsMode;
 
 /// Replication status rows are a few KB; a GTID set with many gaps may be more.
 const MAX_ALLOWED_PACKET: usize = 16 << 20;
-/// Only a client's own guess of when the server would drop an idle connection. Ours is never idle.
+/// The driver's assumption of when the server drops an idle connection, in seconds. Ours is never idle.
 const WAIT_TIMEOUT_SECS: usize = 28_800;
 
-/// A logged-in connection. After any error it must be dropped: an answer may still be under way on it.
+/// A logged-in connection. After any error it must be dropped: an answer may still be in transit.
 #[derive(Debug)]
 pub(crate) struct ServerConnection {
     conn: Conn,
@@ -32,9 +32,9 @@ pub(crate) struct ServerConnection {
     query_timeout: Duration,
     /// The collation that the server had last, by name and id.
     collation: Option<(String, u16)>,
-    /// The same value for as long as it is the same.
+    /// Kept, so that equal values share their memory.
     defaults: Option<Arc<SessionDefaults>>,
-    /// The same value for as long as it is the same.
+    /// Kept, so that equal values share their memory.
     settings: Arc<ReplicationSettings>,
     /// What the binary log leaves out; nothing before it was asked for.
     binlog_filters: Option<Arc<str>>,
@@ -77,7 +77,7 @@ impl ServerConnection {
         self.conn.id()
     }
 
-    /// Whether the server answers at all, whatever locks it holds.
+    /// Checks that the server answers at all, even if locks are held.
     pub(crate) async fn ping(&mut self) -> Result<(), ProbeError> {
         Ok(self.conn.ping().await?)
     }
@@ -119,7 +119,7 @@ impl ServerConnection {
         Ok(self.defaults.clone())
     }
 
-    /// Whoever may not see them knows of none.
+    /// Without the privilege to see them, there are none.
     async fn binlog_filters(&mut self) -> Result<Option<Arc<str>>, ProbeError> {
         if self.has_asked_for_filters {
             return Ok(self.binlog_filters.clone());
@@ -141,7 +141,7 @@ impl ServerConnection {
         self.reader.sample(sent_at, &fields)
     }
 
-    /// What users have defined beside tables, and in whose grammar.
+    /// Users' functions and views, and the grammar of their texts.
     pub(crate) async fn definitions(&mut self, limit: Duration) -> Result<(Dialect, Vec<Definition>), ProbeError> {
         let mut found = Vec::new();
         for (query, read) in CATALOGUE_QUERIES {
@@ -159,8 +159,8 @@ impl ServerConnection {
         Ok((dialect, found))
     }
 
-    /// As a replica of MySQL: the relay log may end in the middle of a transaction. The place that was applied is told up to
-    /// `replica_checkpoint_period` late, so this is said too often, which is safe.
+    /// As a replica of MySQL: the relay log may end in the middle of a transaction. The applied position is up to `replica_checkpoint_period` old, so
+    /// this is over-reported, which is safe.
     pub(crate) async fn waits_for_rest_of_transaction(&mut self) -> Result<bool, ProbeError> {
         let channels = self.ask(channels_query(self.engine)).await?;
         let differ = |channel: &Fields, one, other| channel.text(one) != channel.text(other);
@@ -172,7 +172,7 @@ impl ServerConnection {
         }))
     }
 
-    /// Runs a statement that answers nothing of interest.
+    /// Runs a statement whose answer does not matter.
     pub(crate) async fn run(&mut self, sql: &str) -> Result<(), ProbeError> {
         Ok(self.conn.query_drop(sql).await?)
     }
@@ -187,7 +187,7 @@ impl ServerConnection {
         Ok(self.column(sql, column).await?.into_iter().next())
     }
 
-    /// Ends the connection as the server likes it.
+    /// Ends the connection in an orderly way.
     pub(crate) async fn close(self) {
         let _ = timeout(self.query_timeout, self.conn.disconnect()).await;
     }
@@ -226,7 +226,7 @@ fn options(target: &MonitoredServer, settings: &Settings, tls: Option<SslOpts>) 
         .wait_timeout(Some(WAIT_TIMEOUT_SECS))
         .stmt_cache_size(0)
         // Where the global default is 0, the first look would begin a transaction that never ends, and keeps old rows from being purged. And a
-        // backslash in a literal shall mean the same everywhere.
+        // backslash in a literal must mean the same everywhere.
         .init(vec!["SET autocommit = 1, sql_mode = ''"])
         .into()
 }

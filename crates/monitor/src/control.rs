@@ -1,4 +1,4 @@
-//! What a person can ask the monitor: how things are, and to change the primary.
+//! What a person can ask of the monitor: its status, and a change of the primary.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::settings::{FailoverSettings, Settings};
 /// Requests that may wait for the monitor.
 pub(crate) const COMMANDS_QUEUED_MAX: usize = 16;
 
-/// What is asked. Each has a place for its answer.
+/// A request, with the channel for its answer.
 #[derive(Debug)]
 pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
@@ -41,7 +41,7 @@ pub enum Change {
     },
 }
 
-/// How things are.
+/// The servers, the finding, and what is done about it.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// All servers, as failover sees them.
@@ -75,12 +75,12 @@ impl Control {
         Control { commands, settings }
     }
 
-    /// What the monitor goes by.
+    /// The monitor's settings in force.
     pub fn settings(&self) -> watch::Receiver<Settings> {
         self.settings.clone()
     }
 
-    /// Goes by other settings from now on; or says why not, and everything is as it was.
+    /// Applies other settings; or returns why not, and changes nothing.
     pub async fn reload(&self, settings: Settings, failover: FailoverSettings) -> Result<Result<(), String>, MonitorEnded> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Reload(Box::new((settings, failover)), reply);
@@ -88,14 +88,14 @@ impl Control {
         answer.await.map_err(|_| MonitorEnded)
     }
 
-    /// How things are now.
+    /// The present status.
     pub async fn status(&self) -> Result<Status, MonitorEnded> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Status(reply)).await.map_err(|_| MonitorEnded)?;
         answer.await.map_err(|_| MonitorEnded)
     }
 
-    /// Asks for a server's data to be replaced by a copy of the primary's (MySQL's CLONE), and waits until the server ends itself for it.
+    /// Asks for a server's data to be replaced by a copy of the primary's (MySQL's CLONE), and waits until the server stops to use it.
     pub async fn rebuild(&self, server: String) -> Result<Result<String, String>, MonitorEnded> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Rebuild(server, reply)).await.map_err(|_| MonitorEnded)?;

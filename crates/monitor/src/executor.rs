@@ -1,5 +1,5 @@
-//! Carries out what `failover` decides: one stage, a look at everybody, the next decision. It remembers nothing that the servers do not
-//! show, but for what a person has asked for, and the history that keeps it from acting too often.
+//! Carries out what `failover` decides: one stage, a look at all servers, the next decision. It remembers nothing that the servers show themselves:
+//! only what a person has asked for, and the history that keeps it from acting too often.
 
 mod evidence;
 mod progress;
@@ -25,14 +25,14 @@ use progress::Promotion;
 use requests::Asked;
 use stage::{Locked, Servers, StageEnd, Told, Tried};
 
-/// After a stage that failed, or a lock that somebody else has, the next try waits so long, and up to twice that; after more of them longer.
+/// Pause after a failed stage, or while another Pointsman has the lock, up to twice as long at random. It grows with each further failure.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
-/// What is about to be done is written down first, unless that takes longer.
+/// A step is written to the journal before it is done, unless writing takes longer than this.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Between two questions to the others about a primary that may be lost.
+/// Time between two looks at the others while the primary may be lost.
 const WITNESS_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the owner of the cluster must do, in this order.
@@ -46,7 +46,7 @@ pub(crate) struct Orders {
     pub(crate) looks: Vec<ServerId>,
 }
 
-/// Work on the servers that is under way.
+/// Work on the servers that is in progress.
 #[derive(Debug)]
 enum Running {
     Locking(JoinHandle<Result<Locked, String>>),
@@ -56,9 +56,9 @@ enum Running {
 /// What has ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// Whether we have the right to change roles, and why.
+    /// Whether we have the locks to change roles, and why.
     Locking(Result<Locked, String>),
-    /// What came of the steps.
+    /// The outcome of the steps.
     Stage(StageEnd),
 }
 
@@ -70,13 +70,13 @@ pub(crate) struct Executor {
     account: Option<ReplicationAccount>,
     servers: Servers,
     recorder: Arc<dyn Recorder>,
-    /// What our own sessions have under way on the primary.
+    /// What our own sessions have in progress on the primary.
     writes: Writes,
     history: History,
     asked: Option<Asked>,
     running: Option<Running>,
     has_locks: bool,
-    /// What was last written down of them.
+    /// The last journal entry about them.
     locks: Option<Event>,
     fenced: Option<ServerId>,
     is_closing: bool,
@@ -119,28 +119,28 @@ impl Executor {
         }
     }
 
-    /// Who changes a server.
+    /// The actor of a server.
     pub(crate) fn actor(&self, id: ServerId) -> Option<&Actor> {
         self.servers.actor(id)
     }
 
-    /// Servers that do not replicate yet are given this account already.
+    /// Whether this account is the one that servers without replication get.
     pub(crate) fn has_account(&self, account: Option<&ReplicationAccount>) -> bool {
         self.account.as_ref() == account
     }
 
-    /// Something is being done to the servers.
+    /// Whether a stage or the locking is in progress.
     pub(crate) fn is_busy(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Somebody has asked for a change of primary, and waits for it. One that is due because the primary is lost goes on by whatever configuration there
-    /// is: another one may be what it needs.
+    /// Whether a person has asked for a change of primary, and waits for it. A failover of a lost primary does not count: it goes on under any
+    /// configuration, and may need the new one.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked.is_some() || self.is_closing
     }
 
-    /// Another configuration. Actors of servers for which nothing has changed go on.
+    /// Applies another configuration. Actors of unchanged servers go on.
     pub(crate) fn change(
         &mut self,
         view: &ClusterView,
@@ -159,7 +159,7 @@ impl Executor {
         self.account = failover.account;
     }
 
-    /// Waits for the end of what is under way; for ever, if nothing is.
+    /// Waits for the end of the work in progress; for ever, if there is none.
     pub(crate) async fn ended(&mut self) -> Ended {
         let ended = match &mut self.running {
             None => std::future::pending().await,
@@ -206,7 +206,7 @@ impl Executor {
         }
     }
 
-    /// Looks at the situation, and begins the next stage if there is one and none is under way.
+    /// Looks at the situation, and begins the next stage if there is one and none is in progress.
     pub(crate) fn consider(&mut self, view: &ClusterView) -> Orders {
         let now = Instant::now();
         if self.running.is_some() {
@@ -228,7 +228,7 @@ impl Executor {
             unfence: plan.unfence,
             fence: plan.fence,
             accept: plan.accept.filter(|_| self.has_locks),
-            // Nobody has to wait for the locks.
+            // Statements need not wait for the locks.
             is_closing: plan.is_closing && self.has_locks,
             looks: self.witnesses(view, &finding, now),
         };
@@ -238,7 +238,7 @@ impl Executor {
         orders
     }
 
-    /// A primary that may be lost is judged by what the others show, in looks that begin after its loss.
+    /// The servers to look at: a lost primary is judged by what the others show in looks that begin after its loss.
     fn witnesses(&mut self, view: &ClusterView, finding: &Finding, now: Instant) -> Vec<ServerId> {
         if !matches!(finding, Finding::PrimarySuspect { .. }) || now < self.looked_at + WITNESS_INTERVAL {
             return Vec::new();
@@ -290,7 +290,7 @@ impl Executor {
         })));
     }
 
-    /// After stages that failed, one after the other, the next try waits longer and longer.
+    /// The pause before the next try, which grows with each failure in a row.
     fn pause(&self) -> Duration {
         match self.failures {
             0 => Duration::ZERO,
@@ -395,7 +395,7 @@ fn sibling(view: &ClusterView, of: ServerId) -> Option<ServerId> {
     view.servers.iter().find(fits).map(|other| other.id)
 }
 
-/// Two who try again at the same moment would meet again.
+/// Two Pointsmen that retry at the same moment would collide again.
 fn jittered(time: Duration) -> Duration {
     let chance = RandomState::new().hash_one(0) % 100;
     time + time * u32::try_from(chance).unwrap_or(0) / 100

@@ -1,4 +1,4 @@
-//! From an error of the driver to what it proves, and to words that help whoever has to repair it.
+//! From an error of the driver to what it proves, and to a message that helps to repair it.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use wire::error_code::{
 /// Why a look at a server failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
-    /// The server, the network or the driver said no.
+    /// An error of the server, the network or the driver.
     #[error(transparent)]
     Driver(#[from] Error),
     /// The connection could not be made, or no login happened, in time.
@@ -25,7 +25,7 @@ pub(crate) enum ProbeError {
     /// There is no connection to ask through.
     #[error("not connected")]
     NotConnected,
-    /// Neither a look nor a fresh connection was answered.
+    /// Neither a look nor a new connection was answered.
     #[error("no answer within {0:?}, no login either: the server is hung or overloaded, or a firewall drops our packets")]
     Silent(Duration),
     /// The answer did not come in time.
@@ -34,7 +34,7 @@ pub(crate) enum ProbeError {
     /// Others are let in and answered, while a look is not.
     #[error("a look at it has no answer while new connections are let in: it waits for a lock; see SHOW PROCESSLIST there")]
     LookHangs,
-    /// The answer lacks what every server of this engine says.
+    /// The answer lacks a value that every server of this engine reports.
     #[error("answered without {0}: is this a MySQL 8.4+ or MariaDB 10.11+ server?")]
     Missing(&'static str),
     /// The answer has a position that cannot be read.
@@ -43,7 +43,7 @@ pub(crate) enum ProbeError {
 }
 
 impl ProbeError {
-    /// The connection was cut while it was in use, which proves nothing before a new one was tried.
+    /// The connection was cut while in use, which proves nothing until a new one was tried.
     pub(crate) fn is_cut_connection(&self) -> bool {
         match self {
             ProbeError::Driver(Error::Server(error)) if CUTS.contains(&error.code) => true,
@@ -68,7 +68,7 @@ impl ProbeError {
         matches!(self, ProbeError::Driver(Error::Server(error)) if error.code == ER_RESTART_SERVER_FAILED)
     }
 
-    /// Time has passed without an answer; nobody has said anything.
+    /// A time limit has passed without an answer.
     pub(crate) fn is_timeout(&self) -> bool {
         let timed_out = |error: &std::io::Error| error.kind() == ErrorKind::TimedOut;
         match self {
@@ -78,7 +78,7 @@ impl ProbeError {
         }
     }
 
-    /// Nothing was heard of the server at all.
+    /// The server did not answer at all.
     pub(crate) fn is_silence(&self) -> bool {
         self.kind() == FailureKind::Silent
     }
@@ -96,7 +96,7 @@ impl ProbeError {
         }
     }
 
-    /// What this proves of a server that was to be looked at as `user`.
+    /// The failure of a look as `user`, with its message.
     pub(crate) fn to_failure(&self, user: &str) -> ProbeFailure {
         let why = match self {
             ProbeError::Driver(error) => why(error, user),
@@ -106,7 +106,7 @@ impl ProbeError {
     }
 }
 
-/// What a server says to one connection only.
+/// Errors that concern only one connection.
 const CUTS: [u16; 3] = [ER_QUERY_INTERRUPTED, ER_CONNECTION_KILLED, ER_CLIENT_INTERACTION_TIMEOUT];
 
 // From errno.h; the standard library has no kinds for them.
@@ -132,7 +132,7 @@ fn kind_of(error: &Error) -> FailureKind {
             ER_SERVER_SHUTDOWN => FailureKind::ShuttingDown,
             ER_SERVER_OFFLINE_MODE => FailureKind::Offline,
             ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => FailureKind::Full,
-            // Whatever else it is: the server said it.
+            // Any other error still proves that the server answers.
             _ => FailureKind::Blind,
         },
         _ => FailureKind::Blind,

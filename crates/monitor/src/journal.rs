@@ -1,4 +1,4 @@
-//! What is written down of every finding, decision and step: for people, and for the process that starts after this one.
+//! The record of every finding, decision and step, for people and for the next process.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ pub struct Entry {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The situation is another one.
+    /// The finding has changed.
     Found {
         /// Its name, for programs.
         finding: &'static str,
@@ -33,14 +33,14 @@ pub enum Event {
         step: &'static str,
         /// The server that it was done to.
         server: String,
-        /// What else belongs to it, in words.
+        /// Further details, as text.
         detail: String,
         /// How long it took.
         took: Duration,
-        /// What came of it.
+        /// Its outcome.
         outcome: Outcome,
     },
-    /// The right to change roles was asked for.
+    /// The locks for changing roles were asked for.
     Locks {
         /// Whether we have it.
         held: bool,
@@ -63,7 +63,7 @@ pub enum Event {
         /// A person asked for it.
         is_asked_for: bool,
     },
-    /// It was given up: the old primary goes on, or nobody.
+    /// It was given up: the old primary goes on, or there is no primary.
     PromotionEnded {
         /// Why.
         why: String,
@@ -77,7 +77,7 @@ pub enum Event {
     },
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It is about to be done.
@@ -113,12 +113,12 @@ pub enum Moment {
 /// Work that is under way.
 pub type Pending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Who keeps the journal. The monitor only tells what happened.
+/// Keeps the journal. The monitor only reports what happened.
 pub trait Recorder: fmt::Debug + Send + Sync {
     /// Takes an entry. It must not wait for a disk.
     fn record(&self, entry: &Entry);
 
-    /// Waits until all that was recorded is kept for the process after this one, or is given up.
+    /// Waits until all entries are saved for the next process, or given up.
     fn flush(&self) -> Pending;
 
     /// Runs the command of the configuration for this moment, within its time limit.

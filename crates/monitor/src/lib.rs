@@ -1,11 +1,10 @@
 //! Looks at every server, again and again, and publishes what all of them look like together.
 //!
-//! One task per server holds one persistent connection and asks: a full look (roles, replication, versions) every
-//! [`Settings::interval`], a quick one (positions, read-only or not) every [`Settings::position_interval`]. One more task owns the
-//! [`topology::Cluster`] and is the only writer of the snapshot. What to make of the answers is decided in `topology`, and what to do about
-//! them in `failover`, which are pure; here is the IO. That task also has the decisions carried out: it begins a stage of a plan, and one more
-//! task per server (the actor) does the steps through a connection of its own. A fourth kind of task reads the definitions of functions
-//! and views for the classifier. The monitor knows nothing of client sessions.
+//! One task per server holds one persistent connection and asks: a full look (roles, replication, versions) every [`Settings::interval`], a quick one
+//! (positions, read-only or not) every [`Settings::position_interval`]. One more task owns the [`topology::Cluster`] and is the only writer of the
+//! snapshot. `topology` decides what the answers mean, and `failover` what to do about them; both are pure, and the IO is here. That task also
+//! carries out the decisions: it begins a stage of a plan, and one more task per server (the actor) does the steps through a connection of its own. A
+//! fourth kind of task reads the definitions of functions and views for the classifier. The monitor knows nothing of client sessions.
 
 mod actor;
 mod answers;
@@ -44,20 +43,20 @@ use control::{COMMANDS_QUEUED_MAX, Command};
 use executor::{Ended, Executor, Orders};
 use prober::Prober;
 
-/// Reports that may wait for the cluster task. When it is behind, probers wait: a late look is worth more than a queue of old ones.
+/// Reports that may wait for the cluster task. When the queue is full, probers wait: one late look is worth more than a queue of old ones.
 const REPORTS_QUEUED_MAX: usize = 64;
 
-/// Between two decisions when no report comes: some depend on time alone.
+/// Time between two decisions if no report comes: some depend on time alone.
 const DECISION_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What the monitor does beside looking.
+/// What the monitor needs to change roles.
 #[derive(Debug)]
 pub struct Failover {
     /// When and how a primary is replaced.
     pub settings: FailoverSettings,
-    /// What the journal has of the time before this process.
+    /// The journal's record of earlier processes.
     pub history: History,
-    /// Who keeps the journal.
+    /// Keeps the journal.
     pub recorder: Arc<dyn Recorder>,
 }
 
@@ -85,7 +84,7 @@ impl Failover {
 
 /// Starts the monitor on the current tokio runtime. It ends soon after `stop` is cancelled, or when it is dropped with the runtime.
 ///
-/// The first snapshot knows nothing but the list; [`Snapshots::wait_until`] waits for a better one.
+/// The first snapshot contains only the list; [`Snapshots::wait_until`] waits for a better one.
 pub fn start(settings: Settings, failover: Failover, stop: CancellationToken) -> (Snapshots, Control, JoinHandle<()>) {
     let cluster = new_cluster(&settings);
     let (publisher, readable) = publishing(cluster.snapshot().clone());
@@ -128,20 +127,20 @@ struct Monitor {
     /// For the probers.
     report: mpsc::Sender<(ServerId, Report)>,
     probers: Vec<Probing>,
-    /// Another configuration, until the servers are left alone.
+    /// Another configuration that waits until no work on the servers is in progress.
     reload: Option<Reload>,
 }
 
-/// Another configuration, and who waits for it.
+/// Another configuration, and the channel for the result.
 type Reload = (Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), String>>);
 
-/// A server that is looked at. Dropped, it is so no longer.
+/// A server that is being probed, until this is dropped.
 #[derive(Debug)]
 struct Probing {
     target: MonitoredServer,
-    /// Has it looked at in full.
+    /// Requests a full look.
     wanted: Arc<Notify>,
-    /// The prober is cut off wherever it is: all it does is look.
+    /// Aborting the prober at any point is safe: it only reads.
     _task: AbortOnDropHandle<()>,
 }
 
@@ -168,13 +167,13 @@ impl Monitor {
             if !self.executor.is_busy()
                 && let Some((settings, reply)) = self.reload.take()
             {
-                // Whoever asked may have gone.
+                // The asker may have gone.
                 let _ = reply.send(self.change(*settings));
             }
         }
     }
 
-    /// Looks at all servers; those of which nothing has changed are looked at already.
+    /// Starts probers for all servers; unchanged servers keep theirs.
     fn probe(&mut self, mut kept: Vec<Probing>) {
         let settings = self.settings.borrow();
         for target in &settings.servers {
@@ -188,7 +187,7 @@ impl Monitor {
         }
     }
 
-    /// Goes by another configuration; or says why not.
+    /// Applies another configuration, or returns why not.
     fn change(&mut self, (settings, failover): (Settings, FailoverSettings)) -> Result<(), String> {
         if self.executor.is_asked() {
             return Err("a change of primary that was asked for is under way: reload once it is over".to_owned());
@@ -214,7 +213,7 @@ impl Monitor {
         let snapshot = self.cluster.change(members(&settings), cluster_settings(&settings));
         self.settings.send_replace(settings.clone());
         let mut kept = std::mem::take(&mut self.probers);
-        // A prober whose actor is another one would ask a former one for last words.
+        // A prober with a new actor must be restarted, or it would ask the former actor for last words.
         kept.retain(|probing| has_same_account && is_same(probing.target.id));
         self.probe(kept);
         self.publish(snapshot);
@@ -234,7 +233,7 @@ impl Monitor {
 
     fn take_command(&mut self, command: Command) {
         match command {
-            // Whoever asked may have gone.
+            // The asker may have gone.
             Command::Status(reply) => drop(reply.send(self.executor.status(self.cluster.view()))),
             Command::Rebuild(server, reply) => self.executor.rebuild(&self.cluster.view(), &server, reply),
             Command::Reload(settings, reply) => self.reload = Some((settings, reply)),

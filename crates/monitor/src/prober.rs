@@ -15,7 +15,7 @@ use crate::failure::ProbeError;
 use crate::settings::{MonitoredServer, Settings};
 use unanswered::Silence;
 
-/// Waits between attempts to reach a server that is away: from the first to the last, doubling.
+/// Pauses between attempts to reach a server that is away: the shortest and the longest, doubling in between.
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
@@ -26,18 +26,18 @@ pub(crate) struct Prober {
     target: MonitoredServer,
     settings: Settings,
     reports: mpsc::Sender<(ServerId, Report)>,
-    /// Somebody needs a full look now.
+    /// A full look is needed now.
     wanted: Arc<Notify>,
-    /// Who has another connection to the server.
+    /// The actor, which has another connection to the server.
     actor: Actor,
 }
 
-/// Nobody listens to the reports any more.
+/// The receiver of the reports is gone.
 struct ReceiverGone;
 
 /// How the looks through one connection ended.
 enum End {
-    /// After good looks the connection was cut. Somebody may have killed only this one; the next attempt will tell.
+    /// The connection was cut after good looks. Perhaps only this one was killed; the next attempt will show.
     Cut,
     Failed(ProbeError),
 }
@@ -53,7 +53,7 @@ impl Prober {
         Prober { id: target.id, target, settings: settings.clone(), reports, wanted, actor }
     }
 
-    /// Runs until nobody listens, or until it is aborted.
+    /// Runs until the receiver is gone, or until it is aborted.
     pub(crate) async fn run(self) {
         let mut wait = RETRY_MIN;
         let mut silence = Silence::since(Instant::now());
@@ -96,8 +96,8 @@ impl Prober {
     async fn judge(&self, error: &ProbeError, ended: Option<Instant>) -> ProbeFailure {
         let mut failure = error.to_failure(&self.settings.user);
         let Some(let_in) = ended else { return failure };
-        // Where a container or a machine goes, its name and its address go with it, and nobody is left to refuse a connection. That alone may be
-        // our own trouble; after a connection that the server has ended it is not.
+        // When a container or a machine goes away, so do its name and address, and no host is left to refuse a connection. That alone may be a fault
+        // of our own network; after the server itself has ended a connection, it is not.
         if failure.kind == FailureKind::Silent && !error.is_timeout() {
             failure.kind = FailureKind::Gone;
         }
@@ -157,7 +157,7 @@ impl Prober {
 #[derive(Clone, Copy, Debug)]
 enum Look {
     Full,
-    /// The position. If the server is seen to change sides it becomes a full look: the replication source tells what that means.
+    /// The position. If `read_only` has changed, a full look follows, as the replication source shows what that means.
     Quick {
         /// What it was.
         read_only: bool,
@@ -169,7 +169,7 @@ enum Seen {
     Position(Sample),
 }
 
-/// The connection goes in and comes out, as one with an unfinished answer is of no use to anybody.
+/// Takes the connection and returns it only if the answer is complete, since it could not be used otherwise.
 async fn look(mut connection: ServerConnection, look: Look) -> Result<(ServerConnection, Seen), ProbeError> {
     if let Look::Quick { read_only } = look {
         let sample = connection.sample().await?;

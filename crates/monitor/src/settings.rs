@@ -1,4 +1,4 @@
-//! What the monitor is told.
+//! The monitor's settings.
 
 use std::fmt;
 use std::time::Duration;
@@ -60,14 +60,14 @@ pub struct ReplicationAccount {
     pub password: String,
 }
 
-/// Says everything but the password.
+/// Shows everything but the password.
 impl fmt::Debug for ReplicationAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplicationAccount").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-/// What replacing a primary needs beside looking.
+/// The settings for replacing a primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailoverSettings {
     /// When and how.
@@ -78,7 +78,7 @@ pub struct FailoverSettings {
     pub step_timeout: Duration,
 }
 
-/// Whom to look at, as whom, and how often.
+/// Which servers to look at, with which account, and how often.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// All servers.
@@ -92,15 +92,15 @@ pub struct Settings {
     pub tls: ServerTls,
     /// Time between two full looks at a server.
     pub interval: Duration,
-    /// Time between two looks at a server's position: with it comes the resolution of staleness, and the load (one tiny query per server).
+    /// Time between two looks at a server's position: it determines the resolution of staleness, and the load (one tiny query per server).
     pub position_interval: Duration,
     /// For connecting and logging in.
     pub connect_timeout: Duration,
-    /// A look without any answer, nor an answer to a fresh connection meanwhile, counts as failed for each time this is over.
+    /// If neither a look nor a new connection is answered, each such period counts as a failed look.
     pub query_timeout: Duration,
-    /// A server without any answer for so long is published as silent, although it is still up.
+    /// A server without any answer for this long is published as silent, although it is still up.
     pub silence: Duration,
-    /// So many looks in a row must fail before a server is down, unless it is plainly gone.
+    /// This many looks in a row must fail before a server is down, unless it is plainly gone.
     pub failures: u32,
     /// Time between two readings of the definitions of functions and views, when no connection is seen to change them.
     pub catalogue_interval: Duration,
@@ -109,7 +109,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults, for these servers, which are numbered in this order, and this account.
+    /// The defaults for these servers, numbered in this order, and this account.
     pub fn new(servers: Vec<MonitoredServer>, user: impl Into<String>, password: impl Into<String>) -> Settings {
         let numbered = (0..).map(ServerId).zip(servers).map(|(id, target)| MonitoredServer { id, ..target });
         Settings {
@@ -134,7 +134,7 @@ impl Settings {
     }
 }
 
-/// Says everything but the password.
+/// Shows everything but the password.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

@@ -1,4 +1,4 @@
-//! What the monitor hands out: the snapshots, and word of new ones.
+//! What the monitor publishes: the snapshots, and notice of new ones.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl Snapshots {
         Snapshots { published, generations }
     }
 
-    /// The cell alone, for those who must not know the monitor.
+    /// The cell alone, for code that must not depend on the monitor.
     pub fn published(&self) -> Published {
         self.published.clone()
     }
@@ -34,7 +34,7 @@ impl Snapshots {
 
     /// Waits for a snapshot later than the last one that this handle waited for. False when the monitor has ended.
     ///
-    /// Of several snapshots in the meantime only the latest is seen.
+    /// If there were several snapshots in the meantime, only the latest is seen.
     pub async fn changed(&mut self) -> bool {
         self.generations.changed().await.is_ok()
     }

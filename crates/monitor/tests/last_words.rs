@@ -1,5 +1,5 @@
-//! A server that shuts down as MySQL 9.7 does: it lets nobody in any more, cuts the looks without a word, and answers the next statement
-//! on another connection with 1053.
+//! A server that shuts down as MySQL 9.7 does: it accepts no new login, cuts the looks without an error, and answers the next statement on another
+//! connection with 1053.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -83,7 +83,7 @@ impl World {
         World { state, _server: server, door, snapshots, control, stop }
     }
 
-    /// From now on it does this, and lets nobody in.
+    /// From now on it does this, and accepts no login.
     async fn become_(&mut self, state: u8) {
         self.door.abort();
         let _ = (&mut self.door).await;

@@ -104,7 +104,7 @@ async fn a_frozen_server_is_silent_first_and_down_later() {
 }
 
 #[tokio::test]
-async fn a_look_that_hangs_alone_takes_nobody_down() {
+async fn a_look_that_hangs_alone_takes_no_server_down() {
     let mut world = World::new().await;
     world.become_(HOLDS_REPLICA_STATUS);
     let snapshot = world.wait_until(|_, snapshot| !snapshot.warnings.is_empty()).await;

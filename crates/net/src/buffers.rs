@@ -39,7 +39,7 @@ pub fn give_back(mut buffer: BytesMut) {
     });
 }
 
-/// Moves what it holds into a buffer of just that size, and gives the other one back: for little that will wait for long.
+/// Moves the contents into a buffer of exactly their size, and gives the other one back. For a few bytes that will wait for long.
 pub fn compact(buffer: &mut BytesMut) {
     if buffer.len() < BUFFER {
         let small = BytesMut::from(&**buffer);

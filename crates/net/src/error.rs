@@ -1,9 +1,9 @@
-//! What can go wrong with a connection that is open, whoever is at the other end.
+//! What can go wrong with an open connection, to a server or from a client.
 
 use std::io;
 use std::time::Duration;
 
-/// Why a connection that was in use, to a server or from a client, has ended.
+/// Why a connection in use has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// It broke.
@@ -18,7 +18,7 @@ pub enum LinkError {
     /// The peer sent a packet longer than is allowed here.
     #[error("the peer sent a packet that is too large here")]
     TooLarge,
-    /// The peer's packets are not numbered as the protocol wants it.
+    /// The peer's packets do not have the sequence numbers that the protocol demands.
     #[error("the peer sent packets out of order")]
     OutOfOrder,
     /// TLS cannot be agreed on, or what has come is not what the peer has encrypted.

@@ -1,4 +1,4 @@
-//! A login: packets strictly one after the other, numbered through, from either side.
+//! A login: both sides send packets strictly in turn, with consecutive numbers.
 
 use bytes::BytesMut;
 use wire::{Frame, frame, put_packet};
@@ -11,12 +11,12 @@ use crate::{Link, LinkError, TlsAcceptor, TlsConnector};
 pub struct Exchange {
     link: Link,
     sequence: u8,
-    /// No packet may be longer, in bytes: nobody is trusted yet.
+    /// No packet may be longer, in bytes: the peer is not trusted yet.
     max_packet: usize,
 }
 
 impl Exchange {
-    /// Begins with packet number 0, whoever sends it.
+    /// The first packet has number 0, whichever side sends it.
     pub fn new(link: Link, max_packet: usize) -> Self {
         Self { link, sequence: 0, max_packet }
     }

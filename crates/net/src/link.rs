@@ -1,4 +1,4 @@
-//! One end of a TCP connection: the socket, with or without TLS, and the bytes that arrived and were not consumed yet.
+//! One end of a TCP connection: the socket, with or without TLS, and the bytes that have arrived and are not consumed yet.
 
 use std::future::poll_fn;
 use std::io;
@@ -112,8 +112,8 @@ impl Link {
         matches!(&self.stream, Stream::Tls(tls) if tls.is_resumed())
     }
 
-    /// Has the system find out whether the peer's host is still there: it may vanish without a word. Half a minute of silence on an idle
-    /// connection, or of bytes that nobody acknowledges, ends it.
+    /// Has the operating system check that the peer's host is still there. Half a minute without an answer to keep-alive probes, or with
+    /// unacknowledged bytes, ends the connection.
     pub fn watch_peer(&self) -> io::Result<()> {
         const SILENCE: Duration = Duration::from_secs(15);
         const PROBES: Duration = Duration::from_secs(5);
@@ -122,14 +122,14 @@ impl Link {
         socket.set_tcp_user_timeout(Some(2 * SILENCE))
     }
 
-    /// Has the runtime of this thread look after the socket, in place of the one of the thread that it was opened on.
+    /// Registers the socket with this thread's runtime instead of that of the thread on which it was opened.
     pub fn move_here(&mut self) -> io::Result<()> {
         let socket = SockRef::from(self.stream.socket()).try_clone()?;
         *self.stream.socket_mut() = TcpStream::from_std(socket.into())?;
         Ok(())
     }
 
-    /// The bytes that arrived and were not consumed.
+    /// The bytes that have arrived and are not consumed yet.
     pub fn bytes(&self) -> &[u8] {
         self.inbox.bytes()
     }

@@ -1,4 +1,4 @@
-//! `pointsman status`, `journal`, `switchover` and `failover`: what a person asks of a Pointsman that runs.
+//! `pointsman status`, `journal`, `switchover` and `failover`: what a person asks of a running Pointsman.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::cli::{self, Running};
 use crate::config::Config;
 use crate::run::runtime;
 
-/// How things are, for people, or as the API has it.
+/// Prints the status, for people or as the API's JSON.
 pub(crate) fn status(running: &Running, as_json: bool) -> anyhow::Result<ExitCode> {
     let reply = ask(running, "/api/status", None)?;
     if as_json {
@@ -28,12 +28,12 @@ pub(crate) fn journal(running: &Running, last: usize) -> anyhow::Result<ExitCode
     Ok(cli::say(&entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
-/// The configuration file once more.
+/// Has the configuration file read again.
 pub(crate) fn reload(running: &Running) -> anyhow::Result<ExitCode> {
     done(&ask(running, "/api/reload", Some(json!({})))?)
 }
 
-/// Another primary while the present one is well.
+/// Another primary while the present one is healthy.
 pub(crate) fn switchover(running: &Running, to: Option<&str>) -> anyhow::Result<ExitCode> {
     done(&ask(running, "/api/switchover", Some(json!({ "to": to })))?)
 }
@@ -43,7 +43,7 @@ pub(crate) fn failover(running: &Running, to: Option<&str>, accept_loss: bool) -
     done(&ask(running, "/api/failover", Some(json!({ "to": to, "accept_loss": accept_loss })))?)
 }
 
-/// A copy of the primary's data in place of a server's own, after a question.
+/// Replaces a server's data by a copy of the primary's, after asking for confirmation.
 pub(crate) fn rebuild(running: &Running, server: &str, is_agreed: bool) -> anyhow::Result<ExitCode> {
     if !is_agreed {
         cli::say(&format!("All data of {server} will be replaced by a copy of the primary's. Type its name to go on:"));
@@ -81,7 +81,7 @@ fn socket(running: &Running) -> anyhow::Result<PathBuf> {
     Config::load(path)?.admin_socket.with_context(|| format!("{} has no [admin] socket", path.display()))
 }
 
-/// A table of the servers, and what the matter is.
+/// A table of the servers, and the finding.
 fn described(status: &Value) -> String {
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
     let mut lines = format!(
@@ -93,7 +93,7 @@ fn described(status: &Value) -> String {
         text(status, "text")
     );
     for server in status.get("servers").and_then(Value::as_array).into_iter().flatten() {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write!(
             lines,
             "\n  {:<12} {:<8} {:<8} {}",

@@ -11,7 +11,7 @@ use crate::cli;
 use crate::config::{Config, Durability};
 use crate::run::{failover_settings, monitor_settings, runtime};
 
-/// Says what is missing on each server. Fails if anything is.
+/// Prints what is missing on each server. Fails if anything is.
 pub(crate) fn connect(config: &Config) -> anyhow::Result<ExitCode> {
     let checks =
         runtime()?.block_on(monitor::check_accounts(&monitor_settings(config), config.failover.durability != Durability::Manual));
@@ -20,7 +20,7 @@ pub(crate) fn connect(config: &Config) -> anyhow::Result<ExitCode> {
     Ok(if is_good { said } else { ExitCode::FAILURE })
 }
 
-/// Says what each promise needs that the servers lack. Fails if a promotion could not happen, or could lose what was acknowledged.
+/// Prints what each promise needs and the servers lack. Fails if a promotion would be impossible, or could lose acknowledged writes.
 pub(crate) fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let view = runtime()?.block_on(monitor::look_once(&monitor_settings(config)));
     let policy = failover_settings(config).policy;
@@ -51,7 +51,7 @@ fn described(check: &AccountCheck) -> String {
     let verdict = if check.missing.is_empty() { "good" } else { "missing:" };
     let mut text = format!("{} ({}{engine}): {verdict}\n", check.server, check.address);
     for line in &check.missing {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {line}");
     }
     for note in &check.notes {

@@ -26,18 +26,17 @@ pub(crate) enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
-        /// Also log in to every server as the monitor, try all that it does, and say which GRANT is missing. Changes nothing.
+        /// Also log in to every server as the monitor, try everything that it does, and say which GRANT is missing. Changes nothing.
         #[arg(long)]
         connect: bool,
     },
-    /// Look at every server's settings, and say what a promotion without loss needs that is missing, with the statement that mends it. Changes
-    /// nothing.
+    /// Look at every server's settings, and say what is missing for a promotion without loss, with the statement that repairs it. Changes nothing.
     Doctor {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
     },
-    /// Say how the servers are, and what is done about it.
+    /// Show the state of the servers, and what is done about it.
     Status {
         #[command(flatten)]
         running: Running,
@@ -53,12 +52,12 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         last: usize,
     },
-    /// Have it read its configuration file once more, as SIGHUP does. A mistake in the file leaves everything as it was.
+    /// Have it read its configuration file again, as SIGHUP does. A mistake in the file leaves everything as it was.
     Reload {
         #[command(flatten)]
         running: Running,
     },
-    /// Make another server the primary while the present one is well: open transactions may end, new ones wait, nobody gets an error.
+    /// Make another server the primary while the present one is healthy: open transactions may end, new ones wait, and no client gets an error.
     Switchover {
         #[command(flatten)]
         running: Running,
@@ -66,8 +65,8 @@ pub(crate) enum Command {
         #[arg(long)]
         to: Option<String>,
     },
-    /// Replace a server's data by a copy of the primary's, by CLONE of MySQL. The server ends itself, and becomes a replica when it runs again. All
-    /// that it has is lost.
+    /// Replace a server's data by a copy of the primary's, by CLONE of MySQL. The server stops, and becomes a replica when it runs again. Its own
+    /// data is lost.
     Rebuild {
         #[command(flatten)]
         running: Running,
@@ -77,7 +76,7 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Promote a replica in place of a primary that is down, where that does not happen by itself.
+    /// Promote a replica in place of a primary that is down, where that does not happen automatically.
     Failover {
         #[command(flatten)]
         running: Running,
@@ -113,7 +112,7 @@ pub(crate) struct RunOptions {
     /// The configuration file.
     #[arg(long)]
     pub(crate) config: PathBuf,
-    /// How sessions are spread over threads. The default is the faster one; the other is there for measurements.
+    /// How sessions are spread over threads. The default is the faster one; the other is for measurements.
     #[arg(long, value_enum, default_value_t = RuntimeKind::WorkerPerCore, hide = true)]
     pub(crate) runtime: RuntimeKind,
     /// Ask every client for its password in full: for tests of that exchange.
@@ -167,7 +166,7 @@ impl From<Engine> for Dialect {
     }
 }
 
-/// Prints an answer. A reader that has gone away is no failure of ours worth words.
+/// Prints an answer. It is no error if the reader has gone away.
 pub(crate) fn say(text: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,

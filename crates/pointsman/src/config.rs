@@ -1,6 +1,6 @@
 //! The configuration file: one TOML file, read into types that cannot be wrong, or a list of all its mistakes.
 //!
-//! `config/pointsman.toml` documents every key; a test holds that file and the defaults here together.
+//! `config/pointsman.toml` documents every key; a test keeps that file and the defaults here consistent.
 
 mod reader;
 mod routing;
@@ -59,7 +59,7 @@ pub(crate) struct Config {
 /// One `[[servers]]`.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its place in the list, or another number if that was another server's before a reload.
+    /// Its place in the list, or another number if that one belonged to another server before a reload.
     pub(crate) id: ServerId,
     pub(crate) name: String,
     pub(crate) target: ServerAddress,
@@ -91,7 +91,7 @@ pub(crate) struct Failover {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Durability {
-    /// No acknowledged write where the servers are set up for that, else as little as possible.
+    /// Lose no acknowledged write if the servers are set up for that, else as little as possible.
     Auto,
     /// No acknowledged write, or there is no promotion.
     Lossless,
@@ -174,7 +174,7 @@ impl Config {
         for error in &errors {
             mistakes.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
         }
-        // What cannot be parsed leaves holes, and complaints about those would only confuse.
+        // What cannot be parsed leaves gaps, and messages about those would only confuse.
         let config = if errors.is_empty() { Self::read(Section::new(&table, "", &mistakes)) } else { None };
         match (config, mistakes.into_sorted()) {
             (Some(config), mistakes) if mistakes.is_empty() => Ok(config),

@@ -19,8 +19,8 @@ pub(crate) fn start(log: &Log) {
     }
 }
 
-/// `name=value`; the message has no name. Names of schemas and words of servers are other people's texts: one with a line break in it must not
-/// begin a line of its own.
+/// `name=value`; the message has no name. Names of schemas and messages of servers are untrusted text: a line break in them must not begin a new
+/// line.
 fn put_field(out: &mut format::Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     if field.name() != "message" {
         write!(out, "{}=", field.name())?;

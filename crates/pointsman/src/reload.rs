@@ -1,7 +1,7 @@
 //! Another configuration while Pointsman runs: on SIGHUP, by `pointsman reload`, or because the file has changed.
 //!
 //! The file is read as a whole, and a mistake in it, or a change that cannot be made now, leaves everything as it was. Some keys are read only at the
-//! start; where one of them has changed, that is said, and the rest is taken over.
+//! start; a change of one of these is reported, and the rest takes effect.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,13 @@ use topology::ServerId;
 use crate::config::{Config, Server};
 use crate::run::{failover_settings, frontend_settings, monitor_settings, pool_settings};
 
-/// What is being gone by, and who goes by it.
+/// The configuration in force, and the parts that use it.
 pub(crate) struct Reloader<'r> {
     path: PathBuf,
     config: Config,
     /// The keys that are read only at the start, as they were then.
     fixed: Vec<(&'static str, String)>,
-    /// No server has had it yet.
+    /// The next number that no server has had yet.
     next_id: u16,
     control: monitor::Control,
     running: &'r Running,
@@ -29,12 +29,12 @@ impl<'r> Reloader<'r> {
         Self { path, fixed: fixed(&config), config, next_id, control, running }
     }
 
-    /// The configuration wants to be read anew whenever its file changes.
+    /// The configuration asks to be read again whenever its file changes.
     pub(crate) fn watches_file(&self) -> bool {
         self.config.reload_on_change
     }
 
-    /// Reads the file and goes by it; or says why not.
+    /// Reads the file and applies it, or returns why not.
     pub(crate) async fn reload(&mut self) -> Result<String, String> {
         let outcome = self.try_reload().await;
         match &outcome {
@@ -49,7 +49,7 @@ impl<'r> Reloader<'r> {
         config.server_tls.following(&self.config.server_tls);
         let mut next_id = self.next_id;
         number(&mut config.servers, &self.config.servers, &mut next_id)?;
-        // A new server can be connected to before anybody hears of it, and one that goes until nobody does.
+        // A new server can be connected to before the snapshot names it, and a removed one until the snapshot no longer does.
         let before = pool_settings(&self.config);
         let mut meanwhile = pool_settings(&config);
         let gone = before.servers.iter().filter(|(id, _)| config.servers.iter().all(|server| server.id != *id));
@@ -68,7 +68,7 @@ impl<'r> Reloader<'r> {
         Ok(done)
     }
 
-    /// What has become of it, for people.
+    /// The result, for people.
     fn described(&self, config: &Config) -> String {
         let names = |servers: &[Server], others: &[Server]| {
             let is_new = |server: &&Server| others.iter().all(|other| other.id != server.id);

@@ -1,4 +1,4 @@
-//! `pointsman run`: the parts put together, and taken apart again.
+//! `pointsman run`: starts all parts and stops them again.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
-        // Whoever asked may have gone.
+        // The asker may have gone.
         let _ = reply.map(|reply| reply.send(outcome));
     }
     drop(reloader);
@@ -103,7 +103,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever runs this shall know, before a primary dies, what that would cost.
+/// Logs, before a primary dies, what its loss would cost.
 async fn say_what_is_promised(control: &monitor::Control) {
     let Ok(status) = control.status().await else { return };
     match status.durability {
@@ -121,8 +121,8 @@ async fn say_what_is_promised(control: &monitor::Control) {
     }
 }
 
-/// Clients that come before the monitor has seen the servers would get errors for nothing, and their reads would load the primary while
-/// its functions and views are not known.
+/// Clients that connect before the monitor has seen the servers would get unnecessary errors, and their reads would load the primary while the
+/// catalogue is not known.
 async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Classifier, limit: Duration) {
     let seen = snapshots.wait_until(|snapshot| snapshot.primary.is_some());
     if tokio::time::timeout(limit, seen).await.is_err() {
@@ -134,7 +134,7 @@ async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Class
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    // If it takes longer, reads wait for nothing: the primary answers them.
+    // If it takes longer, reads need not wait: the primary answers them.
     let _ = tokio::time::timeout(limit, catalogue_is_known).await;
 }
 

@@ -1,17 +1,17 @@
-//! What a statement waits for that cannot run now, but soon.
+//! What a statement waits for that cannot run now.
 
 use std::fmt;
 
-/// What has to happen before a statement can be sent. None of it was sent so far.
+/// What has to happen before a statement can be sent. Nothing of it was sent so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Awaited {
     /// There is no primary.
     Primary,
-    /// The primary has fallen silent: it answers again, or another server becomes the primary.
+    /// The primary is silent: the statement waits until it answers again, or another server becomes the primary.
     SilentPrimary,
-    /// A connection to the primary could not be had, and the monitor has not seen yet what is wrong with it.
+    /// No connection to the primary could be made, and the monitor has not seen yet what is wrong with it.
     UnreachablePrimary,
-    /// The primary is about to hand over to another server, so that nothing new begins on it.
+    /// The primary is about to hand over to another server, so nothing new begins on it.
     Handover,
 }
 

@@ -1,10 +1,10 @@
-//! What the client is told when a statement can run nowhere.
+//! Why a statement cannot run on any server.
 
 use std::fmt;
 
 use crate::Exclusion;
 
-/// A refusal. Which error number carries it, the frontend knows (`reply`).
+/// A refusal. The frontend chooses its error number (`reply`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// The statement needs a primary and there is none.
@@ -15,7 +15,7 @@ pub enum Denial {
     NoServer,
     /// The transaction's server is down or lost its role.
     TransactionLost,
-    /// What the session has on a server is lost, since another server is the primary now.
+    /// What the session had on a server is lost, since another server is the primary now.
     PinLost,
     /// A write inside `START TRANSACTION READ ONLY`.
     ReadOnlyTransaction,

@@ -1,8 +1,7 @@
 //! Where a statement runs, and why.
 //!
-//! Pure: [`decide`] gets the verdict on the statement, what the session is bound to, one [`Snapshot`](topology::Snapshot) of
-//! the servers, the policy and the time, and returns a [`Decision`]. It cannot name a socket, and it never waits itself:
-//! a statement that has to wait gets [`Decision::Wait`].
+//! Pure: [`decide`] gets the verdict on the statement, what the session is bound to, one [`Snapshot`](topology::Snapshot) of the servers, the policy
+//! and the time, and returns a [`Decision`]. It does no IO and never waits: a statement that has to wait gets [`Decision::Wait`].
 
 mod awaited;
 mod balance;

@@ -28,13 +28,13 @@ pub enum Because {
     NoFreshReplica,
     /// A plain read, and no fresh replica is known yet to have what this session wrote: the primary answers.
     OwnWrite,
-    /// A plain read that must see what this session wrote: this replica is about to have it, and is asked to answer then.
+    /// A plain read that must see what this session wrote: this replica is about to have it, and answers then.
     CausalWait,
-    /// There is no primary: of the replicas, one of those that got furthest.
+    /// There is no primary: one of the most advanced replicas answers.
     NoPrimary,
-    /// The primary does not answer: of the replicas, one of those that got furthest.
+    /// The primary does not answer: one of the most advanced replicas answers.
     SilentPrimary,
-    /// It lifts what the session has on a server that is no longer the primary.
+    /// It ends what the session has on a server that is no longer the primary.
     EndsState,
     /// `SET GLOBAL`, without a primary: the server that was the primary last.
     LastPrimary,
@@ -108,7 +108,7 @@ pub enum Exclusion {
     UnknownRole,
     /// It has transactions that the primary does not have.
     Diverged,
-    /// Not everything that the primary writes gets there.
+    /// Replication filters keep some of the primary's writes from it.
     Filtered,
     /// Its staleness is not known: it was never seen to have what the primary had.
     UnknownStaleness,
@@ -148,7 +148,7 @@ impl fmt::Display for Exclusion {
     }
 }
 
-/// In milliseconds, rounded up, so that what is beyond a limit also reads as beyond it.
+/// In milliseconds, rounded up, so that a value beyond a limit is also displayed as beyond it.
 #[must_use]
 pub fn millis_up(staleness: Duration) -> u128 {
     staleness.as_nanos().div_ceil(1_000_000)

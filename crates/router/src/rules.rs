@@ -1,7 +1,7 @@
 //! `[[rules]]`: what the configuration asks for, by what a statement is and who sends it.
 //!
-//! A statement that prepares another one (`PREPARE s FROM 'text'`, MariaDB's `EXECUTE IMMEDIATE 'text'`) fits conditions on tables and digests by
-//! that text as well as by its own. A text that is no literal cannot be seen, and no rule fits it.
+//! A statement that prepares another one (`PREPARE s FROM 'text'`, MariaDB's `EXECUTE IMMEDIATE 'text'`) matches conditions on tables and digests by
+//! that text as well as by its own. A text that is not a literal cannot be seen, and matches no rule.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::Target;
 
-/// One rule: conditions, all of which must hold, and what then is asked for.
+/// One rule: conditions, all of which must hold, and its effects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rule {
     /// For explanations and errors.
@@ -24,11 +24,11 @@ pub struct Rule {
     pub max_lag: Option<Duration>,
     /// How long a server may take to answer, reads and writes alike.
     pub timeout: Option<Duration>,
-    /// The statement does not run; its client is told this.
+    /// The statement does not run, and the client gets this message.
     pub refuse: Option<String>,
 }
 
-/// Each list that is not empty must have a member that fits.
+/// Each list that is not empty must have a matching member.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conditions {
     /// The statement's digest.
@@ -41,11 +41,11 @@ pub struct Conditions {
     pub networks: Vec<IpNet>,
     /// The statement has a name like this one in it.
     pub tables: Vec<Table>,
-    /// What the classifier says.
+    /// The class of the statement, as the classifier sees it.
     pub class: Option<Class>,
 }
 
-/// A table, in one schema or in whichever.
+/// A table, in one schema or in any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its schema.
@@ -59,11 +59,11 @@ pub struct Table {
 pub enum Class {
     /// A plain read, which may leave the primary.
     Read,
-    /// Whatever needs the primary.
+    /// Every statement that needs the primary.
     Write,
 }
 
-/// What rules can be about.
+/// What the conditions of rules look at.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The statement's text.
@@ -79,7 +79,7 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Whether the statement prepares a text that is known and of which this holds.
+    /// Whether the statement prepares a known text that satisfies `holds`.
     fn inner_is(&self, holds: impl FnOnce(&[u8]) -> bool) -> bool {
         // A batch may begin with one.
         let may_prepare = matches!(self.statement.verb, Verb::Prepare | Verb::Execute | Verb::Batch);
@@ -87,7 +87,7 @@ impl Facts<'_> {
     }
 }
 
-/// The first of the rules that holds, with its place in the list.
+/// The first rule that matches, with its place in the list.
 pub fn matching_rule<'r>(rules: &'r [Rule], facts: &Facts<'_>) -> Option<(usize, &'r Rule)> {
     rules.iter().enumerate().find(|(_, rule)| rule.when.hold(facts))
 }
@@ -184,7 +184,7 @@ mod tests {
             assert!(holds(when.clone(), "PREPARE s FROM 'DELETE FROM secrets WHERE id = ?'", "app", "::1"));
             assert!(holds(when.clone(), hidden, "app", "::1"));
             assert!(!holds(when.clone(), "PREPARE s FROM 'DELETE FROM others WHERE id = 77'", "app", "::1"));
-            // Nobody can see it.
+            // The text cannot be seen.
             assert!(!holds(when.clone(), "PREPARE s FROM @secret", "app", "::1"));
             assert!(!holds(when, "SELECT 'DELETE FROM secrets WHERE id = 77'", "app", "::1"));
         }

@@ -1,13 +1,13 @@
 //! What rules and hints ask for: the first thing that a decision looks at.
 //!
-//! They choose among the servers that may run a statement; they never widen that choice. A write goes to the primary whatever is asked.
+//! They choose among the servers that may run a statement; they never widen that choice. A write goes to the primary in any case.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::rules::Rule;
 
-/// Where a read is wanted.
+/// Where a read should run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The primary.
@@ -48,7 +48,7 @@ pub struct Hint {
     pub max_lag: Option<Duration>,
 }
 
-/// A hint that cannot be followed because it cannot be understood.
+/// A hint that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HintError {
     /// There is no such hint.
@@ -85,7 +85,7 @@ impl Hint {
         Ok(hint)
     }
 
-    /// One hint; `primary` and `replica` have no value, or one that says yes.
+    /// One hint; `primary` and `replica` have no value, or a true one.
     pub fn add(&mut self, key: &str, value: Option<&str>) -> Result<(), HintError> {
         let is_switched_on = matches!(value, None | Some("" | "1" | "true" | "yes" | "on"));
         match (key, value) {
@@ -110,7 +110,7 @@ impl Hint {
     }
 }
 
-/// Who asked.
+/// The origin of a wish: a hint or a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
     /// The statement's author.
@@ -119,7 +119,7 @@ pub enum By {
     Rule(usize),
 }
 
-/// Rule and hint together. A hint is about one statement, so it prevails, but nothing prevails over a refusal.
+/// A rule and a hint together. The hint is about one statement, so it prevails, except over a refusal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Steering<'a> {
     hint: Option<&'a Hint>,
@@ -137,13 +137,13 @@ impl<'a> Steering<'a> {
         self.rule.map(|(_, rule)| rule)
     }
 
-    /// Where the statement is wanted, and who says so.
+    /// Where the statement should run, and who asked for it.
     pub fn target(&self) -> Option<(&'a Target, By)> {
         let by_hint = self.hint.and_then(|hint| hint.target.as_ref()).map(|target| (target, By::Hint));
         by_hint.or_else(|| self.rule.and_then(|(place, rule)| Some((rule.target.as_ref()?, By::Rule(place)))))
     }
 
-    /// How stale a replica's answer may be, if not as configured for all.
+    /// How stale a replica's answer may be, where this differs from the configured limit.
     pub fn max_lag(&self) -> Option<Duration> {
         self.hint.and_then(|hint| hint.max_lag).or_else(|| self.rule.and_then(|(_, rule)| rule.max_lag))
     }

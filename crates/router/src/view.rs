@@ -1,4 +1,4 @@
-//! What a session is bound to, as far as routing has to know it.
+//! What binds a session, as far as routing has to know it.
 
 use std::time::Instant;
 
@@ -15,11 +15,11 @@ pub struct SessionView<'a> {
     pub transaction: Option<OpenTransaction>,
     /// `autocommit = 0`: every statement belongs to a transaction.
     pub is_autocommit_off: bool,
-    /// What else binds its reads to the primary, the first of several.
+    /// Another pin that binds its reads to the primary, the first of several.
     pub pin: Option<PinKind>,
-    /// The server on whose connection the session has what it can have nowhere else (temporary tables, user variables ...).
+    /// The server on whose connection the session's pins live (temporary tables, user variables ...).
     pub home: Option<ServerId>,
-    /// All that it has there has a known value, and can be brought to another server.
+    /// Everything that it has there has a known value, and can be moved to another server.
     pub may_leave_home: bool,
     /// Where its previous statement ran.
     pub previous: Previous,
@@ -27,11 +27,11 @@ pub struct SessionView<'a> {
     pub insert_id_is_lost: bool,
     /// The servers to which it holds connections.
     pub held: &'a [ServerId],
-    /// When the last statement was answered that may have written what this session must see (its own; or its account's, or anybody's, as the
-    /// configuration has it): a replica must have everything from before that.
+    /// When the last statement was answered that may have written what this session must see (its own, its account's or any session's, depending on
+    /// the configuration). A replica must have everything from before that moment.
     pub wrote_at: Option<Instant>,
-    /// What that write has committed on the primary of now, if it is the session's own and the server has said so: a replica that has it has all of
-    /// them, whenever it was last proven to be fresh.
+    /// What that write has committed on the present primary, if it is the session's own and the server has reported it. A replica that has this has
+    /// all of the session's writes, whenever it was last proven fresh.
     pub committed: Option<&'a Position>,
     /// Replicas that have said that they have it, and when.
     pub proven: &'a [(ServerId, Instant)],
@@ -44,7 +44,7 @@ pub struct SessionView<'a> {
 /// The connection on which the previous statement ran, which remembers its row count and its warnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Previous {
-    /// There was none, or none that left anything to ask about.
+    /// There was no statement, or none that left anything to ask about.
     #[default]
     Nothing,
     /// To this server, and held.

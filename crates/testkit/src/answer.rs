@@ -44,11 +44,11 @@ pub struct Rows {
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Value>>,
-    /// The session's state behind them.
+    /// The session's state after them.
     pub status: StatusFlags,
     /// How many warnings.
     pub warnings: u16,
-    /// The block of session state behind them.
+    /// The block of session state after them.
     pub session_state: Vec<u8>,
 }
 

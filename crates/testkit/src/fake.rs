@@ -1,4 +1,4 @@
-//! A server that does a real login and then follows a script: what it gets is recorded, what it answers is the test's.
+//! A server that does a real login and then follows a script: it records what it receives, and the test decides what it answers.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ pub enum Action {
     Answer(Answer),
     /// Send bytes as they are.
     Bytes(Vec<u8>),
-    /// Do nothing for so long.
+    /// Do nothing for this long.
     Pause(Duration),
     /// Close the connection.
     Close,
@@ -82,7 +82,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// How the server greets and whom it lets in.
+/// How the server greets, and which account it lets in.
 #[derive(Debug, Clone)]
 pub struct Character {
     /// Its version, MariaDB's prefix included.
@@ -223,7 +223,7 @@ struct Connection {
     number: usize,
 }
 
-/// The connection is at its end, whoever ended it.
+/// The connection has ended, closed by either side.
 struct Ended;
 
 impl From<std::io::Error> for Ended {

@@ -1,4 +1,4 @@
-//! Reproducible chance: `SplitMix64`.
+//! Reproducible random numbers: `SplitMix64`.
 
 /// A stream of numbers that the seed decides.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ impl Random {
         usize::try_from(self.next() % len as u64).unwrap_or(0)
     }
 
-    /// True so many times in a hundred.
+    /// True in `chance` cases of a hundred.
     pub fn percent(&mut self, chance: u64) -> bool {
         self.next() % 100 < chance
     }

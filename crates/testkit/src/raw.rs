@@ -1,4 +1,4 @@
-//! A client that speaks raw packets, so that a test can be as right or as wrong as it likes.
+//! A client that speaks raw packets, so that a test can also send invalid ones.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::within_patience;
 /// The longest payload that a client takes in.
 const LARGEST: usize = 256 << 20;
 
-/// What a usual client can do. A test takes away or adds what it is about.
+/// The capabilities of a usual client. A test adds or removes those that it is about.
 pub const USUAL: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::LONG_FLAG)
     .union(Capabilities::PROTOCOL_41)
@@ -153,7 +153,7 @@ impl RawClient {
         within_patience("the server to take bytes", self.stream.write_all(bytes)).await.expect("writes");
     }
 
-    /// Sends a command: the sequence starts anew.
+    /// Sends a command: the sequence starts again at 0.
     pub async fn send_command(&mut self, payload: &[u8]) {
         self.sequence = 0;
         self.send_next(payload).await;

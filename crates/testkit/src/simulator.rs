@@ -39,22 +39,22 @@ const OPERATOR_AT: u64 = 35_000;
 const HEALED_BY: u64 = 60_000;
 const TRACE_LINES: usize = 120;
 
-/// Something that is broken on purpose, to see that the simulator notices.
+/// A decision that is broken on purpose, to see that the simulator notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breakage {
-    /// Replicas are taken for frozen although they still receive.
+    /// Replicas count as frozen although they still receive.
     SkipFreeze,
     /// The replica that has least is promoted.
     ChooseLeastAdvanced,
     /// A replica is promoted before it has applied what it has received.
     SkipDrain,
-    /// Nobody asks whether the replicas that are left have every acknowledged write.
+    /// A promotion does not check whether the remaining replicas have every acknowledged write.
     SkipQuorum,
     /// The old primary still gets writes during a promotion, and its answers count.
     IgnoreFence,
 }
 
-/// What a run is to be.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Print every event.
@@ -68,7 +68,7 @@ pub struct Options {
 pub struct Summary {
     /// Events.
     pub events: u64,
-    /// Writes that clients were told of.
+    /// Writes that were acknowledged to clients.
     pub acknowledged: usize,
     /// Promotions and switchovers.
     pub opened: usize,
@@ -291,7 +291,7 @@ impl World {
                 return self.check_end();
             }
             if self.now > HEALED_BY && !self.is_lossless && self.proxies.len() > 1 {
-                // Each may have opened a server of its own while they saw different ones: a person has to choose.
+                // Each proxy may have opened another server while they had different views: a person has to choose.
                 self.summary.operator += 1;
                 return Ok(());
             }

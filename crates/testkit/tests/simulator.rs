@@ -1,7 +1,7 @@
 //! Failover in a simulated cluster, for many seeds.
 //!
-//! `POINTSMAN_SEED=17` runs one seed and prints all of it; `POINTSMAN_SEEDS=1000000` runs so many:
-//! `POINTSMAN_SEEDS=1000000 cargo test --release -p testkit --test simulator every_seed -- --nocapture`
+//! `POINTSMAN_SEED=17` runs one seed and prints all of it; `POINTSMAN_SEEDS=1000000` runs that many: `POINTSMAN_SEEDS=1000000 cargo test --release -p
+//! testkit --test simulator every_seed -- --nocapture`
 
 #![allow(clippy::panic, clippy::expect_used, clippy::print_stdout, reason = "a test")]
 

@@ -1,4 +1,4 @@
-//! `gtid_binlog_state` of MariaDB: who has written how far in which domain, as far as a server's binary log knows.
+//! `gtid_binlog_state` of MariaDB: the last transaction of each server in each domain, as far as a server's binary log knows.
 //!
 //! A position (`gtid_binlog_pos`, `gtid_slave_pos`) only names the last transaction of a domain. Two servers may both be at number 120
 //! of a domain and have different transactions up to there; the state of one tells whether it has the last of the other.
@@ -23,7 +23,7 @@ impl BinlogState {
         self.last.get(&(domain, server_id)).copied()
     }
 
-    /// Somebody has written in this domain.
+    /// The domain has transactions.
     pub fn has_domain(&self, domain: u32) -> bool {
         self.last.range((domain, 0)..=(domain, u32::MAX)).next().is_some()
     }

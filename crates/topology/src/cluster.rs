@@ -26,13 +26,12 @@ pub struct Member {
     pub weight: u32,
 }
 
-/// When a server counts as down.
+/// What decides when a server counts as down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClusterSettings {
-    /// So many looks in a row must have no answer, unless the server is plainly gone.
+    /// This many looks in a row must go unanswered, unless the server is plainly gone.
     pub failures: u32,
-    /// A server that is too full to let the monitor in stays as it was for so long. Not for ever, as its role cannot be checked
-    /// meanwhile.
+    /// A server that is too full to let the monitor in keeps its state for this long. Not longer, because its role cannot be checked meanwhile.
     pub full_grace: Duration,
 }
 
@@ -42,17 +41,17 @@ impl Default for ClusterSettings {
     }
 }
 
-/// The state machine behind the snapshots. It is told everything, the time included, and does nothing by itself.
+/// The state machine that produces the snapshots. All its input is given to it, the time included, and it does no IO.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     settings: ClusterSettings,
     /// In the order of the config.
     servers: Vec<Monitored>,
-    /// Of whoever was the primary at the time.
+    /// Positions of the server that was the primary at the time.
     history: PositionHistory,
-    /// The last primary, although it may be down now.
+    /// The last primary, even if it is down now.
     last_primary: Option<ServerId>,
-    /// The reign of that one.
+    /// The reign of `last_primary`.
     epoch: Epoch,
     is_closing: bool,
     warnings: Vec<Warning>,
@@ -62,7 +61,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Nothing is known yet but the list. A number always means the same server.
+    /// A cluster of which only the list is known. A number always means the same server.
     pub fn new(members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Cluster {
         let servers: Vec<Monitored> = members.into_iter().map(|(id, member)| Monitored::new(id, member)).collect();
         let shown = servers.iter().map(|watched| watched.server.clone()).collect();
@@ -79,7 +78,8 @@ impl Cluster {
         }
     }
 
-    /// Another list, and other settings. What is known of a server that stays is kept. Returns the new snapshot as [`observe`](Self::observe) does.
+    /// Applies another list and other settings. What is known of a server that stays is kept. Returns the new snapshot as [`observe`](Self::observe)
+    /// does.
     pub fn change(&mut self, members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Option<Snapshot> {
         self.settings = settings;
         let mut before = std::mem::take(&mut self.servers);
@@ -105,7 +105,7 @@ impl Cluster {
         self.watched(id)?.observation.as_deref()
     }
 
-    /// Takes in what was seen of a server. Returns the new snapshot, or `None` if no reader could tell it from the last one.
+    /// Takes in a report about a server. Returns the new snapshot, or `None` if it equals the last one for every reader.
     ///
     /// Reports of one server must arrive in the order in which they were made.
     pub fn observe(&mut self, id: ServerId, report: Report, now: Instant) -> Option<Snapshot> {
@@ -129,7 +129,7 @@ impl Cluster {
         self.settle(None)
     }
 
-    /// Takes that back: it was not replaced after all.
+    /// Undoes [`fence`](Self::fence): the server was not replaced after all.
     pub fn unfence(&mut self, id: ServerId) -> Option<Snapshot> {
         let watched = find(&mut self.servers, id).filter(|watched| watched.is_fenced || watched.is_deposed)?;
         watched.is_fenced = false;
@@ -137,15 +137,15 @@ impl Cluster {
         self.settle(None)
     }
 
-    /// A server has been promoted: from now on it is the primary if it is writable and follows nobody, whatever the others still follow, and
-    /// although it may have started writable. Only another writable server with more followers takes that from it.
+    /// A server has been promoted. From now on it is the primary if it is writable and follows no other server, whichever server the others still
+    /// follow, and even if it may have started writable. Only another writable server with more followers takes the role from it.
     pub fn accept(&mut self, id: ServerId) -> Option<Snapshot> {
         find(&mut self.servers, id)?.accept();
         self.depose_last_primary(id);
         self.settle(None)
     }
 
-    /// Whether the primary is about to hand over: see [`Snapshot::is_closing`].
+    /// Sets whether the primary is about to hand over: see [`Snapshot::is_closing`].
     pub fn close(&mut self, is_closing: bool) -> Option<Snapshot> {
         if self.is_closing == is_closing {
             return None;
@@ -197,8 +197,8 @@ impl Cluster {
         roles
     }
 
-    /// A primary that loses its role while we cannot see it, down or not, may come back as it was, writable and followed by replicas
-    /// that have not heard either. That must not give it the role again.
+    /// A primary that loses its role while we cannot see it, down or not, may come back as it was, writable and followed by replicas that do not know
+    /// of the change either. That must not give it the role again.
     fn depose_last_primary(&mut self, new: ServerId) {
         let last = self.last_primary.replace(new);
         if last != Some(new) {
@@ -210,7 +210,7 @@ impl Cluster {
         }
     }
 
-    /// The sample may be older than the knowledge that it is the primary's: it was writable then, too.
+    /// The sample may be older than the decision that its server is the primary, but the server was writable at that time, too.
     fn record_position_of(&mut self, primary: Option<ServerId>) {
         let sample = primary.and_then(|id| self.observation(id)).map(|observation| &observation.sample);
         if let Some((sent_at, position)) = sample.and_then(|sample| Some((sample.sent_at, sample.written.clone()?))) {
@@ -218,8 +218,8 @@ impl Cluster {
         }
     }
 
-    /// After a full look at the primary all others are compared with it, after one at another that one. While there is no primary,
-    /// what was found last stays.
+    /// After a full look at the primary, all others are compared with it; after a full look at another server, only that one. While there is no
+    /// primary, the last results stay.
     fn settle_lineage(&mut self, primary: Option<ServerId>, looked_at: Option<ServerId>) {
         let Some(primary) = primary else { return };
         let is_new = self.compared_with.replace(primary) != Some(primary);

@@ -1,9 +1,9 @@
-//! Which reign of a primary something belongs to.
+//! The reign of a primary to which something belongs.
 
 use std::fmt;
 
-/// Counts the changes of primary since this process began. A server connection, a write and an acknowledgement belong to one epoch: what
-/// is left of an earlier one comes from a primary that has been replaced.
+/// Counts the changes of primary since this process began. A server connection, a write and an acknowledgement belong to one epoch. Anything of an
+/// earlier epoch comes from a primary that has been replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 

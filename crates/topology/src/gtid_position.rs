@@ -1,8 +1,8 @@
 //! Positions of MariaDB: one GTID per replication domain.
 //!
-//! Within a domain the sequence number alone is the order. The server id tells who wrote the transaction and is carried along
-//! for display: `MASTER_GTID_WAIT('0-77-3')` is satisfied at `0-1-3` (tried on 10.11 and 11.8). So after a failover that lost
-//! transactions, a position of the lost past can look contained; [`BinlogState`](crate::BinlogState) tells whether it is.
+//! Within a domain the sequence number alone is the order. The server id says which server wrote the transaction, and is kept for display:
+//! `MASTER_GTID_WAIT('0-77-3')` is satisfied at `0-1-3` (tried on 10.11 and 11.8). So after a failover that lost transactions, a position that
+//! includes lost transactions can look contained; [`BinlogState`](crate::BinlogState) tells whether it is.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::ParsePositionError;
 /// The last transaction of a domain, without the domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gtid {
-    /// Who wrote it.
+    /// The server that wrote it.
     pub server_id: u32,
     /// Its number in the domain.
     pub sequence: u64,
@@ -42,7 +42,7 @@ impl GtidPosition {
         self.domains.iter().map(|(domain, gtid)| (*domain, *gtid))
     }
 
-    /// In every domain of `other`, this one is as far or further.
+    /// Whether this position is as far or further in every domain of `other`.
     pub fn contains(&self, other: &GtidPosition) -> bool {
         Arc::ptr_eq(&self.domains, &other.domains)
             || other.iter().all(|(domain, theirs)| self.last(domain).is_some_and(|mine| mine.sequence >= theirs.sequence))
@@ -78,7 +78,7 @@ impl GtidPosition {
 impl FromStr for GtidPosition {
     type Err = ParsePositionError;
 
-    /// Reads `domain-server-sequence` with commas between. A binlog state has several of one domain: the furthest counts.
+    /// Reads `domain-server-sequence` with commas between. A binlog state has several entries for one domain; the furthest counts.
     fn from_str(text: &str) -> Result<GtidPosition, ParsePositionError> {
         let mut position = GtidPosition::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {

@@ -1,6 +1,6 @@
 //! GTID sets of MySQL: intervals of transaction numbers per origin, as `GTID_SUBSET`, `GTID_SUBTRACT` and union need them.
 //!
-//! Text form: `uuid:1-5:7,\nuuid:1-55:tag1:1-2` (tags since MySQL 8.3). Gaps are legal, so counts and maxima say nothing.
+//! Text form: `uuid:1-5:7,\nuuid:1-55:tag1:1-2` (tags since MySQL 8.3). Gaps are legal, so counts and maxima prove nothing.
 //! <https://dev.mysql.com/doc/refman/9.7/en/replication-gtids-concepts.html>
 
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub struct Interval {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(Arc<str>);
 
-/// Who numbered the transactions. Without a tag sorts before all tags, which is the order that MySQL prints.
+/// The server that numbered the transactions, and the tag. No tag sorts before all tags, as MySQL prints it.
 type Origin = (Uuid, Option<Tag>);
 
 /// A set of transactions. Cloning is cheap.
@@ -97,7 +97,7 @@ impl GtidSet {
         GtidSet { origins: Arc::new(self.origins.iter().filter_map(left).collect()) }
     }
 
-    /// What others than this origin have numbered, whatever the tag.
+    /// The transactions that this server did not number, with any tag.
     #[must_use]
     pub fn without_origin(&self, uuid: Uuid) -> GtidSet {
         let others = self.origins.iter().filter(|((origin, _), _)| *origin != uuid);

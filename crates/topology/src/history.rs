@@ -1,20 +1,19 @@
-//! Where the primary was at which moment: what turns a replica's position into milliseconds.
+//! The primary's positions over time, which turn a replica's position into milliseconds.
 //!
-//! Before every look at the primary we note our own clock, t; then we ask for its position, P. Whoever has P has everything that
-//! the primary had committed at t. So a replica is as fresh as the latest t whose P it contains: an upper bound of
-//! its staleness, from one clock, that needs no heartbeat table and is right whatever a server's own clock says.
+//! Before every look at the primary we note our own clock, t; then we ask for its position, P. A replica that has P has everything that the primary
+//! had committed at t. So a replica is as fresh as the latest t whose P it contains. This bounds its staleness from above, by one clock, needs no
+//! heartbeat table, and does not depend on any server's clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::Position;
 
-/// Samples older than this, seen from the newest, are dropped: a replica further behind has no proof from here.
+/// Samples older than this, relative to the newest, are dropped. A replica that is further behind gets no proof from the history.
 pub const HISTORY_AGE_MAX: Duration = Duration::from_mins(10);
-/// More samples than this are never kept. It is also what triggers thinning.
+/// The greatest number of samples. Reaching it triggers thinning.
 pub const HISTORY_SAMPLES_MAX: usize = 1024;
-/// Thinning leaves no gap longer than the age of its samples divided by this. So the price is at most 3 % of the staleness told,
-/// on the safe side.
+/// Thinning leaves no gap longer than the age of its samples divided by this. So it overstates the staleness by at most 3 %.
 pub const HISTORY_RESOLUTION: u32 = 32;
 
 /// Positions of the primary with the moments before they were asked for, bounded in age and number.
@@ -34,14 +33,14 @@ struct Known {
 impl PositionHistory {
     /// The primary was at `position`, or further, when asked; `sent_at` was taken before the question left.
     ///
-    /// A sample out of order is ignored, and so is an empty position: it would prove any replica fresh, although the usual reason
-    /// for it is a primary without GTIDs.
+    /// A sample out of order is ignored. So is an empty position, which would prove any replica fresh, although it usually means a primary without
+    /// GTIDs.
     pub fn record(&mut self, sent_at: Instant, position: Position) {
         if position.is_empty() || self.samples.back().is_some_and(|last| sent_at <= last.moment) {
             return;
         }
         match self.samples.back_mut() {
-            // Who has this position is fresh as of its latest moment, so the earlier one has nothing left to say.
+            // A replica with this position is fresh as of its latest moment, so the earlier one adds nothing.
             Some(last) if last.position == position => last.moment = sent_at,
             _ => self.samples.push_back(Known { moment: sent_at, position }),
         }
@@ -51,10 +50,10 @@ impl PositionHistory {
         }
     }
 
-    /// The latest moment at which the primary had nothing that `applied` lacks; `None` if no kept sample proves any.
+    /// The latest moment at which `applied` included everything that the primary had; `None` if no kept sample proves one.
     pub fn fresh_as_of(&self, applied: &Position) -> Option<Instant> {
-        // From the newest, as nearly every replica has one of the last few. Positions of a primary only grow, but a new primary
-        // may start below the old one's, so a binary search would be wrong.
+        // Searched from the newest, as nearly every replica has one of the last few. Positions of a primary only grow, but a new primary may start
+        // below the old one's, so a binary search would be wrong.
         self.samples.iter().rev().find(|known| applied.contains(&known.position)).map(|known| known.moment)
     }
 
@@ -84,7 +83,7 @@ impl PositionHistory {
                     let age = now.saturating_duration_since(next.moment);
                     next.moment.saturating_duration_since(previous.moment) <= age / HISTORY_RESOLUTION
                 }
-                // The newest is what a caught-up replica has, the oldest what the slowest has.
+                // The newest proves a caught-up replica, the oldest the slowest one.
                 _ => false,
             };
             if !is_spare {

@@ -1,4 +1,4 @@
-//! What one look at one server told.
+//! The result of one look at one server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ pub enum Report {
     Observed(Box<Observation>),
     /// A quick look between two full ones.
     Sampled(Sample),
-    /// A question has had no answer for longer than an answer takes: neither the look, nor a fresh connection's login.
+    /// Neither the look nor the login of a new connection was answered, for longer than an answer takes.
     Silent {
         /// When the question was sent.
         since: Instant,
@@ -26,7 +26,7 @@ pub enum Report {
 pub struct Observation {
     /// What a quick look sees, too.
     pub sample: Sample,
-    /// Whose server it is.
+    /// MySQL or MariaDB.
     pub engine: Engine,
     /// `@@version` as numbers.
     pub version: Option<Version>,
@@ -44,17 +44,17 @@ pub struct Observation {
     pub binlog_state: Option<BinlogState>,
     /// What a new session starts with.
     pub defaults: Option<Arc<SessionDefaults>>,
-    /// What its binary log leaves out (`Binlog_Do_DB`, `Binlog_Ignore_DB`), in words.
+    /// What its binary log leaves out (`Binlog_Do_DB`, `Binlog_Ignore_DB`), for display.
     pub binlog_filters: Option<Arc<str>>,
-    /// Status variable `Uptime`: how long it has run; zero where it does not say so.
+    /// Status variable `Uptime`: how long it has run; zero if unknown.
     pub uptime: Duration,
     /// Everything received from the source, applied or not: what a promotion would have.
     pub received: Option<Position>,
-    /// All replication channels; none for a server that follows nobody.
+    /// All replication channels; empty for a server that follows no other.
     pub channels: Vec<Replication>,
     /// Semi-synchronous replication; `None` where it is not installed.
     pub semi_sync: Option<SemiSync>,
-    /// How it logs and replicates: what a promotion, and the promise of its durability, depend on.
+    /// How it logs and replicates. A promotion and its durability depend on it.
     pub settings: Arc<ReplicationSettings>,
 }
 
@@ -65,10 +65,10 @@ pub struct Sample {
     pub sent_at: Instant,
     /// `@@read_only`, asked in the same statement as the positions: a primary's position counts only while it is writable.
     pub read_only: bool,
-    /// `@@offline_mode` of MySQL: applications are cut off and refused with 3032.
+    /// `@@offline_mode` of MySQL: applications are cut off and get `ER_SERVER_OFFLINE_MODE`.
     pub offline: bool,
-    /// All that the server would have to give to a replica: `@@gtid_executed`, `@@gtid_binlog_pos`; the latter advanced to `@@gtid_slave_pos`,
-    /// as without `log_slave_updates` it lacks what came from others. `None` if it keeps no GTIDs.
+    /// Everything that the server could send to a replica: `@@gtid_executed`, `@@gtid_binlog_pos`; the latter advanced to `@@gtid_slave_pos`, as
+    /// without `log_slave_updates` it lacks what came from others. `None` if it keeps no GTIDs.
     pub written: Option<Position>,
     /// All that the server has applied: `@@gtid_executed`, `@@gtid_slave_pos`. `None` if it keeps no GTIDs.
     pub applied: Option<Position>,
@@ -86,17 +86,17 @@ pub struct ProbeFailure {
 /// How much a failed look proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// Connection refused or reset: nobody serves at that address. One is enough.
+    /// Connection refused or reset: no server runs at that address. One failure is enough.
     Gone,
     /// The server itself says that it shuts down (1053).
     ShuttingDown,
     /// `offline_mode` is on (3032).
     Offline,
-    /// No answer of any kind, neither to the look nor to a fresh connection: may be a hiccup, so several in a row are needed.
+    /// No answer of any kind, neither to the look nor to a new connection. It may be a short hiccup, so several in a row are needed.
     Silent,
     /// It answers, but has no room for us (1040, 1203, 1226): overloaded, not dead.
     Full,
-    /// It answers, but does not let us look, or not in a way that we understand: applications may be served as ever, so this says nothing
-    /// against it.
+    /// It answers, but does not let us look, or not in a way that we understand. It may serve applications normally, so this is no evidence against
+    /// it.
     Blind,
 }

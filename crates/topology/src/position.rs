@@ -1,4 +1,4 @@
-//! How far a server is, of either engine.
+//! A server's position, of either engine.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use crate::{Engine, GtidPosition, GtidSet};
 
 /// All transactions that a server has, as its GTIDs name them.
 ///
-/// A partial order: of two positions it may be that neither contains the other. Positions of different engines have nothing to
-/// do with each other: none contains the other, and there is no union.
+/// Positions are partially ordered: of two, it may be that neither contains the other. Positions of different engines are not comparable: neither
+/// contains the other, and there is no union.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
     /// `@@gtid_executed`
@@ -50,7 +50,7 @@ impl Position {
         }
     }
 
-    /// Whose GTIDs these are.
+    /// The engine whose GTIDs these are.
     pub fn engine(&self) -> Engine {
         match self {
             Position::MySql(_) => Engine::MySql,
@@ -66,7 +66,7 @@ impl Position {
         }
     }
 
-    /// Whoever is at `self` has everything that `other` names. `GTID_SUBSET(other, self)` of MySQL.
+    /// A server at `self` has everything that `other` names. `GTID_SUBSET(other, self)` of MySQL.
     pub fn contains(&self, other: &Position) -> bool {
         match (self, other) {
             (Position::MySql(mine), Position::MySql(theirs)) => mine.contains(theirs),

@@ -1,4 +1,4 @@
-//! The one cell in which the control plane and the data plane meet: one writer publishes, readers borrow.
+//! The one cell that the control plane and the data plane share: one writer publishes, readers borrow.
 //!
 //! Waiting for the next snapshot is not offered here, as that needs a runtime: `monitor` hands out a channel of generations.
 
@@ -28,7 +28,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// A cell that nobody writes any more, for what runs without a monitor (`pointsman explain`, tests).
+    /// A cell without a writer, for code that runs without a monitor (`pointsman explain`, tests).
     pub fn fixed(snapshot: Snapshot) -> Published {
         publishing(snapshot).1
     }
@@ -38,7 +38,7 @@ impl Published {
         self.cell.load()
     }
 
-    /// What is under way on the primary.
+    /// The sessions' statements and transactions in progress on the primary.
     pub fn writes(&self) -> &Writes {
         &self.writes
     }
@@ -60,22 +60,22 @@ pub struct Publisher {
     readable: Published,
 }
 
-/// How many statements and transactions of this process's sessions are under way on the primary.
+/// How many statements and transactions of this process's sessions are in progress on the primary.
 ///
-/// A server does not show a transaction that has begun and done nothing yet, nor what is on its way there: before a switchover, both sides have to
-/// be asked.
+/// A server does not show a transaction that has begun and done nothing yet, nor a statement that is still on its way. So before a switchover both
+/// the server and this counter are asked.
 #[derive(Clone, Debug, Default)]
 pub struct Writes(Arc<AtomicUsize>);
 
 impl Writes {
-    /// One more, until the answer is dropped. It has to begin before the snapshot is read that it is decided by: then whoever publishes another
-    /// one sees it.
+    /// Counts one more until the returned guard is dropped. Call it before reading the snapshot that decides the statement: then the publisher of the
+    /// next snapshot sees it.
     pub fn begin(&self) -> WriteUnderWay {
         self.0.fetch_add(1, Ordering::SeqCst);
         WriteUnderWay(self.clone())
     }
 
-    /// Whether there is none.
+    /// Whether nothing is in progress.
     pub fn are_none(&self) -> bool {
         self.0.load(Ordering::SeqCst) == 0
     }
@@ -91,20 +91,20 @@ impl Drop for WriteUnderWay {
     }
 }
 
-/// Servers to which sessions have lost a connection, or could not connect, since they were last looked at because of that. What a session has met
-/// proves nothing yet, but it may have met it before the next look is due.
+/// Servers to which sessions have lost a connection, or could not connect, since this last caused a look. That proves nothing yet, but a session may
+/// notice a failure before the next look is due.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects(Arc<AtomicU64>);
 
 impl Suspects {
-    /// Of more servers than there are bits, the rest is looked at when it is due.
+    /// There are 64 bits; servers beyond that are looked at when their look is due.
     pub fn add(&self, server: ServerId) {
         if let Some(bit) = 1_u64.checked_shl(u32::from(server.0)) {
             self.0.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
-    /// All of them, once.
+    /// Returns all of them, and clears them.
     pub fn take(&self) -> impl Iterator<Item = ServerId> + use<> {
         let all = if self.0.load(Ordering::Relaxed) == 0 { 0 } else { self.0.swap(0, Ordering::Relaxed) };
         (0..64).filter(move |bit| all & (1 << bit) != 0).map(ServerId)

@@ -1,8 +1,8 @@
 //! Who is the primary: a pure function of what the servers say, with as little memory as possible.
 //!
-//! With one writable server this is easy. With two, one of them is a mistake, and a write to the wrong one is lost or splits the
-//! data. So the replicas decide by whom they follow; memory only breaks a tie; and when neither says anything there is no primary,
-//! loudly, until a human has chosen.
+//! With one writable server this is easy. With two, one of them is a mistake, and a write to the wrong one is lost or splits the data. So the
+//! replicas decide, by which server they follow, and memory only breaks a tie. If neither says anything, there is no primary, and a warning says so
+//! until a person has chosen.
 
 mod following;
 mod warning;
@@ -28,13 +28,13 @@ pub struct Candidate<'a> {
     pub replication_address: &'a str,
     /// It answers, and applications may log in.
     pub is_up: bool,
-    /// Neither an answer nor enough failures yet: it may turn out to be anything.
+    /// Neither an answer nor enough failures yet: its role is open.
     pub is_pending: bool,
-    /// It lost the primary's role to another while it was down, and was not seen giving it up since.
+    /// It lost the primary's role to another server while it was down, and has not been seen read-only or following since.
     pub is_deposed: bool,
-    /// It was down before it was seen writable, so it may start that way, and nobody need have promoted it.
+    /// It was down before it was seen writable. So it may simply start that way, and this is no sign of a promotion.
     pub came_back_writable: bool,
-    /// It was seen to become writable while there was no primary, and there has been none since: somebody has promoted it, though another server was
+    /// It was seen to become writable while there was no primary, and there has been none since: it was promoted, although another server was
     /// writable at the time.
     pub was_promoted: bool,
     /// Its role until now.
@@ -43,7 +43,7 @@ pub struct Candidate<'a> {
     pub observation: Option<&'a Observation>,
 }
 
-/// What is remembered from the time before.
+/// What is remembered from the previous assignment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Before {
     /// The last server that was the primary.
@@ -53,7 +53,7 @@ pub struct Before {
 /// The outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roles {
-    /// Of each candidate.
+    /// One role for each candidate, in their order.
     pub roles: Vec<Role>,
     /// The one to write to.
     pub primary: Option<ServerId>,
@@ -64,15 +64,15 @@ pub struct Roles {
 /// Gives every server its role.
 ///
 /// A writable server is the primary if
-/// - more replicas follow it, directly or through others, than any other server, be that one up or down; else
+/// - more replicas follow it, directly or through others, than any other server, up or down; else
 /// - it was the primary before, and no other writable server has more followers; if it was away in between, no other server at all; else
-/// - it is the only one, and either nothing speaks against it or it was a replica until now: then somebody promoted it.
+/// - it is the only one, and either there is no evidence against it or it was a replica until now, so it was promoted.
 ///
 /// At the start there is no primary before every server has answered or is known to be down: otherwise the first writable server to
 /// answer would get the role, and memory would keep it there.
 ///
-/// A replica that is down still counts as a follower of whom it followed: otherwise a primary would lose its role to a stray
-/// server merely because its own replicas fail. But it takes the role from nobody: it has not heard of what happened since.
+/// A replica that is down still counts as a follower of its last source: otherwise a primary would lose its role to a stray server merely because its
+/// own replicas fail. But it takes the role from no server, since it does not know what happened meanwhile.
 pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
     if before.primary.is_none() && servers.iter().any(|server| server.is_pending) {
         let roles = servers.iter().map(role_before_the_first_primary).collect();
@@ -92,8 +92,8 @@ pub fn assign_roles(servers: &[Candidate<'_>], before: Before) -> Roles {
     Roles { roles, primary, warnings }
 }
 
-/// Who may become or stay the primary: writable servers that follow nobody. If there is none, also one that follows somebody: the
-/// last primary, and the writable half of a ring of two.
+/// Servers that may become or stay the primary: writable ones that follow no other. If there is none, also one that follows another: the last
+/// primary, and the writable half of a ring of two.
 fn eligible(servers: &[Candidate<'_>], before: Before) -> Vec<ServerId> {
     let is_replaced = |id: ServerId| before.primary == Some(id) && is_left(servers, id);
     let writable =
@@ -118,23 +118,23 @@ fn choose_followed(writable: &[ServerId], votes: &following::Votes) -> Option<Se
     (votes.of(best) > votes.most_beside(best).max(votes.elsewhere)).then_some(best)
 }
 
-/// The last primary was away, and more replicas follow another since: so that one has replaced it, be it in sight or not.
+/// The last primary was away, and more replicas follow another since: so that one has replaced it, whether or not we can see it.
 fn is_left(servers: &[Candidate<'_>], last: ServerId) -> bool {
     find(servers, last).is_some_and(|server| server.came_back_writable) && is_followed_less(servers, last)
 }
 
-/// Whether the only writable server, which most others do not follow and which was not the primary, is the one to write to.
+/// Whether the only writable server is the primary, although most others do not follow it and it was not the primary before.
 fn is_credible(servers: &[Candidate<'_>], only: ServerId, votes: &following::Votes, before: Before) -> bool {
     let role_before = find(servers, only).map_or(Role::Unknown, |server| server.role_before);
     let others_are_followed = votes.elsewhere > 0 || votes.most_beside(only) > 0;
     let last_gave_up = before.primary.and_then(|id| find(servers, id)).is_none_or(|last| last.is_up && !last.is_writable());
     match role_before {
-        // We saw it become writable, and the one before is no longer there to be written to.
+        // We saw it become writable, and the previous primary no longer takes writes.
         Role::Replica if !find(servers, only).is_some_and(|server| server.came_back_writable) => true,
         Role::Stray if find(servers, only).is_some_and(|server| server.was_promoted) => true,
-        // Another is being replaced, or was: whoever takes over is seen to become writable, or accepted.
+        // Another server is being replaced, or was. The one that takes over is seen to become writable, or is accepted.
         _ if is_another_deposed(servers, only) => false,
-        // It was writable beside a primary that then went down, or starts writable, or was never seen: what it has may be anything.
+        // It was writable next to a primary that then went down, or starts writable, or was never seen. Its data may be anything.
         Role::Replica | Role::Stray => last_gave_up && !others_are_followed,
         Role::Unknown if before.primary.is_some() => last_gave_up && !others_are_followed,
         Role::Primary | Role::Unknown => !others_are_followed && !was_another_writable(servers, only),
@@ -145,7 +145,7 @@ fn is_another_deposed(servers: &[Candidate<'_>], only: ServerId) -> bool {
     ids(servers).any(|(id, server)| id != only && server.is_deposed)
 }
 
-/// One that is down now was writable when it was last seen, and followed nobody: it may have been the primary.
+/// Another server that is down now was writable when last seen, and followed no other: it may have been the primary.
 fn was_another_writable(servers: &[Candidate<'_>], only: ServerId) -> bool {
     ids(servers).any(|(id, server)| {
         id != only && !server.is_up && !server.is_deposed && server.is_writable() && !server.follows_somebody()
@@ -168,7 +168,7 @@ fn role_of(server: &Candidate<'_>, primary: Option<ServerId>, id: ServerId) -> R
         return Role::Replica;
     }
     match server.role_before {
-        // Nobody has taken over yet, so it is still known as what it was.
+        // No server has taken over yet, so it keeps its role.
         Role::Primary if !server.is_up && primary.is_none() => Role::Primary,
         _ => Role::Stray,
     }

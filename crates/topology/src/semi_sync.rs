@@ -1,17 +1,17 @@
-//! Semi-synchronous replication: whose acknowledgement a commit waits for.
+//! Semi-synchronous replication: which acknowledgements a commit waits for.
 //!
 //! Sources: MySQL manual 19.4.10 "Semisynchronous Replication"; MariaDB "Semisynchronous Replication". The variables differ in name only
 //! (`source` and `replica` in MySQL; MariaDB has no count of acknowledgements: it is always one).
 
 use std::time::Duration;
 
-/// What a server has of it, as a source and as a replica.
+/// The settings and status of a server, as a source and as a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a variable of the server")]
 pub struct SemiSync {
     /// `rpl_semi_sync_source_enabled`: as a source, commits wait for acknowledgements.
     pub source_enabled: bool,
-    /// `Rpl_semi_sync_source_status`: they do wait at present; off once a wait has timed out.
+    /// `Rpl_semi_sync_source_status`: commits wait at present; off after a wait has timed out.
     pub source_active: bool,
     /// `Rpl_semi_sync_source_clients`: replicas that would acknowledge. Dead ones are counted until the source notices.
     pub clients: u32,
@@ -21,7 +21,7 @@ pub struct SemiSync {
     pub acks: u32,
     /// `rpl_semi_sync_source_timeout`: after this wait a commit succeeds without acknowledgement, and so do all later ones.
     pub timeout: Duration,
-    /// `rpl_semi_sync_source_wait_point = AFTER_SYNC`: a commit is visible to nobody before it is acknowledged.
+    /// `rpl_semi_sync_source_wait_point = AFTER_SYNC`: a commit is invisible until it is acknowledged.
     pub after_sync: bool,
     /// `rpl_semi_sync_source_wait_no_replica`: commits wait also while there are fewer replicas than they need.
     pub waits_alone: bool,
@@ -31,20 +31,20 @@ pub struct SemiSync {
     pub replica_active: bool,
 }
 
-/// A commit that waits longer than this will have met its operator: a timeout of at least a day counts as none.
+/// A timeout of at least a day counts as none: an operator will notice a commit that waits longer.
 pub const LOSSLESS_TIMEOUT_MIN: Duration = Duration::from_hours(24);
 
 impl SemiSync {
-    /// As a source, a success that it reports now may be of a commit that no replica has: it is set up to wait for acknowledgements for ever, and there
-    /// are too few replicas that could give them. MySQL acknowledges what waits by itself when it shuts down, or when somebody switches the waiting
-    /// off. A source that goes on alone by its own settings promises nothing that could be broken.
+    /// As a source, it may now report success for a commit that no replica has: it is set up to wait for acknowledgements for ever, and there are too
+    /// few replicas to give them. MySQL acknowledges waiting commits by itself when it shuts down, or when the waiting is switched off. A source
+    /// whose settings let it go on alone promises nothing that could be broken.
     pub fn may_answer_unasked(&self) -> bool {
         let promises = self.source_enabled && self.waits_alone && self.timeout >= LOSSLESS_TIMEOUT_MIN;
         promises && (!self.source_active || self.clients < self.acks)
     }
 
-    /// As a source, it tells nobody of a commit that no replica has received. It is about this moment: whoever sets a server up looks at its
-    /// settings alone (`failover`'s `require_acks`), as `source_active` comes and goes with the replicas.
+    /// As a source, it reports no commit that no replica has received. This is about the present moment. To set a server up, only its settings count
+    /// (`failover`'s `require_acks`), as `source_active` changes with the replicas.
     pub fn is_lossless(&self) -> bool {
         self.source_enabled && self.source_active && self.after_sync && self.waits_alone && self.timeout >= LOSSLESS_TIMEOUT_MIN
     }
@@ -68,11 +68,11 @@ pub struct ReplicationSettings {
     pub flushes_at_commit: bool,
     /// `@@sync_relay_log`: events between two syncs of the relay log; 1 where an acknowledgement must survive a loss of power.
     pub sync_relay_log: u64,
-    /// `@@relay_log_recovery` of MySQL: received transactions that are not applied are thrown away at a restart.
+    /// `@@relay_log_recovery` of MySQL: received transactions that are not applied are discarded at a restart.
     pub discards_relay_log: bool,
     /// `@@replica_preserve_commit_order` of MySQL; true on MariaDB, whose parallel modes keep it within a domain.
     pub keeps_commit_order: bool,
-    /// `@@replica_net_timeout`: a replica notices after this time that its source fell silent.
+    /// `@@replica_net_timeout`: the time after which a replica notices that its source is silent.
     pub net_timeout: Duration,
     /// `@@event_scheduler = ON`
     pub runs_events: bool,

@@ -23,7 +23,7 @@ impl fmt::Display for ServerId {
     }
 }
 
-/// Whose server it is. The two differ in their GTIDs, their statements and their protocol extensions.
+/// MySQL or MariaDB. The two differ in their GTIDs, their statements and their protocol extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
     /// MySQL, and what descends from it without a new GTID model (Percona Server).
@@ -33,7 +33,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Whose server says this of itself in `@@version` and `@@version_comment`.
+    /// The engine whose server has these `@@version` and `@@version_comment`.
     pub fn of(version_text: &str, version_comment: &str) -> Engine {
         let says_mariadb = |text: &str| text.to_ascii_lowercase().contains("mariadb");
         if says_mariadb(version_text) || says_mariadb(version_comment) { Engine::MariaDb } else { Engine::MySql }
@@ -81,12 +81,12 @@ impl fmt::Display for Role {
 /// Whether the server answers.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Health {
-    /// Not heard of yet, neither good nor bad.
+    /// No answer and no failure yet.
     #[default]
     Unknown,
     /// It answers, and applications may log in.
     Up,
-    /// It does not answer, or lets nobody in.
+    /// It does not answer, or lets no application in.
     Down {
         /// What is wrong and where to look, for a human.
         why: Arc<str>,
@@ -105,7 +105,7 @@ pub enum ThreadState {
     Stopped,
 }
 
-/// Which server a replica says that it follows, by what no port mapping or second name can hide.
+/// The identity of a replica's source, which no port mapping or second name can hide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourceId {
     /// `Source_UUID` of MySQL.
@@ -123,16 +123,16 @@ pub struct Replication {
     pub applier: ThreadState,
     /// `host:port` as the replica knows it. It need not be the address that we use for the same server.
     pub source: Option<Arc<str>>,
-    /// Who the source was when the replica last reached it.
+    /// The identity of the source when the replica last reached it.
     pub source_id: Option<SourceId>,
     /// `Seconds_Behind_Source`, for display only: it says 0 while a frozen primary looks connected, for up to 60 s (`replica_net_timeout`, MySQL
-    /// manual 19.1.6.3; MariaDB `slave_net_timeout`). [`Server::staleness`] is what routing asks.
+    /// manual 19.1.6.3; MariaDB `slave_net_timeout`). Routing uses [`Server::staleness`].
     pub seconds_behind: Option<u64>,
     /// What of the source's changes it does not apply, or applies elsewhere (`Replicate_Do_DB` and the like), in words.
     pub filters: Option<Arc<str>>,
-    /// `SQL_Delay`: it applies what it received only after this time, on purpose.
+    /// `SQL_Delay`: it applies what it received only after this delay, on purpose.
     pub delay: Duration,
-    /// It finds its place by GTID (`Auto_Position`, `Using_Gtid`), so that it can follow another source.
+    /// It finds its position by GTID (`Auto_Position`, `Using_Gtid`), so it can be repointed to another source.
     pub uses_gtids: bool,
     /// `Last_IO_Errno`: why the IO thread does not run, as a MySQL error number.
     pub io_error: Option<u32>,
@@ -157,7 +157,7 @@ pub struct Server {
     pub health: Health,
     /// What it is among the others.
     pub role: Role,
-    /// Whose server it is; known once it has answered, as all that follows.
+    /// MySQL or MariaDB. Like all fields below, known once it has answered.
     pub engine: Option<Engine>,
     /// Its version as numbers.
     pub version: Option<Version>,
@@ -167,7 +167,7 @@ pub struct Server {
     pub sql_mode: Option<Arc<str>>,
     /// What a new session starts with.
     pub defaults: Option<Arc<SessionDefaults>>,
-    /// What it has: of a primary all that it committed, of another all that it applied. None when it keeps no GTIDs.
+    /// For a primary everything that it committed, for another everything that it applied. `None` if it keeps no GTIDs.
     pub position: Option<Position>,
     /// Its replication channel; of several, the one in the worst state.
     pub replication: Option<Replication>,
@@ -175,23 +175,23 @@ pub struct Server {
     pub filters: Option<Arc<str>>,
     /// As a replica: transactions that it has and the primary does not. Its data is not the primary's, so it is not proven fresh.
     pub diverged: Option<Arc<str>>,
-    /// As a replica: it commits in the order of its source, so that whoever sees one transaction sees all before it.
+    /// As a replica: it commits in the order of its source, so a read that sees one transaction sees all before it.
     pub keeps_commit_order: bool,
     /// It has everything that the primary had at this moment of our own clock.
     pub fresh_as_of: Option<Instant>,
-    /// It has answered nothing since a question that was sent at this moment of our own clock, for longer than an answer takes. It is
-    /// still up until that has lasted for several looks.
+    /// A question that was sent at this moment of our own clock has had no answer, for longer than an answer takes. The server is still up until this
+    /// has lasted for several looks.
     pub silent_since: Option<Instant>,
-    /// As the primary: what it acknowledges survives it. False while replicas should confirm each commit and there are too few to do so: an OK then
-    /// comes either from a server that shuts down (MySQL acknowledges what waits), or after a replica that has connected since. A look that begins
-    /// after the OK tells which.
+    /// As the primary: what it acknowledges survives its loss. False while replicas should confirm each commit and there are too few to do so. An OK
+    /// then comes either from a server that is shutting down (MySQL acknowledges waiting commits), or after a replica has connected. A look that
+    /// begins after the OK tells which.
     pub acks_trusted: bool,
-    /// When the look began on which `acks_trusted` rests.
+    /// When the look began on which `acks_trusted` is based.
     pub acks_seen_at: Option<Instant>,
 }
 
 impl Server {
-    /// A server of which nothing is known but the config.
+    /// A server of which only the config is known.
     pub fn new(id: ServerId, name: impl Into<Arc<str>>, address: impl Into<Arc<str>>, weight: u32) -> Server {
         Server {
             id,
@@ -219,8 +219,8 @@ impl Server {
 
     /// How much the data of this server may be behind the primary's: an upper bound, not an estimate.
     ///
-    /// Zero for the primary. `None` means that nothing is proven, which a reader takes as infinitely stale. It grows by itself
-    /// while no new proof arrives, whatever the cause: a stopped applier, a frozen primary, a monitor that cannot reach either.
+    /// Zero for the primary. `None` means that nothing is proven: treat it as infinitely stale. The value grows while no new proof arrives, whatever
+    /// the cause: a stopped applier, a frozen primary, a monitor that cannot reach either.
     pub fn staleness(&self, now: Instant) -> Option<Duration> {
         if self.role == Role::Primary {
             return Some(Duration::ZERO);
@@ -228,7 +228,7 @@ impl Server {
         self.fresh_as_of.map(|moment| now.saturating_duration_since(moment))
     }
 
-    /// It is up and has not fallen silent.
+    /// It is up and not silent.
     pub fn answers(&self) -> bool {
         self.is_up() && self.silent_since.is_none()
     }

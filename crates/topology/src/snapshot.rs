@@ -1,4 +1,4 @@
-//! What all servers looked like at one moment: the only thing that the data plane and the control plane share.
+//! The state of all servers at one moment, which the control plane publishes for the data plane.
 
 use std::sync::Arc;
 

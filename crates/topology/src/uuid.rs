@@ -1,4 +1,4 @@
-//! The UUID by which a MySQL server names itself in its GTIDs.
+//! The UUID that identifies a MySQL server in its GTIDs.
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What MariaDB puts before its version in the handshake, for clients that would not believe a version above 5.
+/// The prefix of MariaDB's version in the handshake, for old clients that do not expect a version above 5.
 const MARIADB_REPLICATION_PREFIX: &str = "5.5.5-";
 
 /// A server's version. Ordered, but versions of the two engines are not comparable with each other.

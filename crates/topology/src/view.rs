@@ -1,5 +1,5 @@
-//! All servers as failover sees them: what was seen and why something was not, typed, where a [`Snapshot`](crate::Snapshot) has what
-//! routing needs.
+//! All servers as failover sees them: what was seen, and why something was not, in types. A [`Snapshot`](crate::Snapshot) has only what routing
+//! needs.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,18 +34,18 @@ pub struct ServerView {
     pub role: Role,
     /// Whether it answers, and if not, why.
     pub condition: Condition,
-    /// It lost the primary's role, and has not been seen read-only or following somebody since; or it was fenced, and has not been seen
-    /// following somebody since.
+    /// It lost the primary's role, and has not been seen read-only or following another server since; or it was fenced, and has not been seen
+    /// following another server since.
     pub is_deposed: bool,
     /// The last full look, however long ago, its sample replaced by the latest. Look at `condition` for whether it still holds.
     pub seen: Option<Arc<Observation>>,
     /// When the question of the last full look was sent, by our own clock: what it shows of replication was true then or later.
     pub seen_at: Option<Instant>,
-    /// Whom it follows.
+    /// The server that it follows.
     pub follows: Following,
-    /// What it has that the present (or last) primary does not, in words; `None` if nothing is known to be.
+    /// What it has and the present (or last) primary does not, for display; `None` if nothing of the kind is known.
     pub diverged: Option<Arc<str>>,
-    /// Compared with the present (or last) primary, by looks that prove it, it has nothing that this one lacks. False until that is known.
+    /// Looks prove that it has nothing that the present (or last) primary lacks. False until that is known.
     pub shares_history: bool,
     /// It has been gone or silent since it was last seen writable: that it is read-only now may be how it starts.
     pub has_been_down: bool,
@@ -65,12 +65,12 @@ pub enum Condition {
         /// When the question was sent.
         since: Instant,
     },
-    /// It answers, but lets nobody in (1040, 1203, 1226): overload is not death.
+    /// It answers, but has no room (1040, 1203, 1226): overloaded, not dead.
     Full {
         /// The first refusal.
         since: Instant,
     },
-    /// It answers, but we may not look (1045, 1227, a look that hangs alone): nothing is said against it.
+    /// It answers, but we may not look (1045, 1227, or only the look hangs): no evidence against it.
     Blind {
         /// What keeps us from looking, and what to do.
         why: Arc<str>,
@@ -91,11 +91,11 @@ pub enum Condition {
 pub enum DownCause {
     /// Connections are refused or reset: the process is gone.
     Gone,
-    /// It has said that it shuts down: the process is going, although its replicas may still receive.
+    /// It has said that it is shutting down. Its replicas may still receive for a moment.
     ShuttingDown,
-    /// No answer of any kind for several looks: frozen, cut off, or its host is.
+    /// No answer of any kind for several looks: the server or its host is frozen or cut off.
     Silent,
-    /// Too full to let us in for too long.
+    /// It has been too full to let us in for too long.
     Full,
     /// `offline_mode` is on: fenced, by us or by a human.
     Offline,
@@ -109,7 +109,7 @@ impl ClusterView {
 }
 
 impl ClusterView {
-    /// Whom a server follows, by our name for it, else by the address that the server has for it; `None` if it follows nobody.
+    /// The source of a server: its name here, or else the address that the server has for it; `None` if it follows no other.
     pub fn source_of(&self, server: &ServerView) -> Option<Arc<str>> {
         let known = match server.follows {
             Following::Server(id) => self.server(id).map(|source| Arc::clone(&source.name)),
@@ -125,16 +125,16 @@ impl ServerView {
         self.seen.as_deref().filter(|_| self.answers())
     }
 
-    /// It answers and can be told what to do.
+    /// It answers, so steps can be executed on it.
     pub fn answers(&self) -> bool {
         matches!(self.condition, Condition::Up)
     }
 
-    /// It may be reached: whether it does what it is told is another question.
+    /// It may be reached, although steps may still fail on it.
     pub fn is_reachable(&self) -> bool {
         match self.condition {
             Condition::Up | Condition::Full { .. } | Condition::Blind { .. } => true,
-            // Fenced, but there.
+            // Fenced, but reachable.
             Condition::Down { cause, .. } => cause == DownCause::Offline,
             Condition::Unknown | Condition::Silent { .. } => false,
         }

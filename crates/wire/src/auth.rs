@@ -1,8 +1,8 @@
 //! What a login proves and how: the arithmetic of two plugins, and both sides of their exchanges as state machines.
 //!
 //! Sources: MySQL `page_protocol_connection_phase_authentication_methods_native_password_authentication`,
-//! `page_caching_sha2_authentication_exchanges`; MariaDB "Connection". MariaDB's default is the native plugin; it has
-//! `caching_sha2_password` as a plugin since 12.1. MySQL 9 has no native plugin any more.
+//! `page_caching_sha2_authentication_exchanges`; MariaDB "Connection". MariaDB's default is the native plugin; it has `caching_sha2_password` as a
+//! plugin since 12.1. MySQL 9 no longer has the native plugin.
 //!
 //! The machines hold no connection and no key: their steps say what to send, and when RSA has to be done. [`server`] is the
 //! side that `frontend` plays, [`client`] that of `backend`.
@@ -31,12 +31,12 @@ pub const FULL_AUTH: u8 = 4;
 /// `caching_sha2_password`, client to server: send the RSA key to encrypt it with.
 pub const REQUEST_PUBLIC_KEY: u8 = 2;
 
-/// The plugins that this crate speaks.
+/// The plugins that this crate supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Plugin {
     /// `mysql_native_password`: SHA-1, 20 bytes.
     Native,
-    /// `caching_sha2_password`: SHA-256, 32 bytes, and the password itself where the server does not know it yet.
+    /// `caching_sha2_password`: SHA-256, 32 bytes, and the password itself where the server has not cached it.
     CachingSha2,
 }
 
@@ -110,12 +110,12 @@ fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
     left.iter().zip(right).map(|(left, right)| left ^ right).collect()
 }
 
-/// The response proves the password. Takes the same time wherever they differ.
+/// Whether the response proves the password. Takes the same time wherever they differ.
 pub fn verify_native(password: &[u8], nonce: &[u8; NONCE], response: &[u8]) -> bool {
     native_response(password, nonce).ct_eq(response).into()
 }
 
-/// The response proves the password. Takes the same time wherever they differ.
+/// Whether the response proves the password. Takes the same time wherever they differ.
 pub fn verify_caching_sha2(password: &[u8], nonce: &[u8; NONCE], response: &[u8]) -> bool {
     caching_sha2_response(password, nonce).ct_eq(response).into()
 }

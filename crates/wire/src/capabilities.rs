@@ -1,4 +1,4 @@
-//! What the two ends of a connection agreed on, and what a server says of its session in every OK and EOF packet.
+//! The capabilities that the two ends of a connection agreed on, and the status of a session in every OK and EOF packet.
 //!
 //! Sources: MySQL `group__group__cs__capabilities__flags` and `mysql_com.h`; MariaDB "Connection" (capabilities) and
 //! "`OK_Packet`" (status flags). Bits that neither names are kept as they came.
@@ -107,7 +107,7 @@ impl Capabilities {
         self.bits() as u32
     }
 
-    /// MariaDB's extended 32 bits; zero beside [`Capabilities::LONG_PASSWORD`], where they have no place in a packet.
+    /// MariaDB's extended 32 bits; zero with [`Capabilities::LONG_PASSWORD`], where the packet has no room for them.
     pub const fn mariadb_half(self) -> u32 {
         if self.contains(Self::LONG_PASSWORD) { 0 } else { (self.bits() >> 32) as u32 }
     }

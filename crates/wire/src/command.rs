@@ -13,7 +13,7 @@ use crate::primitives::{Malformed, Put as _, Reader};
 
 pub use self::attributes::Attributes;
 
-/// The client leaves. No answer.
+/// End the connection. No answer.
 pub const COM_QUIT: u8 = 0x01;
 /// Choose the default schema.
 pub const COM_INIT_DB: u8 = 0x02;
@@ -21,19 +21,19 @@ pub const COM_INIT_DB: u8 = 0x02;
 pub const COM_QUERY: u8 = 0x03;
 /// List a table's columns (deprecated).
 pub const COM_FIELD_LIST: u8 = 0x04;
-/// Flush or reset something, by a bit (deprecated; MySQL 8.4 and later do not know it).
+/// Flush or reset something, by a bit (deprecated; removed from MySQL 8.4).
 pub const COM_REFRESH: u8 = 0x07;
-/// A line of figures.
+/// One line of server statistics.
 pub const COM_STATISTICS: u8 = 0x09;
-/// List the server's threads (deprecated; MySQL 8.4 and later do not know it).
+/// List the server's threads (deprecated; removed from MySQL 8.4).
 pub const COM_PROCESS_INFO: u8 = 0x0a;
-/// End a connection (deprecated; MySQL 8.4 and later do not know it).
+/// End a connection (deprecated; removed from MySQL 8.4).
 pub const COM_PROCESS_KILL: u8 = 0x0c;
 /// Write the server's state to its log.
 pub const COM_DEBUG: u8 = 0x0d;
-/// Are you there?
+/// Check that the server answers.
 pub const COM_PING: u8 = 0x0e;
-/// Log in anew on the same connection.
+/// Log in again on the same connection.
 pub const COM_CHANGE_USER: u8 = 0x11;
 /// Stream the binary log.
 pub const COM_BINLOG_DUMP: u8 = 0x12;
@@ -45,7 +45,7 @@ pub const COM_STMT_EXECUTE: u8 = 0x17;
 pub const COM_STMT_SEND_LONG_DATA: u8 = 0x18;
 /// Forget a prepared statement. No answer.
 pub const COM_STMT_CLOSE: u8 = 0x19;
-/// Forget what was sent ahead for a prepared statement, and its cursor.
+/// Discard the values sent ahead for a prepared statement, and its cursor.
 pub const COM_STMT_RESET: u8 = 0x1a;
 /// Turn multi-statements on or off.
 pub const COM_SET_OPTION: u8 = 0x1b;
@@ -53,7 +53,7 @@ pub const COM_SET_OPTION: u8 = 0x1b;
 pub const COM_STMT_FETCH: u8 = 0x1c;
 /// Stream the binary log from a GTID set.
 pub const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
-/// Back to a fresh session, without a new login.
+/// Reset the session without a new login.
 pub const COM_RESET_CONNECTION: u8 = 0x1f;
 
 /// The option of [`COM_SET_OPTION`] that allows several statements in one `COM_QUERY`.
@@ -61,10 +61,10 @@ pub const MULTI_STATEMENTS_ON: u16 = 0;
 /// The option of [`COM_SET_OPTION`] that allows only one.
 pub const MULTI_STATEMENTS_OFF: u16 = 1;
 
-/// The flag of [`COM_STMT_EXECUTE`] that opens a cursor. The protocol has two more, "for update" (2) and "scrollable" (4); no server
-/// opens a cursor for these alone.
+/// The flag of [`COM_STMT_EXECUTE`] that opens a cursor. The protocol has two more, "for update" (2) and "scrollable" (4); no server opens a cursor
+/// for one of these alone.
 pub const CURSOR_TYPE_READ_ONLY: u8 = 0x01;
-/// All three.
+/// All cursor flags.
 const CURSOR_FLAGS: u8 = 0x07;
 
 /// A command. It borrows from the payload.
@@ -78,7 +78,7 @@ pub enum Command<'a> {
     Query {
         /// Its text.
         sql: &'a [u8],
-        /// What came along.
+        /// Its query attributes.
         attributes: Attributes<'a>,
     },
     /// [`COM_PING`]
@@ -89,14 +89,14 @@ pub enum Command<'a> {
     FieldList {
         /// The table, of the default schema.
         table: &'a [u8],
-        /// Which of its columns, as a pattern of `LIKE`; all, if it is empty.
+        /// A `LIKE` pattern for its columns; empty for all of them.
         columns: &'a [u8],
     },
     /// [`COM_REFRESH`] with its bits.
     Refresh(u8),
     /// [`COM_PROCESS_INFO`]
     ProcessInfo,
-    /// [`COM_PROCESS_KILL`] with the thread, of which the protocol has only the low 32 bits.
+    /// [`COM_PROCESS_KILL`] with the low 32 bits of the thread's number; the protocol has no more.
     ProcessKill(u32),
     /// [`COM_DEBUG`]
     Debug,
@@ -133,8 +133,8 @@ pub enum Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// Reads a payload of a peer with these capabilities, of which only [`Capabilities::QUERY_ATTRIBUTES`] counts. Bytes after the last
-    /// field of a command are ignored, as the servers do.
+    /// Reads a payload of a peer with these capabilities; only [`Capabilities::QUERY_ATTRIBUTES`] matters. Bytes after the last field of a command
+    /// are ignored, as the servers do.
     pub fn parse(payload: &'a [u8], capabilities: Capabilities) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         let command = reader.u8().map_err(|_| Malformed::new("an empty packet where a command is due"))?;
@@ -149,7 +149,7 @@ impl<'a> Command<'a> {
             COM_PING => Self::Ping,
             COM_STATISTICS => Self::Statistics,
             COM_FIELD_LIST => field_list(reader.rest()),
-            // MariaDB takes one without its byte for one with 0.
+            // MariaDB reads a missing byte as 0.
             COM_REFRESH => Self::Refresh(reader.u8().unwrap_or_default()),
             COM_PROCESS_INFO => Self::ProcessInfo,
             COM_PROCESS_KILL => Self::ProcessKill(reader.u32()?),
@@ -199,26 +199,26 @@ impl Execute<'_> {
         self.flags & CURSOR_TYPE_READ_ONLY != 0
     }
 
-    /// What it says of a cursor, for [`put_execute`].
+    /// Its cursor flags, for [`put_execute`].
     pub const fn cursor_flags(&self) -> u8 {
         self.flags & CURSOR_FLAGS
     }
 }
 
-/// The parameters of one execution, and behind them the query attributes.
+/// The parameters of one execution, and after them the query attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Parameters<'a> {
-    /// How many of both there are, where both sides have negotiated query attributes.
+    /// The number of parameters and attributes together, where query attributes were negotiated.
     pub count: Option<usize>,
-    /// A bit for each that is NULL.
+    /// One bit for each value, set if it is NULL.
     pub null_bitmap: &'a [u8],
-    /// Two bytes for each, with query attributes followed by a name; absent where the client means those of the execution before.
+    /// Two bytes for each, with query attributes followed by a name; absent where the client reuses those of its previous execution.
     pub types: Option<&'a [u8]>,
-    /// The values that are neither NULL nor sent ahead, one after the other.
+    /// The values that are neither NULL nor sent ahead, in order.
     pub values: &'a [u8],
 }
 
-/// Splits [`Execute::rest`] for a statement with `params` parameters. Without any and without attributes, whatever is there is ignored.
+/// Splits [`Execute::rest`] for a statement with `params` parameters. Without parameters and attributes, the rest is ignored.
 pub fn execute_parameters<'a>(
     execute: &Execute<'a>,
     params: u16,
@@ -246,11 +246,11 @@ pub fn execute_parameters<'a>(
 }
 
 impl<'a> Parameters<'a> {
-    /// The query attributes behind `params` parameters. `types` are those in force: the ones that came along, or the last that did.
+    /// The query attributes after `params` parameters. `types` are those in force: from this execution, or from the last one that had types.
     pub fn attributes(&self, params: u16, types: Option<&'a [u8]>) -> Attributes<'a> {
         match (self.count, types) {
             (Some(count), Some(types)) => {
-                Attributes::behind_parameters(count, usize::from(params), self.null_bitmap, types, self.values)
+                Attributes::after_parameters(count, usize::from(params), self.null_bitmap, types, self.values)
             }
             _ => Attributes::default(),
         }
@@ -259,8 +259,8 @@ impl<'a> Parameters<'a> {
 
 /// Appends the payload of a `COM_STMT_EXECUTE`. `cursor` is [`Execute::cursor_flags`], or 0 to have all rows at once.
 ///
-/// `parameters` is `None` for a statement without any. The types beside it are those to send: needed where this server's
-/// statement was never executed with them; `None` sends those that the client sent now, if it did.
+/// `parameters` is `None` for a statement without any. Its second part is the types to send, needed where this server's statement was never executed
+/// with them. `None` there sends what the client sent this time, if anything.
 pub fn put_execute(out: &mut BytesMut, statement_id: u32, cursor: u8, parameters: Option<(&Parameters<'_>, Option<&[u8]>)>) {
     let count = parameters.and_then(|(parameters, _)| parameters.count);
     out.put_u8(COM_STMT_EXECUTE);

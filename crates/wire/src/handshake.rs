@@ -49,7 +49,7 @@ pub struct Greeting {
 pub enum Greeted {
     /// A greeting: log in.
     Greeting(Greeting),
-    /// It wants no connection: 1040 too many, 1129 host blocked, 1130 host not allowed.
+    /// The server refuses the connection: `ER_CON_COUNT_ERROR`, `ER_HOST_IS_BLOCKED`, `ER_HOST_NOT_PRIVILEGED`.
     Refused(ErrOwned),
 }
 
@@ -130,12 +130,12 @@ impl Greeting {
 /// The client's answer to a greeting (`HandshakeResponse41`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Login<'a> {
-    /// What the client can do, of what the server can. It decides which of the fields below are written.
+    /// The server's capabilities that the client shares. They decide which of the fields below are written.
     pub capabilities: Capabilities,
     /// The longest packet that the client takes; servers ignore it.
     pub max_packet: u32,
-    /// The session's collation. The packet has room for its low byte only: ids above 255 are written truncated, which
-    /// names another collation, so whoever has one of those sends one of at most 255 here and sets the right one afterwards.
+    /// The session's collation. The packet has room for its low byte only: an id above 255 is truncated, which would name another collation. So the
+    /// caller sends an id of at most 255 here and sets the right collation afterwards.
     pub collation: u16,
     /// The account's name.
     pub user: &'a [u8],
@@ -235,11 +235,11 @@ impl<'a> Login<'a> {
     }
 }
 
-/// `COM_CHANGE_USER`: a login on a connection that has one already. The server forgets all that the connection has been told, asks for the
-/// proof again, and begins as after a new login.
+/// `COM_CHANGE_USER`: a login on a connection that has one already. The server resets the session, asks for the proof again, and begins as after a
+/// new login.
 ///
-/// Sources: MySQL `page_protocol_com_change_user`; MariaDB "`COM_CHANGE_USER`". It leaves two things as they were: `init_connect` is not run
-/// (both servers), and on MariaDB the role that was set, and what a login makes of `IGNORE_SPACE` and `INTERACTIVE`, which it does not repeat.
+/// Sources: MySQL `page_protocol_com_change_user`; MariaDB "`COM_CHANGE_USER`". It differs from a login: `init_connect` is not run (both servers),
+/// and on MariaDB the role that was set stays, and the effects of `IGNORE_SPACE` and `INTERACTIVE` are not applied again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangeUser<'a> {
     /// The account's name.
@@ -281,7 +281,7 @@ fn put_front(out: &mut BytesMut, capabilities: Capabilities, max_packet: u32, co
     out.put_u32_le(capabilities.mariadb_half());
 }
 
-/// Capabilities as they came: the extended half is MariaDB's only beside a cleared `LONG_PASSWORD`.
+/// Capabilities as received: the extended half is MariaDB's only if `LONG_PASSWORD` is cleared.
 fn received(protocol: u32, extended: u32) -> Capabilities {
     let capabilities = Capabilities::from_halves(protocol, 0);
     if capabilities.contains(Capabilities::LONG_PASSWORD) { capabilities } else { Capabilities::from_halves(protocol, extended) }
@@ -310,7 +310,7 @@ pub struct AuthSwitch<'a> {
 }
 
 impl<'a> AuthSwitch<'a> {
-    /// Reads a payload. The NUL that servers put behind the nonce is dropped.
+    /// Reads a payload. The NUL that servers put after the nonce is dropped.
     pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
         if reader.u8()? != EOF_HEADER {
@@ -337,10 +337,10 @@ impl<'a> AuthSwitch<'a> {
     }
 }
 
-/// A plugin's further words to its other half.
+/// More data from a plugin to its other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthMoreData<'a> {
-    /// What they are is between the two.
+    /// Only the two plugins know its meaning.
     pub data: &'a [u8],
 }
 

@@ -98,9 +98,9 @@ pub enum Frame<'a> {
         /// The buffer has to hold at least this many bytes, counted from its start.
         needed: usize,
     },
-    /// The payload passes the limit. Seen from the headers alone, so before it is all here.
+    /// The payload exceeds the limit. The headers alone show it, before the payload has arrived.
     TooLarge {
-        /// Its length as far as the headers have told.
+        /// Its length in bytes, as far as the headers seen so far show.
         length: usize,
     },
     /// A physical packet carries another number than it should.

@@ -5,7 +5,7 @@
 
 use bytes::BufMut;
 
-/// A packet that breaks the protocol. What it says is meant for a person; whose fault it is, the caller knows.
+/// A packet that breaks the protocol. The text is for people; the caller knows whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed packet: {what}")]
 pub struct Malformed {

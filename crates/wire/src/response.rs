@@ -1,13 +1,12 @@
 //! Where a response ends, without decoding it.
 //!
-//! [`ResponseTracker`] walks over the bytes that a server sends after a command. Of rows and definitions it looks at headers
-//! and first bytes only; the packets that tell how things stand (OK, ERR, EOF, counts) it hands out whole. It holds a few
-//! words of state, no buffer, and allocates nothing.
+//! [`ResponseTracker`] walks over the bytes that a server sends after a command. It looks only at the headers and first bytes of rows and
+//! definitions; packets that carry status (OK, ERR, EOF, counts) it hands out whole. It holds a few words of state and no buffer, and allocates
+//! nothing.
 //!
-//! Sources: MySQL `page_protocol_com_query_response`, `page_protocol_com_stmt_prepare`, `page_protocol_com_stmt_execute_response`;
-//! MariaDB "Result Set Packets". What the first byte of a row can be decides the rest: a binary row begins with 0x00, a text row
-//! with a `string<lenenc>` or 0xFB. 0xFF never begins a row; 0xFE does where a value of 16 MiB or more follows, so in a packet
-//! that is split.
+//! Sources: MySQL `page_protocol_com_query_response`, `page_protocol_com_stmt_prepare`, `page_protocol_com_stmt_execute_response`; MariaDB "Result
+//! Set Packets". The first byte tells rows from other packets: a binary row begins with 0x00, a text row with a `string<lenenc>` or 0xFB. 0xFF never
+//! begins a row. 0xFE does only before a value of 16 MiB or more, in a packet that is split.
 //!
 //! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result.
 //!
@@ -78,7 +77,7 @@ pub enum PacketKind {
     RowsEnd,
     /// A statement was prepared; definitions of its parameters and columns follow.
     PrepareOk(PrepareOk),
-    /// The server asks for the file of a LOAD DATA LOCAL. It waits for it; an empty packet refuses. Then its OK or ERR comes.
+    /// The server asks for the file of a LOAD DATA LOCAL and waits for it; an empty packet refuses. Then OK or ERR follows.
     LocalInfile,
     /// The answer to `COM_STATISTICS`.
     Text,
@@ -91,7 +90,7 @@ enum Phase {
     First,
     /// This many definitions, then their end.
     Definitions { left: u64, then: Then },
-    /// Rows up to their end; or definitions, where no count says how many there are.
+    /// Rows up to their end; or definitions that come without a count.
     Rows,
     /// Nothing.
     Done,
@@ -116,7 +115,7 @@ impl Then {
     }
 }
 
-/// Knows where it is in a response. See the module.
+/// The position in a response. See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseTracker {
     expect: Expect,
@@ -132,7 +131,7 @@ pub struct ResponseTracker {
     rows: u64,
 }
 
-/// What the start of a packet that may be passed on unread means.
+/// Whether a packet can be passed on unread, judged by its start.
 enum Front {
     /// Pass it on.
     Body,
@@ -162,7 +161,7 @@ impl ResponseTracker {
         self.rows
     }
 
-    /// The sequence number, as shifted, of the packet given or begun last: a packet inserted behind it has the next one.
+    /// The shifted sequence number of the packet given or begun last. A packet inserted after it has the next number.
     pub const fn last_sequence(&self) -> u8 {
         self.sequence
     }
@@ -252,7 +251,7 @@ impl ResponseTracker {
         }
     }
 
-    /// The short way over rows that are all here, which most are. Returns how many bytes they take.
+    /// The fast path over rows that have arrived completely, as most have. Returns how many bytes they take.
     fn pass_whole_rows(&mut self, buf: &mut [u8], sequence_shift: u8) -> usize {
         let mut at = 0_usize;
         while let Some(rest) = buf.get_mut(at..) {
@@ -306,7 +305,7 @@ impl ResponseTracker {
             return Err(Malformed::new("an empty packet in a response"));
         }
         if buf.len() == HEADER {
-            // Without its first byte a long row cannot be told from a packet that has to be read.
+            // Only the first byte distinguishes a long row from a packet that has to be read.
             return Ok(Step::NeedMore(HEADER + 1));
         }
         if payload_length > MAX_TERMINAL {
@@ -344,7 +343,7 @@ impl ResponseTracker {
                     self.phase = Phase::Done;
                     PacketKind::Text
                 }
-                // They begin with rows, and are done where these end.
+                // Their responses begin with rows, and end with them.
                 Expect::Fetch | Expect::FieldList => return Err(Malformed::new("a further result of a command that has one")),
             },
             Phase::Definitions { then, .. } => {
@@ -372,7 +371,7 @@ impl ResponseTracker {
                 self.end_result(ok_status(payload)?);
                 Ok(PacketKind::Ok)
             }
-            // The phase stays: after the file, or its refusal, comes the OK or ERR.
+            // The phase stays: after the file or its refusal, OK or ERR follows.
             LOCAL_INFILE_HEADER => Ok(PacketKind::LocalInfile),
             _ => {
                 let mut reader = Reader::new(payload);
@@ -428,16 +427,16 @@ impl ResponseTracker {
     }
 }
 
-/// What the packet ahead says, if it is there.
+/// What the next packet says, if it has arrived.
 enum Ahead {
     Is(bool),
-    /// That many bytes are needed to tell.
+    /// This many bytes are needed to know.
     NeedMore(usize),
 }
 
-/// Whether the packet at the front of `buf`, which follows definitions on a connection with `DEPRECATE_EOF`, says that a cursor was
-/// opened. It then ends the result, and a client without `DEPRECATE_EOF` must get one EOF in its place, not two. Looked at in
-/// advance, since [`Step::DefinitionsEnd`] would be that other one.
+/// Whether the packet at the front of `buf`, which follows definitions on a connection with `DEPRECATE_EOF`, says that a cursor was opened. It then
+/// ends the result, and a client without `DEPRECATE_EOF` must get one EOF in its place, not two. So it has to be known before
+/// [`Step::DefinitionsEnd`] is returned, which would be the second one.
 fn opens_cursor(buf: &[u8]) -> Result<Ahead, Malformed> {
     let Some(header) = Header::parse(buf) else { return Ok(Ahead::NeedMore(HEADER)) };
     let length = header.length as usize;

@@ -148,7 +148,7 @@ pub struct ErrPacket<'a> {
 }
 
 impl<'a> ErrPacket<'a> {
-    /// The class of errors without a class.
+    /// `HY000`, "general error": the SQLSTATE of errors without one.
     pub const GENERAL: [u8; 5] = *b"HY000";
 
     /// The code that makes an ERR packet a progress report (MariaDB, for peers with `MARIADB_PROGRESS`).
@@ -232,7 +232,7 @@ impl PrepareOk {
         let statement_id = reader.u32()?;
         let columns = reader.u16()?;
         let params = reader.u16()?;
-        // MySQL leaves both out in a packet of less than 12 bytes (before 5.0).
+        // MySQL before 5.0 leaves both out, in a packet of less than 12 bytes.
         let warnings = if reader.is_empty() {
             0
         } else {

@@ -22,7 +22,7 @@ pub enum StateChange<'a> {
     StateChanged(bool),
     /// The GTIDs of `session_track_gtids`, as text. Type 3, MySQL only.
     Gtids(&'a [u8]),
-    /// The statements that would set up the transaction's characteristics again; empty: they are the defaults. Type 4.
+    /// The statements that would restore the transaction's characteristics; empty for the defaults. Type 4.
     TransactionCharacteristics(&'a [u8]),
     /// Eight letters on the open transaction (`page_protocol_basic_ok_packet_sessinfo`, `T_______`). Type 5.
     TransactionState(&'a [u8]),
@@ -48,8 +48,8 @@ pub const fn state_changes(block: &[u8]) -> StateChanges<'_> {
     StateChanges { entries: Reader::new(block), variables: Reader::new(&[]) }
 }
 
-/// The block without what a client has not asked for: entries of type 2 ([`StateChange::StateChanged`]), and, with `hides_gtids`, what tells of
-/// GTIDs. The rest stays as it is.
+/// The block without entries that the client did not ask for: type 2 ([`StateChange::StateChanged`]), and GTIDs if `hides_gtids` is set. The rest
+/// stays as it is.
 pub fn without_own_trackers(block: &[u8], hides_gtids: bool) -> Result<Vec<u8>, Malformed> {
     let mut kept = Vec::with_capacity(block.len());
     let mut entries = Reader::new(block);
@@ -75,7 +75,7 @@ pub fn without_own_trackers(block: &[u8], hides_gtids: bool) -> Result<Vec<u8>, 
     Ok(kept)
 }
 
-/// MariaDB's name for what MySQL tells by type 3.
+/// The variable by which MariaDB reports what MySQL reports by type 3.
 pub const LAST_GTID: &[u8] = b"last_gtid";
 
 fn without_last_gtid(variables: &[u8]) -> Result<Vec<u8>, Malformed> {

@@ -1,7 +1,6 @@
 //! Reads statements from case files: those of the classifier's own tests, and lists of the same format.
 //!
-//! The format is told in `crates/classifier/tests/cases.rs`. What stands behind `-->` is kept as it is: whoever reads the cases
-//! knows what it means.
+//! `crates/classifier/tests/cases.rs` describes the format. What follows `-->` is kept as it is; the user of the cases knows its meaning.
 
 use std::path::Path;
 
@@ -18,7 +17,7 @@ pub struct Case {
     pub sql: String,
     /// How a session has to be set up for it.
     pub settings: Settings,
-    /// What stands behind `-->`, one for each such line.
+    /// What stands after `-->`, one for each such line.
     expected: Vec<String>,
 }
 

@@ -149,9 +149,8 @@ fn missing_partitions(tokens: &[Token], mentions: &[Mention]) -> Option<String> 
 
 /// `FUNCTION test.f does not exist`, `Incorrect number of arguments for FUNCTION test.f; expected 0, got 2`.
 ///
-/// It writes: if a read can call it, then that is no read.
-/// Functions that other versions of the servers have. Without the catalogue, which would tell of somebody's own of that name, the
-/// classifier takes them for reads; so nobody may have one here, and a call of one proves nothing.
+/// It writes: if a read can call it, then that is no read. Functions that other versions of the servers have. Without the catalogue, which would tell
+/// of somebody's own of that name, the classifier takes them for reads; so no such function may exist here, and a call of one proves nothing.
 pub(super) fn is_native_somewhere(name: &str) -> bool {
     const NAMES: &[&str] =
         &["etag", "from_vector", "kdf", "md5", "sha", "sha1", "string_to_vector", "to_vector", "vector_dim", "vector_to_string"];
@@ -254,8 +253,8 @@ fn mentions(tokens: &[Token], schema: &str, catalog: &Catalog) -> Vec<Mention> {
         if !is_place || !catalog.contains_key(&(schema.to_owned(), token.text.clone())) {
             continue;
         }
-        let mut behind = tokens.iter().skip(position + 1).skip_while(|token| token.is("as"));
-        let alias = behind.next().filter(|token| token.is_word && !NO_ALIAS.iter().any(|known| token.is(known)));
+        let mut after = tokens.iter().skip(position + 1).skip_while(|token| token.is("as"));
+        let alias = after.next().filter(|token| token.is_word && !NO_ALIAS.iter().any(|known| token.is(known)));
         let alias = alias.map(|token| token.text.clone());
         mentions.push(Mention { schema: schema.to_owned(), table: token.text.clone(), alias, position });
     }

@@ -11,7 +11,7 @@ use crate::{Engine, Server};
 /// What was looked at, and what was there: lists have one item per line.
 pub(super) type Look = Vec<(&'static str, String)>;
 
-/// `LAST_INSERT_ID()` of a session before its statement; nobody else has this number.
+/// `LAST_INSERT_ID()` of a session before its statement; no other session has this number.
 const LAST_INSERT_ID: u64 = 471_147;
 
 /// Session variables that change without anybody's doing: the time, chance, and what the statement before left.
@@ -86,7 +86,7 @@ impl Observer {
                     ),
                     row_locks(thread),
                     transactions(thread),
-                    // Nobody else makes temporary tables here.
+                    // No other session makes temporary tables here.
                     ("temporary table", list("NAME", "information_schema.INNODB_TEMP_TABLE_INFO", "TRUE")),
                 ]);
             }

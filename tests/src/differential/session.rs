@@ -8,7 +8,7 @@ use mysql_async::{Conn, Error, OptsBuilder, Params, QueryResult, Row, Value};
 
 use super::case_files::Settings;
 
-/// As whom the statements run: may do anything with data and files, and nothing that gets around `read_only`.
+/// The account that runs the statements. It may do anything with data and files, and nothing that bypasses `read_only`.
 pub(super) const READER: &str = "reader";
 
 /// The default schema of cases that have none: their tables must be somewhere.
@@ -51,7 +51,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The server has no such function (`ER_SP_DOES_NOT_EXIST`), but other versions have it, and nobody may have one of that name.
+    /// The server has no such function (`ER_SP_DOES_NOT_EXIST`), but other versions have it, and no stored function has that name.
     pub fn is_of_other_versions(&self) -> bool {
         let called = self.message.split(' ').find_map(|word| word.split_once('.')).map(|(_, name)| name);
         self.code == 1305 && called.is_some_and(super::missing::is_native_somewhere)

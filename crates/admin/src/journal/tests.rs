@@ -18,7 +18,7 @@ fn settings(folder: &tempfile::TempDir, size_max: u64) -> JournalSettings {
     JournalSettings { path: folder.path().join("journal.jsonl"), size_max }
 }
 
-/// Waits until the file has so many lines: a thread writes them.
+/// Waits until the file has this many lines, which a thread writes.
 fn wait_for_lines(path: &Path, count: usize) {
     let lines = || std::fs::read_to_string(path).unwrap_or_default().lines().count();
     for _ in 0..5000 {
@@ -33,7 +33,7 @@ fn wait_for_lines(path: &Path, count: usize) {
 const SERVERS: [&str; 3] = ["db1", "db2", "db3"];
 
 #[test]
-fn the_next_process_knows_what_was_frozen_and_when_somebody_was_promoted() {
+fn the_next_process_knows_what_was_frozen_and_when_a_replica_was_promoted() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, history) = Journal::open(Some(settings(&folder, 1 << 20)), Hooks::default(), &SERVERS).unwrap();
     assert_eq!(history, History::default());

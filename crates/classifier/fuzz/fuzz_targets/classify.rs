@@ -51,7 +51,7 @@ fn check_tree(text: &str) {
     }
 }
 
-/// Words in lower case and symbols of one byte, outside of quotes and comments; a name behind a dot is `.name`, a quoted name is nothing.
+/// Words in lower case and symbols of one byte, outside of quotes and comments; a name after a dot is `.name`, a quoted name is nothing.
 fn bare_words(text: &str) -> Vec<String> {
     let bytes = text.as_bytes();
     let mut words: Vec<String> = Vec::new();
@@ -71,8 +71,8 @@ fn bare_words(text: &str) -> Vec<String> {
         } else if is_word(&byte) {
             let length = rest.iter().position(|b| !is_word(b)).unwrap_or(rest.len());
             let word = text.get(at..at + length).unwrap_or_default().to_lowercase();
-            let is_behind_dot = words.last().is_some_and(|last| last == ".");
-            words.push(if is_behind_dot { format!(".{word}") } else { word });
+            let follows_dot = words.last().is_some_and(|last| last == ".");
+            words.push(if follows_dot { format!(".{word}") } else { word });
             at += length;
         } else {
             if byte > b' ' {
@@ -141,8 +141,8 @@ fn check_words(words: &[String], text: &str) {
         return;
     }
     for triple in words.windows(3) {
-        let [before, at, behind] = triple else { continue };
-        let is_user_variable = at == "@" && before != "@" && behind != "@";
+        let [before, at, after] = triple else { continue };
+        let is_user_variable = at == "@" && before != "@" && after != "@";
         assert!(!is_user_variable, "a read of a user variable: {text}");
     }
     for pair in words.windows(2) {

@@ -1,8 +1,8 @@
 //! The body of a stored function: is it control flow over reads?
 //!
-//! Every expression and query of a body is taken out, to be judged like a statement of its own. What is between them must be
-//! declarations, assignments to the body's own variables, and control flow; of anything else nothing is known. Sources: MySQL manual
-//! 15.6 "Compound Statement Syntax"; MariaDB "Programmatic & Compound Statements".
+//! Every expression and query of a body is taken out, and judged like a statement of its own. What remains must be declarations, assignments to the
+//! body's own variables, and control flow; anything else is unknown. Sources: MySQL manual 15.6 "Compound Statement Syntax"; MariaDB "Programmatic &
+//! Compound Statements".
 
 use crate::lexer::{Kind, Lexer, Rules, Token};
 use crate::scan::unquoted;
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// Behind `END`: `IF`, `LOOP` and so on, or a label.
+    /// After `END`: `IF`, `LOOP` and so on, or a label.
     fn end(&mut self) -> Option<()> {
         if self.lexer.peek().is_any(&["if", "loop", "while", "repeat", "case"]) {
             self.next()?;
@@ -83,7 +83,7 @@ impl<'a> Reader<'a> {
         self.lexer.peek().is_end().then_some(())
     }
 
-    /// Behind `DECLARE`.
+    /// After `DECLARE`.
     fn declare(&mut self) -> Option<()> {
         let first = self.next()?;
         if first.is_any(&["continue", "exit", "undo"]) && self.lexer.peek().is_word("handler") {
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Behind `DECLARE CONTINUE`: `HANDLER FOR condition, ..`; the handler's statement comes next.
+    /// After `DECLARE CONTINUE`: `HANDLER FOR condition, ..`; the handler's statement comes next.
     fn handler(&mut self) -> Option<()> {
         self.next()?;
         if !self.next()?.is_word("for") {
@@ -140,7 +140,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Behind `CASE`, which may have an operand.
+    /// After `CASE`, which may have an operand.
     fn case(&mut self) -> Option<()> {
         if self.lexer.peek().is_word("when") {
             return Some(());
@@ -148,12 +148,12 @@ impl<'a> Reader<'a> {
         self.expression_before(|token| token.is_word("when"))
     }
 
-    /// Behind `UNTIL`: the expression ends with the `END` of the loop.
+    /// After `UNTIL`: the expression ends with the `END` of the loop.
     fn until(&mut self) -> Option<()> {
         self.expression_before(|token| token.is_word("end"))
     }
 
-    /// Behind `SET`: only variables that the body has declared. Any other name may be a system variable.
+    /// After `SET`: only variables that the body has declared. Any other name may be a system variable.
     fn set(&mut self) -> Option<()> {
         loop {
             let name = self.next()?;
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         (self.next()?.is_name() && self.lexer.peek().is_end()).then_some(())
     }
 
-    /// Behind `FETCH`: `[[NEXT] FROM] cursor INTO a, b`.
+    /// After `FETCH`: `[[NEXT] FROM] cursor INTO a, b`.
     fn fetch(&mut self) -> Option<()> {
         loop {
             let token = self.next()?;
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Names behind `INTO`, separated by commas; no files, no user variables.
+    /// Names after `INTO`, separated by commas; no files, no user variables.
     fn targets(&mut self) -> Option<()> {
         loop {
             let target = self.next()?;
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
                 }
                 Kind::Symbol if token.text == b"(" => parentheses += 1,
                 Kind::Symbol if token.text == b")" => parentheses = parentheses.checked_sub(1)?,
-                // A second one is left in, and then it is no read.
+                // A second INTO is left in, so the query does not count as a read.
                 Kind::Word if parentheses == 0 && from == start && token.is_word("into") => {
                     without_into.extend_from_slice(self.lexer.sql().get(from..token.start)?);
                     without_into.push(b' ');

@@ -190,7 +190,7 @@ fn a_statement_that_a_replica_refused_is_a_write_from_then_on() {
 }
 
 #[test]
-fn what_is_native_in_some_versions_is_a_read_unless_somebody_has_defined_it() {
+fn a_function_native_in_some_versions_is_a_read_unless_a_user_has_defined_it() {
     assert_eq!(placement(&classifier(&[]), "SELECT MD5(a), sha1(b) FROM t").0, Placement::Replica);
     assert_eq!(placement(&classifier(&[]), "SELECT shop.MD5(a) FROM t").0, Placement::Primary);
     let stored = [function("Md5", "BEGIN DELETE FROM t; RETURN 1; END")];

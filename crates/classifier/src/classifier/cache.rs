@@ -32,7 +32,7 @@ pub(super) struct Key {
 }
 
 impl Hash for Key {
-    /// The statement's key is a hash already; the rest only tells few texts apart.
+    /// The statement's key is a hash already; the other fields hardly ever differ.
     #[allow(clippy::cast_possible_truncation, reason = "the low half is wanted")]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.statement.0 as u64 ^ u64::from(self.sql_mode.bits()));
@@ -81,7 +81,7 @@ impl Verdict {
     }
 }
 
-/// So many entries at most, under keys that hash themselves.
+/// A cache with a limited number of entries, whose keys are hashes already.
 pub(super) type Bounded<K, V> = quick_cache::sync::Cache<K, V, UnitWeighter, BuildHasherDefault<AsItIs>>;
 
 pub(super) fn bounded<K: Eq + Hash, V: Clone>(entries: usize) -> Bounded<K, V> {

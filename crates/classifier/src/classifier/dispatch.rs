@@ -1,4 +1,4 @@
-//! One statement of the text: who knows its first word?
+//! One statement of the text: which module knows its first word?
 
 use crate::findings::Findings;
 use crate::lexer::{Executable, Kind, Lexer, Rules, Token};
@@ -38,7 +38,7 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// Takes one statement from the lexer, which is behind it afterwards.
+/// Classifies the next statement, and leaves the lexer after it.
 pub(super) fn classify(lexer: &mut Lexer<'_>, surroundings: &Surroundings<'_>) -> (Verb, Findings) {
     let (verb, mut findings) = dispatch(lexer, surroundings, true);
     let executable = lexer.take_executable();

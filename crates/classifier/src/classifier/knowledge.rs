@@ -1,7 +1,7 @@
-//! What is known beside the statements themselves: the catalogue, and which statements have turned out to be writes.
+//! What is known apart from the statements themselves: the catalogue, and which statements have turned out to be writes.
 //!
-//! Whoever reads the definitions from a server takes [`Knowledge::changes`] first and hands it in with the catalogue. So a catalogue that
-//! was being read while a definition changed is known to be out of date, and until a better one comes, no read is sure to be one.
+//! The reader of the definitions takes [`Knowledge::changes`] first and hands it in with the catalogue. So a catalogue that was being read while a
+//! definition changed is known to be out of date. Until a newer one comes, no statement is trusted to be a read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use crate::{Catalogue, Effects, Reason, Statement, StatementKey};
 
-/// See the module. Shared by all threads; nothing here takes a lock on the way of a statement.
+/// See the module. Shared by all threads; classifying a statement takes no lock here.
 #[derive(Debug)]
 pub struct Knowledge {
     known: ArcSwap<Known>,
@@ -40,7 +40,7 @@ impl Knowledge {
         }
     }
 
-    /// A statement that may have changed definitions was answered, or nothing is known yet. The catalogue has to be read anew.
+    /// A statement that may have changed definitions was answered, or nothing is known yet: the catalogue has to be read again.
     pub fn definitions_changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
@@ -55,8 +55,7 @@ impl Knowledge {
         self.known_changes.load(Ordering::Acquire) != self.changes()
     }
 
-    /// Puts a catalogue in force that was read after [`Self::changes`] was `as_of`. One that says the same as the one before
-    /// leaves all verdicts in the cache.
+    /// Installs a catalogue that was read after [`Self::changes`] was `as_of`. One that equals its predecessor leaves all verdicts in the cache.
     pub fn learn_catalogue(&self, catalogue: Catalogue, as_of: u64) {
         let known = self.known.load();
         if known.catalogue != catalogue {
@@ -84,7 +83,7 @@ impl Knowledge {
         self.learned_count.load(Ordering::Acquire)
     }
 
-    /// Differs whenever a verdict may differ from one before: what is kept with an older value must be classified again.
+    /// Changes whenever a verdict may have changed: what was kept with an older value must be classified again.
     pub fn version(&self) -> u64 {
         self.changes()
             .wrapping_add(self.known_changes.load(Ordering::Acquire))

@@ -1,8 +1,8 @@
 //! Fingerprints by the outline of a text, bounded.
 //!
-//! Applications send the same text again and again, with other literals at most, and hashing bytes is many times as fast as cutting them
-//! into tokens. Only for texts of which cutting takes longer than a lookup that finds nothing. Texts and outlines have words in them that
-//! strangers may choose; so the hash has a secret key (`SipHash`), unlike the digest, in which literals do not count.
+//! Applications send the same text again and again, with other literals at most, and hashing bytes is many times as fast as cutting them into tokens.
+//! It is used only for texts that take longer to cut than a lookup that finds nothing. Strangers may choose words in texts and outlines, so the hash
+//! has a secret key (`SipHash`), unlike the digest, in which literals do not count.
 
 mod outline;
 
@@ -15,7 +15,7 @@ use crate::digest::{Fingerprint, Secret, fingerprint};
 use crate::lexer::{Kind, Rules, Token};
 use crate::{Digest, StatementKey};
 
-/// Sizes of the texts that are remembered. Longer ones are mostly literals, which do not come again.
+/// Sizes of the texts that are remembered, in bytes. Longer ones are mostly literals, which do not come again.
 const SIZES: RangeInclusive<usize> = 256..=65_536;
 
 /// The text, and all else on which its fingerprint depends.
@@ -34,7 +34,7 @@ impl Hash for Key {
     }
 }
 
-/// A fingerprint whose first token is a place in the text.
+/// A fingerprint that has an offset in the text in place of its first token.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     digest: Digest,
@@ -47,7 +47,7 @@ struct Known {
     is_odd: bool,
 }
 
-/// What [`fingerprint`] has said.
+/// Remembers what [`fingerprint`] returned.
 #[derive(Debug)]
 pub(super) struct Memo {
     secret: Secret,
@@ -69,7 +69,7 @@ impl Memo {
             return known.of(sql);
         }
         let found = fingerprint(sql, rules, &self.secret);
-        // Up to its first word a text is its own outline; a literal there would be another one the next time.
+        // Up to its first word a text is its own outline; a literal there may differ the next time.
         if found.first.kind != Kind::Literal {
             self.known.insert(key, Known::from(&found));
         }

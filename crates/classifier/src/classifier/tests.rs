@@ -5,7 +5,7 @@ use crate::{Dialect, Placement, Statement};
 const CONTEXT: Context<'static> =
     Context { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, schema: None };
 
-/// A stranger can make two texts with one digest. Whose verdict is known first must not matter to the other.
+/// A stranger can make two texts with one digest. The verdict of the first must not become that of the second.
 #[test]
 fn statements_with_the_same_digest_share_no_verdict() {
     IS_WEAK.set(true);
@@ -23,7 +23,7 @@ fn statements_with_the_same_digest_share_no_verdict() {
             assert_eq!(classify(&read).digest, classify(&lock).digest, "the seam makes them collide");
         }
         assert!(classifier.cache_stats().hits > 0, "verdicts are remembered");
-        // Nor what a replica has said of one of them.
+        // Nor does it count for the other if a replica refuses one of them.
         assert!(classifier.knowledge().learn_write(&classify(&read)));
         assert_eq!(classify(&read).placement(), Placement::Primary);
         assert_eq!(classify(&other_read).placement(), Placement::Replica);

@@ -1,13 +1,12 @@
 //! The functions that are built into the servers and only compute, sorted.
 //!
-//! A server looks a name up among its native functions before it looks for a loadable or a stored function of that name, so a name
-//! in these tables can never reach somebody's own code. Sources: the manuals (MySQL 8.4 and 9.7, chapter 14 "Functions and
-//! Operators"; MariaDB "Built-in Functions"), checked by calling every name on MySQL 9.7.4 and MariaDB 10.11.18 without arguments:
-//! a native function answers with anything but error 1305, and checked again by creating a stored function of every name with none to four
-//! parameters and calling it: none of these answered. Left out on purpose: `MD5` and `SHA` in MySQL (9.6 took them out of the server) and the
-//! geometry constructors in MariaDB (`POINT(1)` is a stored function's call there); what MySQL 9 has and 8.4 has not (a stored function may
-//! have that name there), functions that the servers keep for their own views, and functions that depend on the connection, on the
-//! server, or on locks (those are in the parent module).
+//! A server looks a name up among its native functions before it looks for a loadable or a stored function of that name, so a name in these tables
+//! can never reach a user's code. Sources: the manuals (MySQL 8.4 and 9.7, chapter 14 "Functions and Operators"; MariaDB "Built-in Functions"),
+//! checked by calling every name on MySQL 9.7.4 and MariaDB 10.11.18 without arguments: a native function answers with anything but error 1305, and
+//! checked again by creating a stored function of every name with none to four parameters and calling it: none of these answered. Left out on
+//! purpose: `MD5` and `SHA` in MySQL (9.6 took them out of the server) and the geometry constructors in MariaDB (`POINT(1)` is a stored function's
+//! call there); what MySQL 9 has and 8.4 has not (a stored function may have that name there), functions that the servers keep for their own views,
+//! and functions that depend on the connection, on the server, or on locks (those are in the parent module).
 
 /// Native in both servers.
 pub(super) const COMMON: &[&str] = &[

@@ -1,4 +1,4 @@
-//! Parentheses: who is being called?
+//! Parentheses: which function is called, if any?
 
 use super::{Scanner, unquoted};
 use crate::findings::name_of;
@@ -12,22 +12,22 @@ impl<'a> Scanner<'a, '_> {
     pub(super) fn parenthesis(&mut self, token: Token<'a>) {
         let Some(name) = self.last else { return };
         let before = self.last_but_one;
-        let is_behind_dot = before.is_some_and(|t| t.is_symbol("."));
+        let follows_dot = before.is_some_and(|t| t.is_symbol("."));
         match name.kind {
-            Kind::Word if !is_behind_dot && Keyword::of(name.text).calls_nothing() => {}
+            Kind::Word if !follows_dot && Keyword::of(name.text).calls_nothing() => {}
             Kind::Word if self.is_structure(name, before) => {}
             Kind::Word | Kind::Quoted if self.is_column_list(before) => {}
-            Kind::Word if !is_behind_dot && name.is_word("json_table") && self.has_columns() => {}
-            Kind::Word if !is_behind_dot && self.is_constructor(name) => {}
-            // ODBC's `{oj (..`: whatever stands behind a brace is no call.
+            Kind::Word if !follows_dot && name.is_word("json_table") && self.has_columns() => {}
+            Kind::Word if !follows_dot && self.is_constructor(name) => {}
+            // ODBC's `{oj (..`: what follows a brace is never a call.
             Kind::Word if before.is_some_and(|t| t.is_symbol("{")) => {}
-            Kind::Word if !is_behind_dot => self.call(name, token.gap),
-            Kind::Word | Kind::Quoted => self.findings.call(unquoted(name.text), is_behind_dot),
+            Kind::Word if !follows_dot => self.call(name, token.gap),
+            Kind::Word | Kind::Quoted => self.findings.call(unquoted(name.text), follows_dot),
             _ => {}
         }
     }
 
-    /// Behind `JSON_TABLE(`: `'path' COLUMNS (`, which no call of a stored function of that name (MariaDB allows it) can have.
+    /// After `JSON_TABLE(`: `'path' COLUMNS (`, which no call of a stored function of that name (MariaDB allows it) can have.
     fn has_columns(&self) -> bool {
         const LOOKAHEAD: usize = 100;
         let mut ahead = *self.lexer;
@@ -53,9 +53,9 @@ impl<'a> Scanner<'a, '_> {
 
     /// A keyword of MySQL, or one of MariaDB in a place where no call can stand.
     fn is_structure(&self, name: Token<'_>, before: Option<Token<'_>>) -> bool {
-        let is_behind_operand = before.is_some_and(|t| t.kind == Kind::Literal || t.is_symbol(")"));
+        let follows_operand = before.is_some_and(|t| t.kind == Kind::Literal || t.is_symbol(")"));
         let is_mysql_keyword = self.rules.dialect == Dialect::MySql && !before.is_some_and(|t| t.is_symbol("."));
-        (is_behind_operand || is_mysql_keyword) && Keyword::of(name.text).calls_nothing_after_operand()
+        (follows_operand || is_mysql_keyword) && Keyword::of(name.text).calls_nothing_after_operand()
     }
 
     /// `AS name (..`: a type or an alias with columns; `name (a, b) AS (`: a common table expression; `) name (a, b)`: a derived
@@ -66,7 +66,7 @@ impl<'a> Scanner<'a, '_> {
             Some(token) if token.is_symbol(")") => list_end(*self.lexer, Token::is_name).is_some(),
             Some(token) if token.is_symbol(".") => false,
             _ => list_end(*self.lexer, Token::is_name)
-                .is_some_and(|mut behind| behind.next().is_word("as") && behind.next().is_symbol("(")),
+                .is_some_and(|mut after| after.next().is_word("as") && after.next().is_symbol("(")),
         }
     }
 
@@ -99,9 +99,9 @@ impl<'a> Scanner<'a, '_> {
         }
     }
 
-    /// The call is the first thing behind `SELECT` or `DO` and nothing comes behind it: no `IF`, no `FROM` can skip it.
+    /// The call is the first thing after `SELECT` or `DO`, and nothing follows it: no `IF` and no `FROM` can skip it.
     fn is_called_for_sure(&self) -> bool {
-        // The scan of DO begins behind its keyword.
+        // The scan of DO begins after its keyword.
         let is_first = match self.last_but_one {
             Some(before) => before.is_word("select") && self.links == 2,
             None => self.links == 1,
@@ -134,7 +134,7 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// Behind `(`: the number of arguments up to its `)`, or, of a long list, of those that are in sight. None where less than three are.
+/// After `(`: the number of arguments up to its `)`. A count of three means three or more. `None` if the list is too long to see its end.
 fn count_arguments(mut lexer: Lexer<'_>) -> Option<usize> {
     const LOOKAHEAD: usize = 200;
     const ENOUGH: usize = 3;
@@ -165,7 +165,7 @@ fn is_name_or_number(token: &Token<'_>) -> bool {
     token.is_name() || (token.kind == Kind::Literal && token.text.first().is_some_and(u8::is_ascii_digit))
 }
 
-/// Behind `(`: the position behind `item, item )`.
+/// After `(`: the position after `item, item )`.
 fn list_end<'a>(mut lexer: Lexer<'a>, is_item: impl Fn(&Token<'a>) -> bool) -> Option<Lexer<'a>> {
     loop {
         if !is_item(&lexer.next()) {

@@ -39,7 +39,7 @@ impl<'a> Scanner<'a, '_> {
     }
 }
 
-/// Behind `@@`: the scope and the name; no name where it has further components.
+/// After `@@`: the scope and the name; no name where it has further components.
 pub(crate) fn take_system_variable<'a>(lexer: &mut crate::lexer::Lexer<'a>) -> (Scope, Option<Token<'a>>) {
     let first = lexer.next();
     if !first.is_name() {

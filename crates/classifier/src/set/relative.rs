@@ -1,7 +1,7 @@
 //! Values of `sql_mode` that build on the old one: `CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')`, as Rails and others write them.
 //!
-//! Only forms that add known modes, or take away modes without a meaning for the grammar. Repeated in their order on a connection that
-//! begins with the same mode, they lead to the same mode: adding and taking away are as good twice as once.
+//! Only forms that add known modes, or remove modes that do not matter for the grammar. Repeated in order on a connection that begins with the same
+//! mode, they lead to the same mode: adding and removing are idempotent.
 
 use crate::SqlMode;
 use crate::lexer::{Kind, Lexer, Token};
@@ -12,7 +12,7 @@ use crate::variables::Scope;
 /// Nested calls and parentheses that are followed.
 const DEPTH_MAX: usize = 8;
 
-/// Longer lists of modes are nobody's.
+/// No application sets a longer list of modes, in bytes.
 const TEXT_MAX: usize = 1024;
 
 /// A piece of the new value: text, or the old mode with text around it.
@@ -23,7 +23,7 @@ struct Piece {
     after: Vec<u8>,
 }
 
-/// Behind the name of the variable: the mode after `= value`, where the value is the old mode with something added or taken away.
+/// After the name of the variable: the mode after `= value`, where the value is the old mode with something added or removed.
 pub(super) fn mode(mut lexer: Lexer<'_>) -> Option<SqlMode> {
     let old = lexer.rules().sql_mode;
     let sign = lexer.next();
@@ -71,7 +71,7 @@ fn call(name: Token<'_>, lexer: &mut Lexer<'_>, depth: usize) -> Option<Piece> {
     }
 }
 
-/// Behind `CONCAT(`, up to its `)`.
+/// After `CONCAT(`, up to its `)`.
 fn concatenated(lexer: &mut Lexer<'_>, separator: &[u8], depth: usize) -> Option<Piece> {
     let mut all = value(lexer, depth)?;
     loop {
@@ -101,7 +101,7 @@ fn join_text(mut left: Piece, text: &[u8]) -> Option<Piece> {
     (end.len() <= TEXT_MAX).then_some(left)
 }
 
-/// Behind `REPLACE(`: `value, 'MODE', '')`. A mode that has nothing to do with the grammar leaves what is known of it.
+/// After `REPLACE(`: `value, 'MODE', '')`. Removing a mode that does not matter for the grammar changes nothing here.
 fn replaced(lexer: &mut Lexer<'_>, depth: usize) -> Option<Piece> {
     let piece = value(lexer, depth)?;
     let is_comma = lexer.next().is_symbol(",");
@@ -111,13 +111,13 @@ fn replaced(lexer: &mut Lexer<'_>, depth: usize) -> Option<Piece> {
     let is_end = lexer.next().is_symbol(")");
     let inner = from.strip_prefix(b",").unwrap_or(from);
     let inner = inner.strip_suffix(b",").unwrap_or(inner);
-    // With both commas gone, the modes on both sides would become one word.
+    // Without both commas, the modes on both sides would become one word.
     let is_glued = from.len() == inner.len() + 2 && to.is_empty();
     let is_known = is_removable(inner) && matches!(to, b"" | b",") && !is_glued;
     (is_comma && is_second_comma && is_end && is_known).then_some(piece)
 }
 
-/// Behind `@@`: the session's own mode.
+/// After `@@`: the session's own mode.
 fn is_old_mode(lexer: &mut Lexer<'_>) -> bool {
     let (scope, name) = take_system_variable(lexer);
     scope != Scope::Global && name.is_some_and(|name| unquoted(name.text).eq_ignore_ascii_case(b"sql_mode"))

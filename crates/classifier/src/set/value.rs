@@ -7,7 +7,7 @@ use crate::scan::{take_system_variable, unquoted};
 use crate::variables::{self, VariableClass};
 use crate::{Effects, Pin, Reason};
 
-/// What stands behind `=`.
+/// What stands after `=`.
 #[derive(Debug)]
 pub(super) struct Value<'a> {
     /// A number, a string, a keyword or a name: the same on every server.
@@ -34,7 +34,7 @@ impl Value<'_> {
     }
 }
 
-/// Takes `= value` and the separator behind it. Locks and variables inside the value are noted.
+/// Takes `= value` and the separator after it. Locks and variables inside the value are noted.
 pub(super) fn take<'a>(lexer: &mut Lexer<'a>, findings: &mut Findings) -> Value<'a> {
     // Component names before the sign: `cache1.key_buffer_size = ..`.
     let mut token = lexer.next();
@@ -83,15 +83,15 @@ pub(super) fn take<'a>(lexer: &mut Lexer<'a>, findings: &mut Findings) -> Value<
     value
 }
 
-/// What a variable in a value asks of the connection's memory; `behind` stands behind its token.
-fn memory(token: Token<'_>, mut behind: Lexer<'_>, findings: &mut Findings) {
+/// What a variable in a value asks of the connection's memory; `after` is the lexer after its token.
+fn memory(token: Token<'_>, mut after: Lexer<'_>, findings: &mut Findings) {
     if token.kind == Kind::UserVariable {
         findings.effects |= Effects::USER_VARIABLES;
     }
     if token.kind != Kind::SystemVariable {
         return;
     }
-    let (scope, Some(name)) = take_system_variable(&mut behind) else { return };
+    let (scope, Some(name)) = take_system_variable(&mut after) else { return };
     match variables::class_of(unquoted(name.text), scope) {
         VariableClass::InsertId => findings.effects |= Effects::INSERT_ID,
         VariableClass::PreviousStatement => findings.effects |= Effects::PREVIOUS_STATEMENT,
@@ -99,7 +99,7 @@ fn memory(token: Token<'_>, mut behind: Lexer<'_>, findings: &mut Findings) {
     }
 }
 
-/// One number, name or string; strings behind each other are one.
+/// One number, name or string. Adjacent strings are one.
 fn is_literal_token(token: Token<'_>, last: Option<Token<'_>>) -> bool {
     match last {
         None => matches!(token.kind, Kind::Literal | Kind::Word | Kind::Quoted),
@@ -129,8 +129,8 @@ fn call(name: Option<Token<'_>>, mut arguments: Lexer<'_>, findings: &mut Findin
 /// Longer literals are not repeated.
 const PLAIN_MAX: usize = 256;
 
-/// A number, `NULL`, a truth value, or a string of printable ASCII without anything that `sql_mode` or a character set could give another meaning:
-/// wherever and whenever it is assigned, it is the same.
+/// A number, `NULL`, a truth value, or a string of printable ASCII without anything that `sql_mode` or a character set could give another meaning: it
+/// is the same wherever and whenever it is assigned.
 pub(super) fn is_plain(literal: &[u8]) -> bool {
     let is_word = [b"null".as_slice(), b"true", b"false"].iter().any(|word| literal.eq_ignore_ascii_case(word));
     let number = literal.strip_prefix(b"-").or(literal.strip_prefix(b"+")).unwrap_or(literal);

@@ -1,4 +1,4 @@
-//! MySQL's dialect of sqlparser, with the session's `sql_mode`, without a trap, and with a budget.
+//! MySQL's dialect of sqlparser, with the session's `sql_mode`, without the recursion in joins, and with a budget.
 //!
 //! The parser tries one reading and then another wherever it cannot tell them apart, and where such places are nested, its work doubles with
 //! each level: 310 bytes of `SELECT NOT IN (SELECT NOT IN (..` kept it busy for 25 seconds. It has no limit for that, but it asks its dialect all
@@ -46,7 +46,7 @@ impl ServerDialect {
         self.steps.get()
     }
 
-    /// The parser was stopped, or would have been, had it asked once more.
+    /// The budget is spent: the parser was stopped, or would be at its next question.
     pub(super) fn is_spent(&self) -> bool {
         self.steps.get() > self.budget
     }
@@ -116,7 +116,7 @@ impl Dialect for ServerDialect {
 
     fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
         if matches!(&parser.peek_token_ref().token, Token::Word(word) if word.keyword == Keyword::DIV) {
-            // Its left side is copied, which is as large as all that came before at most.
+            // Its left side is copied, which is at most as large as the text before it.
             self.spend(parser.get_current_index() as u64 / 2);
         }
         if let Some(stop) = self.stop() {

@@ -1,4 +1,4 @@
-//! A finding for people: its name, how bad it is, and what is seen, done, and to be done.
+//! A finding in words: its name, its severity, what is seen, what is done, and what a person must do.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! There is a primary: what is wrong beside it.
+//! There is a primary: what is wrong with the other servers.
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn lossless_is_set_up_again_where_a_restart_has_lost_it() {
 }
 
 #[test]
-fn commits_that_nobody_is_there_to_acknowledge_are_an_error() {
+fn commits_without_replicas_to_acknowledge_them_are_an_error() {
     let stall = |waiting, clients, acks| {
         world("a", "a=wK b=rk>a+ c=rk>a+")
             .with_semi_sync('a', |its| (its.waiting, its.clients, its.acks) = (waiting, clients, acks))
@@ -113,7 +113,7 @@ fn frozen_replicas_are_told_from_those_that_a_person_has_stopped() {
     check_world(&world("a", "a=w b=rs>a+ c=rs>b+").with_frozen("c"), "healthy");
     check("a", "a=w b=rs>a+ c=rs>b.", "replication_broken");
     check("a", "a=w b=rd c=r>b+", "former_primary_diverged");
-    // Whom a server has followed does not count once it follows nobody.
+    // A server's former source does not count once it follows no other.
     let mut detached = world("a", "a=w b=rd c=rs>b+");
     detached.view.servers[1].follows = Following::Server(ServerId(0));
     check_world(&detached, "wrong_source follow:c>a");

@@ -107,7 +107,7 @@ fn who_was_opened_last_is_remembered_over_a_restart() {
     check_world(&interrupted, "split_history");
     interrupted.history.opened = Some(ServerId(1));
     check_world(&interrupted, "primary_back unfenced:b accepted:b thaw:c open_writes:b");
-    // Nobody could follow it.
+    // No other server could follow it.
     let no_binlog = interrupted.clone().with_settings('b', |its| its.log_bin = false);
     check_world(&no_binlog, "split_history");
     // Unless another was opened since.
@@ -120,9 +120,9 @@ fn who_was_opened_last_is_remembered_over_a_restart() {
     assert!(!two.decide().0.to_string().contains("b is replaced"), "{}", two.decide().0);
 }
 
-/// It cannot be known who of them is the primary, so nobody's replicas are touched.
+/// It is unknown which of them is the primary, so no replicas are touched.
 #[test]
-fn where_nobody_is_known_to_be_lost_and_histories_differ_nothing_is_frozen() {
+fn nothing_is_frozen_if_histories_differ_and_no_server_is_known_to_be_lost() {
     check("", "a=w@10+200 b=w@10+201 c=r>b+@10+201", "split_history");
 }
 
@@ -202,7 +202,7 @@ fn the_lost_primary_is_the_one_that_most_replicas_follow() {
     assert_eq!(begun("a=- b=- c=r>b. d=r>a* e=r>a*", "c"), "revoking fenced:a freeze:d freeze:e");
     // A follower that does not answer says nothing.
     assert_eq!(begun("a=- b=- c=r>a. d=r>a* e=r!>b* f=r!>b* g=r!>b*", "c"), "revoking fenced:a freeze:d");
-    // Nobody follows them, so it could be either.
+    // No server follows them, so it could be either.
     check("", "a=- b=- c=r d=r>c+", "nobody_writable");
 }
 

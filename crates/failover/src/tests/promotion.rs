@@ -1,4 +1,4 @@
-//! Who takes over, and by which steps.
+//! Which server takes over, and by which steps.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn the_stages_of_a_promotion() {
     check("a!", "a=wK! b=rkK@12 c=rk>a.@11", "promoting fenced:a follow:c>b");
     check("a!", "a=wK! b=rkK@12 c=rk>b*@11", "promoting fenced:a open_writes:b");
     check("a!", "a=wK! b=wkK@12 c=rk>b+@12", "promoting fenced:a accepted:b");
-    // Without semi-synchronous replication nobody waits.
+    // Without semi-synchronous replication commits do not wait.
     check("a!", "a=w! b=r@12 c=r>a.@11", "promoting fenced:a follow:c>b");
 }
 
@@ -22,7 +22,7 @@ fn the_most_advanced_is_promoted_then_by_priority() {
     check("a!", "a=w! b=r>a.@11 c=r5>a.@11", "promoting fenced:a detach:c");
     check("a!", "a=w! b=r>a.@11:10 c=r>a.@11", "promoting fenced:a detach:c");
     check("a!", "a=w! b=r>a.@11 c=r>a.@11", "promoting fenced:a detach:b");
-    // One that follows nobody already was chosen before.
+    // One that already follows no other was chosen before.
     check("a!", "a=w! b=r5>a.@11 c=r@11", "promoting fenced:a follow:b>c");
     // Before all others one that is open already.
     check("a!", "a=w! b=r5@11 c=w@11 d=r>b+@11", "promoting fenced:a follow:d>c");
@@ -39,7 +39,7 @@ fn unfit_servers_are_left_out_but_what_they_have_counts() {
     check("a!", "a=w! b=rd>a.@11 c=r>a.@10", "promoting fenced:a detach:c");
     check("a!", "a=w! b=rE>a.@11:10 c=r>a.@11", "promoting fenced:a detach:c");
     check("a!", "a=w! b=rE>a.@11:11 c=r>a.@10", "promoting fenced:a detach:b");
-    // Its own transaction, that nobody else has.
+    // Its own transaction, which no other server has.
     check("a!", "a=w! b=r>a.@11+101 c=r>a.@10", "promoting fenced:a detach:c");
 }
 
@@ -139,7 +139,7 @@ fn before_writes_open_commits_wait_as_before() {
     check_world(&b(|its| its.after_sync = false), "promoting fenced:a require_acks:b");
     check_world(&b(|its| its.acks = 2), "promoting fenced:a require_acks:b");
     check_world(&b(|its| its.timeout = Duration::from_hours(1)), "promoting fenced:a require_acks:b");
-    // Without the promise they wait only if somebody is there, and not for ever.
+    // Without the promise they wait only if there is a replica, and not for ever.
     let bounded = |world: World| world.with_durability(Durability::Bounded);
     check_world(&bounded(b(|its| its.timeout = Duration::from_hours(1))), "promoting fenced:a open_writes:b");
     check_world(&bounded(promoted("a=wK! b=rk@12 c=rk>b+@12")), "promoting fenced:a require_acks:b");
@@ -186,7 +186,7 @@ fn a_primary_that_hangs_read_only_needs_no_fence() {
     check("a!", "a=r~ b=r>a* c=r>a*", "revoking fenced:a freeze:b freeze:c");
 }
 
-/// A replica that was frozen when last seen, after the loss, has nothing that nobody else has.
+/// A replica that was frozen when last seen, after the loss, has nothing that the others lack.
 #[test]
 fn an_acknowledging_replica_that_is_gone_counts_only_if_it_was_frozen_before() {
     let gone = |c: &str, second| world("a!", &format!("a=wK! b=rk>a.@12 {c}")).with_look('c', second).shown();
@@ -203,14 +203,14 @@ fn an_acknowledging_replica_that_is_gone_counts_only_if_it_was_frozen_before() {
     assert_eq!(before("c=rk!>a.@13", 12), "not_revoked");
 }
 
-/// It takes no writes: what it has is all that was ever acknowledged, whoever else is missing.
+/// It takes no writes, so it has all that was ever acknowledged, whichever other servers are missing.
 #[test]
 fn an_old_primary_that_can_be_asked_vouches_for_the_next() {
     check("a!", "a=rK@10 b=rk@10 c=rk!>b+@9", "promoting fenced:a require_acks:b");
     check("a!", "a=rK!@10 b=rk@10 c=rk!>b+@9", "not_revoked");
     let silent_about_gtids = world("a!", "a=rK@11 b=rk@10 c=rk!>b+@9").with('a', |seen| seen.sample.applied = None);
     check_world(&silent_about_gtids, "not_revoked");
-    // A process that has just started knows it by what it has closed or opened, if nobody is missing who could have been opened since.
+    // A process that has just started knows it by what it has closed or opened, if no server is missing that could have been opened since.
     let started = |c: &str| world("", &format!("a=rK@10 b=rk@10 {c}"));
     check_world(&started("c=rko>b+@10").with_closed("ac"), "promoting fenced:a require_acks:b");
     check_world(&started("c=rk!>b+@10").with_closed("a"), "not_revoked");

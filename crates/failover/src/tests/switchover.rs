@@ -1,4 +1,4 @@
-//! Another primary while the present one is well.
+//! Another primary while the present one is healthy.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn the_stages_of_a_switchover() {
     switchover("a!", "a=r@12 b=rsx>a+@12 c=rs>a+", -1, 100, "switching_over fenced:a closing detach:b");
     switchover("a!", "a=r@12 b=rsx@12 c=rs>b+", -1, 100, "switching_over fenced:a unfenced:b closing open_writes:b");
     switchover("a!", "a=r@12 b=ws@12 c=rs>b+", -1, 100, "switching_over fenced:a closing follow:a>b!");
-    // It follows nobody, but not because it was detached for this.
+    // It follows no other, but it was not detached for this.
     switchover("a!", "a=r@12 b=rs@11 c=rs>a+", -1, 100, "rolling_back unfenced:a open_writes:a");
 }
 

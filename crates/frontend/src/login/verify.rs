@@ -1,11 +1,12 @@
-//! Whether a server lets a client in, whom Pointsman knows already.
+//! Whether a server lets in a client that has proved its identity to Pointsman.
 //!
 //! The account may have been dropped, locked, or given another password since the configuration was written, and the schema may not exist: a server
-//! says so at the login, so Pointsman does. The connection that was asked is the session's first. Where no server can be asked, the login goes on:
-//! the first statement will be told, or wait.
+//! says so at the login, so Pointsman does. The connection that was asked is the session's first. If no server can be asked, the login goes on: the
+//! first statement gets the error, or waits.
 //!
-//! Without a primary a replica is asked. Its yes counts: the client can read, and its first write waits. Its no does not, since the account or the
-//! schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login may take at most.
+//! Without a primary a replica is asked. If it accepts, that counts: the client can read, and its first write waits. If it refuses, that does not,
+//! since the account or the schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login
+//! may take at most.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use wire::error_code::{ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHU
 use crate::reply::{self, Refusal};
 use crate::worker::Worker;
 
-/// What the client is told.
+/// The refusal for the client.
 #[derive(Debug)]
 pub(super) enum Refused {
     /// The server's own words.
@@ -82,7 +83,7 @@ async fn a_primary_answers(worker: &Worker) {
     }
 }
 
-/// Who says no: the primary's is the last word.
+/// Which server refused. Only the primary's refusal is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refuser {
     Primary,

@@ -19,7 +19,7 @@ bitflags::bitflags! {
         const SERVER_SICK = 1 << 2;
         /// Give back what connections hold nothing of the session.
         const GIVE_BACK = 1 << 3;
-        /// Somebody waits for a connection: give back also what the session may ask about, but hardly will.
+        /// Another session waits for a connection: give back even one that knows what the session may still ask for, but hardly will.
         const WANTED = 1 << 4;
     }
 }

@@ -1,4 +1,4 @@
-//! The statements of the steps, for both engines: pure, so that each can be held by a test without a server.
+//! The statements of the steps, for both engines: pure, so that each can be tested without a server.
 //!
 //! Sources: MySQL manual 15.4.2 "SQL Statements for Controlling Replica Servers", 19.4.10 "Semisynchronous Replication", 7.1.8 "Server System
 //! Variables" (`offline_mode`, `super_read_only`); MariaDB "Replication Statements", "Semisynchronous Replication", "Read-Only Replicas".
@@ -7,10 +7,10 @@ use topology::Engine;
 
 use crate::settings::{Address, ReplicationAccount};
 
-/// The timeout of semi-synchronous replication, in milliseconds: a day, which is never meant to be over.
+/// The timeout of semi-synchronous replication, in milliseconds: a day, which is meant as "for ever".
 const ACK_TIMEOUT_MS: u32 = 86_400_000;
 
-/// Held on a majority of all servers by whoever changes their roles.
+/// The lock that a Pointsman holds on a majority of all servers while it changes their roles.
 const LOCK: &str = "pointsman.failover";
 
 /// Takes the lock, or keeps it: 1 if this connection has it then.
@@ -43,7 +43,7 @@ pub(crate) fn start_receiving(engine: Engine) -> &'static str {
     }
 }
 
-/// A replica applies what it has received. On MariaDB, where neither thread runs, this throws that away first (MDEV-4698).
+/// A replica applies what it has received. On MariaDB, if neither thread runs, this discards it first (MDEV-4698).
 pub(crate) fn start_applying(engine: Engine) -> &'static str {
     match engine {
         Engine::MySql => "START REPLICA SQL_THREAD",
@@ -86,7 +86,7 @@ pub(crate) fn forget_source(engine: Engine) -> &'static str {
 /// No statement of ours waits longer than a second for the locks that commits hold.
 pub(crate) const WAIT_BRIEFLY: &str = "SET SESSION lock_wait_timeout = 1";
 
-/// Nobody writes but replication. On MariaDB whoever has `READ_ONLY ADMIN` still can.
+/// Only replication writes. On MariaDB accounts with `READ_ONLY ADMIN` still can.
 pub(crate) fn close(engine: Engine) -> &'static str {
     match engine {
         Engine::MySql => "SET GLOBAL super_read_only = 1",
@@ -94,7 +94,7 @@ pub(crate) fn close(engine: Engine) -> &'static str {
     }
 }
 
-/// Cuts off all applications at once, whatever their commits wait for; they hear of no success. MySQL only.
+/// Cuts off all applications at once, even those whose commits wait; they see no OK. MySQL only.
 pub(crate) const GO_OFFLINE: &str = "SET GLOBAL offline_mode = 1";
 
 /// Writes are accepted, by applications that are let in.
@@ -125,7 +125,7 @@ pub(crate) fn require_acks(engine: Engine, acks: u32) -> Vec<String> {
     }
 }
 
-/// Commits wait for nobody any more. On a server with waiting commits this would acknowledge them: only for one that is read-only.
+/// Commits no longer wait for acknowledgements. This acknowledges the waiting ones, so use it only on a server that is read-only.
 pub(crate) fn require_no_acks(engine: Engine) -> &'static str {
     match engine {
         Engine::MySql => "SET GLOBAL rpl_semi_sync_source_enabled = 0",
@@ -148,11 +148,11 @@ pub(crate) enum Place {
     Kept,
     /// By GTID from now on.
     ByGtid,
-    /// The same, where what it wrote itself counts as applied.
+    /// The same, and what it wrote itself counts as applied.
     OfFormerPrimary,
 }
 
-/// Another source, as whom it has always logged in. MySQL only.
+/// Another source, with the account that the replica has. MySQL only.
 pub(crate) fn move_to(source: &Address) -> String {
     format!("CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}", quoted(&source.host), source.port)
 }
@@ -179,7 +179,7 @@ pub(crate) fn follow(engine: Engine, source: Source<'_>, place: Place) -> String
             });
             let place = if place == Place::Kept { "" } else { ", SOURCE_AUTO_POSITION = 1" };
             let tls = if encrypted { ", SOURCE_SSL = 1" } else { "" };
-            // Left to itself, a replica gives up after ten tries, a minute apart. The key is needed where the source has no TLS.
+            // By default a replica gives up after ten tries, a minute apart. The public key is needed if the source has no TLS.
             format!(
                 "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {host}, SOURCE_PORT = {port}{account}{place}{tls}, \
                  GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 86400, SOURCE_HEARTBEAT_PERIOD = 1"
@@ -232,7 +232,7 @@ pub(crate) const CLIENTS: &str = "SELECT ID AS id FROM information_schema.PROCES
      AND USER NOT IN ('system user', 'event_scheduler', SUBSTRING_INDEX(CURRENT_USER(), '@', 1)) \
      AND COMMAND NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Slave_IO', 'Slave_SQL')";
 
-/// A string literal, whatever is in it, for sessions with an empty `sql_mode`, as ours are.
+/// A string literal of any text, for sessions with an empty `sql_mode`, as ours are.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

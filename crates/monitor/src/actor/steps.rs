@@ -1,4 +1,4 @@
-//! How each step is done on a real server. Each may be done again, also by another Pointsman that finds it half done.
+//! How each step is done on a real server. Each may be repeated, even by another Pointsman that finds it half done.
 
 use failover::Step;
 use tokio::time::{Duration, Instant, sleep};
@@ -9,10 +9,10 @@ use crate::connection::ServerConnection;
 use crate::failure::ProbeError;
 use crate::settings::{Address, ReplicationAccount};
 
-/// Before the first look at the transactions that are still open: what was under way when new ones had to wait is mostly done by then.
+/// Time before the first look at the transactions that are still open. By then most of those that were in progress have ended.
 const TRANSACTIONS_GRACE: Duration = Duration::from_millis(10);
-/// Between two looks at them. `innodb_trx` shows a copy, which both servers renew only once nobody has read it for 100 ms (`trx0i_s.cc`,
-/// `CACHE_MIN_IDLE_TIME_NS`): who looks more often sees the same for ever.
+/// Time between two looks at them. `innodb_trx` shows a copy, which both servers renew only if it was not read for 100 ms (`trx0i_s.cc`,
+/// `CACHE_MIN_IDLE_TIME_NS`): looking more often would show the same copy for ever.
 const TRANSACTIONS_LOOK: Duration = Duration::from_millis(105);
 /// How long one step waits for them.
 const TRANSACTIONS_WAIT: Duration = Duration::from_millis(200);
@@ -62,9 +62,9 @@ pub(super) async fn execute(
     Ok(true)
 }
 
-/// A replica that was frozen in the middle of a transaction waits for the rest of it. MySQL's applier keeps that up for a minute when it is told
-/// to stop, unless another source begins to send: the first thing that it says ends what was begun. So the replica follows another one for a
-/// moment, which has nothing that this one lacks.
+/// A replica that was frozen in the middle of a transaction waits for the rest of it. MySQL's applier goes on waiting for a minute after it is told
+/// to stop, unless another source begins to send: its first event ends the transaction. So the replica follows another server for a moment, one that
+/// has nothing that this one lacks.
 async fn detach(connection: &mut ServerConnection, sibling: Option<&Address>) -> Result<(), ProbeError> {
     let engine = connection.engine();
     if let (Engine::MySql, Some(sibling)) = (engine, sibling)
@@ -79,8 +79,7 @@ async fn detach(connection: &mut ServerConnection, sibling: Option<&Address>) ->
     connection.run(sql::forget_source(engine)).await
 }
 
-/// On MariaDB the applier must run before the receiver stops, and must not be started when that has stopped already: what was received
-/// would be thrown away.
+/// On MariaDB the applier must run before the receiver stops, and must not be started after it has stopped: what was received would be discarded.
 async fn freeze(connection: &mut ServerConnection) -> Result<(), ProbeError> {
     let engine = connection.engine();
     if engine == Engine::MariaDb {
@@ -94,7 +93,7 @@ async fn freeze(connection: &mut ServerConnection) -> Result<(), ProbeError> {
     connection.run(sql::stop_receiving(engine)).await
 }
 
-/// As much as can be done, in the order of effect; the connection may hang in any of it, and is given up then.
+/// Does as much as possible, the most effective first. The connection may hang in any of this, and is then given up.
 async fn fence(connection: &mut ServerConnection) -> Result<(), ProbeError> {
     let engine = connection.engine();
     connection.run(sql::WAIT_BRIEFLY).await?;
@@ -119,7 +118,7 @@ async fn fence(connection: &mut ServerConnection) -> Result<(), ProbeError> {
     }
 }
 
-/// Nobody is left who could hear of a commit that ends now, so those that wait may end: until they do, the server cannot be closed.
+/// No client is left that could see the OK of a commit, so waiting commits may end. Until they do, the server cannot be closed.
 async fn retire(connection: &mut ServerConnection) -> Result<(), ProbeError> {
     let engine = connection.engine();
     connection.run(sql::WAIT_BRIEFLY).await?;
@@ -144,7 +143,7 @@ async fn await_transactions(connection: &mut ServerConnection) -> Result<bool, P
         if open.as_deref() == Some("0") {
             return Ok(true);
         }
-        // Another step may follow this one at once, and has to see something new.
+        // The next look, which may follow at once, has to see a new copy.
         sleep(TRANSACTIONS_LOOK).await;
         if Instant::now() >= end {
             return Ok(false);

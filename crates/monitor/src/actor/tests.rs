@@ -8,7 +8,7 @@ use testkit::{Action, Answer, FakeServer};
 
 use super::*;
 
-/// What a server that shuts down takes to answer: whoever gives up gives up before that.
+/// The answering time of a server that shuts down. It is longer than every time limit.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// A server that shuts down as MySQL 9.7 does, from the moment at which `is_ending` is set.
@@ -110,7 +110,7 @@ async fn last_words_that_come_too_late_are_heard_at_the_next_attempt() {
 
 /// Else a server that has come back would be taken for dead when a firewall hides it.
 #[tokio::test]
-async fn last_words_say_nothing_of_a_server_that_has_let_somebody_in_since() {
+async fn last_words_do_not_count_for_a_server_that_has_accepted_a_login_since() {
     let mut world = World::new().await;
     let let_in = Instant::now();
     world.is_ending.store(true, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use super::Fields;
 
 type Read = fn(&Fields) -> Option<Definition>;
 
-/// What to ask, and how to read each row of the answer. Whoever lacks the privileges gets fewer rows or columns, but no error.
+/// Each query, and how to read a row of its answer. Without the privileges there are fewer rows or columns, but no error.
 pub(crate) const CATALOGUE_QUERIES: [(&str, Read); 2] = [(ROUTINES, routine), (VIEWS, view)];
 
 /// Asks for the loadable functions, which needs a privilege on a table.

@@ -35,7 +35,7 @@ pub(crate) fn session_defaults(look: &Fields, collation: u16) -> Option<SessionD
         collation,
         autocommit: look.text("autocommit").map(|_| look.is_on("autocommit"))?,
         max_connections: look.number("max_connections")?,
-        // Anybody may read it, so nothing there means that nothing is run.
+        // Every account may read it, so empty means that nothing is run.
         has_init_connect: look.non_empty("init_connect").is_some(),
         wait_timeout: seconds("wait_timeout")?,
         interactive_timeout: seconds("interactive_timeout")?,

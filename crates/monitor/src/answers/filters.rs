@@ -1,4 +1,4 @@
-//! What replication leaves out: filters of a replica, from its status, and of a source's binary log.
+//! Replication filters: those of a replica, from its status, and those of a source's binary log.
 //!
 //! Sources: MySQL manual "Replication and Binary Logging Options", 15.7.7.36 "SHOW REPLICA STATUS"; MariaDB "Replication Filters".
 
@@ -24,7 +24,7 @@ const OF_A_BINARY_LOG: [&str; 2] = ["Binlog_Do_DB", "Binlog_Ignore_DB"];
 /// The servers' own schemas. Leaving these out is usual, and applications have no data in them.
 const OWN_SCHEMAS: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
 
-/// Asks what the binary log leaves out. Only a restart changes that.
+/// Asks for the filters of the binary log. Only a restart changes them.
 pub(crate) fn binlog_status_query(engine: Engine) -> &'static str {
     match engine {
         Engine::MySql => "SHOW BINARY LOG STATUS",

@@ -6,7 +6,7 @@ use topology::Engine;
 
 use super::{Fields, binlog_status_query, channels_query, loadable_query};
 
-/// A right that the account needs.
+/// A privilege that the account needs.
 #[derive(Debug)]
 pub(crate) struct Need {
     /// What follows `GRANT`.
@@ -19,13 +19,13 @@ pub(crate) struct Need {
 /// How to find out whether the account has it.
 #[derive(Debug)]
 pub(crate) enum Proof {
-    /// This is refused to whoever lacks it, also if it comes by a role.
+    /// This statement is refused without the privilege. It also works if the privilege comes from a role.
     Trial(&'static str),
-    /// Whoever lacks it is told less, and no error. One of these global privileges is enough.
+    /// Without the privilege the answer has less, and no error. One of these global privileges is enough.
     Named(&'static [&'static str]),
 }
 
-/// What looking takes, and no more: found out by trial on MySQL 9.7 and MariaDB 10.11.
+/// The privileges that observing needs, and no more: found by trial on MySQL 9.7 and MariaDB 10.11.
 pub(crate) fn needs(engine: Engine) -> [Need; 5] {
     const BLIND: &str = "the server cannot be looked at";
     const NO_FILTERS: &str = "filters of its binary log are not known";
@@ -53,8 +53,7 @@ pub(crate) fn needs(engine: Engine) -> [Need; 5] {
     }
 }
 
-/// What changing the servers' roles takes, beside looking. Whoever lacks one of them finds out in the middle of a promotion, so it is asked for
-/// before.
+/// The privileges that changing roles needs besides. A missing one would show only in the middle of a promotion, so they are checked before.
 pub(crate) fn action_needs(engine: Engine) -> Vec<Need> {
     const NO_PROMOTION: &str = "no primary can be replaced";
     const NO_FENCE: &str = "a former primary cannot be cut off from its clients";
@@ -83,7 +82,7 @@ pub(crate) fn action_needs(engine: Engine) -> Vec<Need> {
     }
 }
 
-/// What looking takes, and what changing the servers' roles will take.
+/// The privileges that observing and changing roles need.
 const FITTING: [&str; 22] = [
     "USAGE",
     "REPLICATION CLIENT",
@@ -124,7 +123,7 @@ impl GlobalPrivileges {
         self.0.contains("ALL PRIVILEGES") || names.iter().any(|name| self.0.contains(*name))
     }
 
-    /// Those that Pointsman has no use for.
+    /// The privileges that Pointsman does not need.
     pub(crate) fn superfluous(&self) -> Vec<&str> {
         self.0.iter().map(String::as_str).filter(|name| !FITTING.contains(name)).collect()
     }

@@ -78,7 +78,7 @@ impl Variables {
         }
     }
 
-    /// Zero where it is not told.
+    /// Zero if the server does not report it.
     pub(crate) fn uptime(&self) -> Duration {
         Duration::from_secs(self.number("uptime").unwrap_or_default())
     }

@@ -131,7 +131,7 @@ fn a_source_that_was_never_reached_has_no_identity() {
 }
 
 #[test]
-fn a_channel_without_a_source_follows_nobody() {
+fn a_channel_without_a_source_does_not_count() {
     let channel = with(&mariadb_channel(), "Master_Host", "");
     assert_eq!(look(Engine::MariaDb, &mariadb(), &[channel]).channels, []);
 }
@@ -186,7 +186,7 @@ fn a_primary_that_did_not_log_what_it_applied_has_it_all_the_same() {
         ("0", "0-2-5", "0-1-10", "0-1-10"),
         ("0", "0-2-12", "0-1-10", "0-2-12"),
         ("0", "", "0-1-10,7-7-7", "0-1-10,7-7-7"),
-        // After RESET MASTER numbers begin anew, below what came before.
+        // After RESET MASTER numbers start again, below the former ones.
         ("1", "0-2-1", "0-1-10", "0-1-10"),
         // Of another source.
         ("1", "0-2-12", "0-1-10,7-7-7", "0-2-12"),

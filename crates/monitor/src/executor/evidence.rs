@@ -1,4 +1,4 @@
-//! What each server showed when a decision was made, in words, for the journal.
+//! What each server showed when a decision was made, as text for the journal.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! How far a promotion has come, as far as that is for people: the decisions need none of it.
+//! The progress of a promotion, for people; decisions do not depend on it.
 
 use failover::{Finding, Plan, Step};
 use tokio::time::Instant;
@@ -66,7 +66,7 @@ impl Executor {
     }
 }
 
-/// What belongs to a step beside its server.
+/// The details of a step besides its server.
 pub(super) fn detail(view: &ClusterView, step: &Step) -> String {
     match step {
         Step::Drain { up_to, .. } => format!("up to {up_to}"),
@@ -79,7 +79,7 @@ pub(super) fn detail(view: &ClusterView, step: &Step) -> String {
     }
 }
 
-/// The journal's lines are in the log as well, but for findings, which are there with their own level.
+/// Logs an entry of the journal, except findings, which are logged at their own level.
 pub(super) fn log(event: &Event) {
     match event {
         Event::Found { .. } => {}
@@ -101,7 +101,7 @@ pub(super) fn log(event: &Event) {
     }
 }
 
-/// What a person is told about the request, once it is decided.
+/// The answer to a person's request, once it is decided.
 pub(super) fn answer(finding: &Finding) -> Option<Result<String, String>> {
     match finding {
         Finding::Done { .. } => Some(Ok(finding.to_string())),

@@ -1,8 +1,8 @@
 //! Replacing a server's data by a copy of the primary's, because a person asks for it.
 //!
-//! MySQL only (manual 7.6.7 "The Clone Plugin"): the server copies from the primary and ends itself; whoever has started it starts it again. It
-//! comes back writable and follows nobody, has what the primary has, and is made a replica like any former primary. MariaDB has nothing like
-//! it: there it is `mariadb-backup`, run on the machine itself.
+//! MySQL only (manual 7.6.7 "The Clone Plugin"): the server copies from the primary and stops; its service manager starts it again. It comes back
+//! writable and without a source, has what the primary has, and is made a replica like any former primary. MariaDB has nothing like it: there it is
+//! `mariadb-backup`, run on the machine itself.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::journal::{Event, Outcome};
 const COPY_MAX: Duration = Duration::from_hours(24);
 
 impl Executor {
-    /// Begins it, if nothing speaks against it; the answer comes when the copy is there.
+    /// Begins a rebuild, if possible. The answer comes when the copy is complete.
     pub(crate) fn rebuild(&self, view: &ClusterView, server: &str, reply: oneshot::Sender<Result<String, String>>) {
         let (id, donor) = match preflight(view, server) {
             Ok(found) => found,
             Err(why) => {
-                // Whoever asked may have gone.
+                // The asker may have gone.
                 let _ = reply.send(Err(why));
                 return;
             }

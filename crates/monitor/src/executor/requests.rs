@@ -23,7 +23,7 @@ impl Executor {
         let to = match to.as_deref().map(|wanted| server_named(view, wanted)).transpose() {
             Ok(server) => server.map(|server| server.id),
             Err(why) => {
-                // Whoever asked may have gone.
+                // The asker may have gone.
                 let _ = reply.send(Err(why));
                 return;
             }
@@ -49,26 +49,26 @@ impl Executor {
         }
         let Some(outcome) = self.asked.as_ref().and_then(|_| progress::answer(finding)) else { return };
         if let Some(reply) = self.asked.take().and_then(|asked| asked.reply) {
-            // Whoever asked may have gone.
+            // The asker may have gone.
             let _ = reply.send(outcome);
         }
     }
 
-    /// A person has said that whatever is on servers which do not answer may be lost.
+    /// Whether a person accepts that writes on servers which do not answer may be lost.
     pub(super) fn accepts_loss(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| matches!(asked.request, Request::Failover { accept_loss: true, .. }))
     }
 
-    /// Nobody shall wait for servers that may never come back. A switchover has its own end.
+    /// Refuses a failover, so that no one waits for servers that may never come back. A switchover has its own time limit.
     pub(super) fn refuse_failover(&mut self, why: &str) {
         let Some(asked) = self.asked.take_if(|asked| matches!(asked.request, Request::Failover { .. })) else { return };
         if let Some(reply) = asked.reply {
-            // Whoever asked may have gone.
+            // The asker may have gone.
             let _ = reply.send(Err(format!("not done: {why}")));
         }
     }
 
-    /// No transaction is open any more, so nobody waits for their end, and what is left to be done has to be done that much earlier.
+    /// No transaction is open any more, so the rest of their time is not needed, and the time limit moves forward by it.
     pub(super) fn end_of_transactions(&mut self) {
         if let Some(Asked { request: Request::Switchover { drain_until, give_up_at, .. }, .. }) = &mut self.asked {
             let saved = drain_until.saturating_duration_since(Instant::now().into_std());
@@ -78,7 +78,7 @@ impl Executor {
     }
 }
 
-/// The server that a person means.
+/// The server with the name that a person gave.
 pub(super) fn server_named<'v>(view: &'v ClusterView, wanted: &str) -> Result<&'v ServerView, String> {
     view.servers.iter().find(|server| *server.name == *wanted).ok_or_else(|| {
         let names: Vec<&str> = view.servers.iter().map(|server| &*server.name).collect();

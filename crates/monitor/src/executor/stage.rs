@@ -1,4 +1,4 @@
-//! One stage of a plan on real servers: the steps side by side, then a look at everybody.
+//! One stage of a plan on real servers: the steps concurrently, then a look at all servers.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use topology::{Observation, ProbeFailure, ServerId};
 use crate::actor::{Actor, Done, Work};
 use crate::settings::Address;
 
-/// Everybody who can be told something.
+/// All servers with their actors.
 #[derive(Clone, Debug)]
 pub(super) struct Servers {
     pub(super) all: Vec<Told>,
     pub(super) step_timeout: Duration,
 }
 
-/// A server that can be told something.
+/// A server with its actor.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) id: ServerId,
@@ -26,7 +26,7 @@ pub(super) struct Told {
     pub(super) address: Address,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug)]
 pub(crate) struct Tried {
     pub(super) step: Step,
@@ -35,17 +35,17 @@ pub(crate) struct Tried {
     pub(super) outcome: Result<bool, ProbeFailure>,
 }
 
-/// What came of a stage.
+/// The outcome of a stage.
 #[derive(Debug, Default)]
 pub(crate) struct StageEnd {
-    /// It was begun with the right to change roles; else nothing was done.
+    /// Whether we had the locks to change roles; without them nothing was done.
     pub(super) had_locks: bool,
     pub(super) tried: Vec<Tried>,
-    /// The looks that were taken after it. Of who could not be looked at, the probers report.
+    /// The looks that were taken after it. The probers report servers that could not be looked at.
     pub(super) looks: Vec<(ServerId, Box<Observation>)>,
 }
 
-/// The right to change roles.
+/// The locks that allow changing roles.
 #[derive(Debug)]
 pub(crate) struct Locked {
     /// On how many servers.
@@ -63,10 +63,10 @@ impl Servers {
         self.all.iter().find(|told| told.id == id).map(|told| &told.address)
     }
 
-    /// Does the steps, each on its server, and looks at everybody who answers. A step that nobody waits for (the fence of a server that does
-    /// not answer) is begun and left.
+    /// Does the steps, each on its server, and looks at all servers that answer. The fence of a server that does not answer is begun and not waited
+    /// for.
     ///
-    /// `sibling` helps a replica that is made to follow nobody.
+    /// `sibling` helps to detach a replica.
     pub(super) async fn run(
         self,
         steps: Vec<Step>,
@@ -74,7 +74,7 @@ impl Servers {
         sibling: Option<ServerId>,
         accepts_loss: bool,
     ) -> StageEnd {
-        // By now the connections with the locks may be others.
+        // The connections that held the locks may have been replaced by now.
         if self.lock(Work::KeepLock, &answering, accepts_loss).await.is_err() {
             return StageEnd::default();
         }
@@ -92,7 +92,7 @@ impl Servers {
             }
             end.tried.push(tried);
         }
-        // The rest is looked at by the same connections, as the probers would take their time.
+        // The others are looked at through the same connections, as the probers would take longer.
         let rest: Vec<ServerId> =
             answering.into_iter().filter(|id| end.looks.iter().all(|(looked_at, _)| looked_at != id)).collect();
         let looks = join_all(rest.into_iter().map(|id| async move { (id, servers.look(id).await) })).await;
@@ -132,8 +132,8 @@ impl Servers {
         actor.execute(Work::Look, LOOK_TIMEOUT).await.ok()?.observation
     }
 
-    /// The right to change roles: the lock on a majority of all servers. With two, of which one is to be replaced, the other one's decides: whoever
-    /// promotes must promote that one.
+    /// The right to change roles: the lock on a majority of all servers. With two servers, of which one is to be replaced, the lock on the other
+    /// decides, as it is the one to promote.
     ///
     /// A person who accepts that writes are lost (`accepts_loss`) speaks for the servers that do not answer, too: those that do are enough.
     pub(super) async fn take_lock(self, answering: Vec<ServerId>, accepts_loss: bool) -> Result<Locked, String> {
@@ -150,7 +150,7 @@ impl Servers {
         .await;
         let held: Vec<ServerId> =
             answers.iter().filter(|(_, answer)| matches!(answer, Ok(done) if done.is_complete)).map(|(id, _)| *id).collect();
-        // Of the servers that matter none may be somebody else's: he may be changing it.
+        // No other Pointsman may hold a server that matters: it may be changing it.
         let is_contested = answers.iter().any(|(_, answer)| matches!(answer, Ok(done) if !done.is_complete));
         if held.len() >= needed && !is_contested {
             let text = format!("{} of {} servers", held.len(), self.all.len());
@@ -176,5 +176,5 @@ impl Servers {
     }
 }
 
-/// A server that does not answer a look in this time is the probers' business.
+/// A server that does not answer a look within this time is left to the probers.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,11 +1,11 @@
 //! What to make of a question that has no answer yet.
 //!
-//! A look may hang because the server is frozen or the network is gone; then nothing else gets an answer either. Or it alone hangs, in a
-//! lock on the server or on a connection that the network has forgotten; then a fresh connection is let in as ever, and so are the
-//! applications. So a look that takes long is not judged by itself: a second connection is opened beside it.
+//! A look may hang because the server is frozen or the network is gone; then nothing else gets an answer either. Or it alone hangs, in a lock on the
+//! server or on a connection that the network has forgotten; then a new connection is accepted, and so are the applications. So a slow look is not
+//! judged by itself: a second connection is opened next to it.
 //!
-//! There are never more than two: a hanging look is given up for a new one only after a time that doubles, since the server may not
-//! notice before the lock is gone that nobody waits any more.
+//! There are never more than two: a hanging look is given up for a new one only after a time that doubles, since the server may not notice that the
+//! client is gone before the lock is released.
 
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::failure::ProbeError;
 const HOLD_MIN: Duration = Duration::from_secs(1);
 const HOLD_MAX: Duration = Duration::from_mins(1);
 
-/// The time without any answer, and what was said of it.
+/// The time without any answer, and what was reported of it.
 #[derive(Debug)]
 pub(super) struct Silence {
     since: Instant,
@@ -68,18 +68,18 @@ impl Prober {
                     () = sleep_until(due) => self.report_silence(silence, due).await?,
                 }
             };
-            // The silence itself counts, not how often we tried.
+            // The length of the silence counts, not the number of attempts.
             match opened {
                 Ok(Err(ProbeError::ConnectTimeout(_))) => {}
                 Ok(opened) => return Ok(opened),
-                // The task has panicked: nothing was heard of the server, and the next attempt shall not follow at once.
+                // The task has panicked: the server was not heard from, and the next attempt must not follow at once.
                 Err(_) => return Ok(Err(ProbeError::ConnectTimeout(self.settings.connect_timeout))),
             }
         }
     }
 
-    /// As a task, so that a login whose outcome no longer matters comes to its end all the same: a server counts those that are cut short,
-    /// and after `max_connect_errors` of them in a row it lets nobody in from this host.
+    /// A task of its own, so that a login completes even if its outcome no longer matters: a server counts interrupted logins, and after
+    /// `max_connect_errors` of them in a row it blocks this host.
     fn open(&self) -> JoinHandle<Result<ServerConnection, ProbeError>> {
         let (target, settings) = (self.target.clone(), self.settings.clone());
         tokio::spawn(async move { ServerConnection::open(&target, &settings).await })
@@ -91,7 +91,7 @@ impl Prober {
         let mut looking: Looking = Box::pin(look(connection, what));
         let mut hold = HOLD_MIN;
         loop {
-            // Half of the time that is given to it is left for the second opinion.
+            // The other half of the time is left for the second opinion.
             if let Ok(answer) = timeout(self.settings.silence / 2, &mut looking).await {
                 return Ok(answer);
             }
@@ -117,7 +117,7 @@ impl Prober {
         loop {
             let mut first = self.second_opinion(looking, &mut silence).await?;
             if let First::Greeted(connection) = first {
-                // A look may take its time on a busy server: before it has failed as often as a silent one, it is no news.
+                // A look may be slow on a busy server, so it is reported only after it has taken as long as a silent server needs to be down.
                 let patience = self.settings.query_timeout * self.settings.failures;
                 let rest = (asked + patience).saturating_duration_since(Instant::now());
                 if let Ok(answer) = timeout(rest, &mut *looking).await {
@@ -129,7 +129,7 @@ impl Prober {
             match first {
                 First::Answered(answer) => return Ok(Ok(answer)),
                 First::GivenUp(connection) => return Ok(Err(connection)),
-                // Nobody serves there any more, so the look will not be answered either.
+                // No server runs there any more, so the look will not be answered either.
                 First::Refused(error) if error.is_cut_connection() => return Ok(Ok(Err(error))),
                 First::Refused(error) => {
                     self.report_failure(&error).await?;
@@ -187,7 +187,7 @@ impl Prober {
 
     /// Says once that there is silence, and counts a failed look for every `query_timeout` of it.
     async fn report_silence(&self, silence: &mut Silence, due: Instant) -> Result<(), ReceiverGone> {
-        // Who wakes up late has not been listening: the answer may lie in the socket.
+        // If we wake up late, the answer may already be in the socket.
         if due.elapsed() > self.settings.silence / 2 {
             *silence = Silence::since(Instant::now());
             return Ok(());

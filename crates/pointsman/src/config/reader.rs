@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-/// A name that differs from a known one by more than this is no typing mistake.
+/// Least similarity to a known name, from 0 to 1, for it to be suggested as a correction.
 const SIMILAR: f64 = 0.7;
 
 /// All that was found so far.

@@ -43,7 +43,7 @@ pub(crate) enum CausalReads {
     Session,
     /// Also everything that its account's sessions wrote.
     User,
-    /// Also everything that anybody wrote.
+    /// Also everything that any session wrote.
     Global,
 }
 

@@ -55,7 +55,7 @@ fn the_reference_documents_every_key_with_its_true_default() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_with_their_lines() {
+fn all_mistakes_are_reported_at_once_with_their_lines() {
     let text = r#"
 [listen]
 adress = "127.0.0.1:1"
@@ -89,7 +89,7 @@ max_lag = "1 fortnight"
 }
 
 #[test]
-fn what_is_no_toml_is_told_with_its_line() {
+fn invalid_toml_is_reported_with_its_line() {
     let told = mistakes("[listen]\naddress = \n");
     assert!(told[0].starts_with("line 2:"), "{told:?}");
 }
@@ -111,7 +111,7 @@ fn a_password_can_come_from_a_file() {
 }
 
 #[test]
-fn a_missing_environment_variable_is_told_by_name() {
+fn a_missing_environment_variable_is_reported_by_name() {
     let text = SMALLEST.replacen("password = \"p\"", "password_env = \"POINTSMAN_TEST_UNSET\"", 1);
     assert!(mistakes(&text)[0].contains("POINTSMAN_TEST_UNSET"));
 }

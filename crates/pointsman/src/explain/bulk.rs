@@ -1,6 +1,6 @@
 //! `pointsman explain --jsonl`: a whole query log, one JSON object a line in, one a line out, in the same order.
 //!
-//! No line stops it: what cannot be read gets an object with an `error`, and the next line is read.
+//! No line stops it: an unreadable line gets an object with an `error`, and the next line is read.
 
 use std::io::{self, BufRead, BufWriter, Read, Write};
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::ExplainRequest;
 
-/// A longer line is not read. Statements are at most 1 GiB, and no log has such.
+/// Longest line that is read, in bytes. Statements may have up to 1 GiB, but logs do not have such.
 const LINE_MAX: u64 = 256 << 20;
 
-/// What a line has; what it lacks comes from the command line. Other keys are not looked at.
+/// The keys of a line. Missing ones come from the command line; other keys are ignored.
 #[derive(Deserialize)]
 struct Question {
     sql: String,
@@ -58,7 +58,7 @@ pub(super) fn explain(input: impl Read, output: impl Write, defaults: &ExplainRe
                 Err(error) => put(&mut output, &Complaint { error })?,
             }
         }
-        // Whoever writes one line and waits for its answer gets it.
+        // A program that writes one line and waits for its answer gets it.
         if input.buffer().is_empty() {
             output.flush()?;
         }

@@ -453,7 +453,7 @@ fn a_hint_chooses_among_the_servers_that_may_answer_a_read() {
 }
 
 #[test]
-fn a_server_without_weight_answers_whoever_asks_for_it_unless_it_lags() {
+fn a_server_without_weight_answers_statements_that_ask_for_it_unless_it_lags() {
     let now = Instant::now();
     let mut snapshot = cluster(now, [0, 0]);
     snapshot.servers[1].weight = 0;
@@ -549,7 +549,7 @@ fn a_silent_replica_gets_no_reads() {
 #[test]
 fn while_the_primary_is_silent_the_replicas_that_got_furthest_read() {
     let now = Instant::now();
-    // Both are staler than is allowed, since nobody knows what the primary has.
+    // Both are staler than is allowed, since it is unknown what the primary has.
     let mut snapshot = cluster(now, [5000, 5100]);
     silent(&mut snapshot, PRIMARY, now);
     check(&a_read(), SessionView::default(), &snapshot, now, "1 silent_primary");
@@ -846,7 +846,7 @@ fn a_pinned_session_waits_for_its_own_primary_and_loses_the_pin_to_another() {
 }
 
 #[test]
-fn without_waiting_the_errors_are_told_at_once() {
+fn without_waiting_the_errors_come_at_once() {
     let now = Instant::now();
     check(&a_write(), SessionView::default(), &without_primary(now), now, "no_primary");
     check(&a_write(), SessionView::default(), &closing(now), now, "handover");

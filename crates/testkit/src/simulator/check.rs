@@ -5,8 +5,8 @@
 //!    lossless always; else unless that write was lost in a failover, that is, acknowledged before this server took writes. (Without
 //!    lossless this and 3 are checked while one proxy has seen everything.)
 //! 2. After a proxy has begun to replace a primary, it passes on no acknowledgement of that one.
-//! 3. Nobody is opened who has an errant transaction, or less than another replica that can be reached.
-//! 4. Nobody ceases to be a replica for a promotion while another one that can be reached still receives from the old primary.
+//! 3. No server is opened that has an errant transaction, or less than another reachable replica.
+//! 4. No replica is detached for a promotion while another reachable one still receives from the old primary.
 //! 5. At the end, in lossless, the primary has every acknowledged write.
 //! 6. Once faults stop the cluster heals: one writable primary, all others its replicas, or out because they have what it lacks.
 
@@ -16,7 +16,7 @@ use topology::{ServerId, ThreadState};
 use super::server::Tx;
 use super::{Event, World};
 
-/// It must have healed for so long before a run ends.
+/// It must have been healed for this long before a run ends, in milliseconds.
 const STABLE: u64 = 1500;
 
 impl World {
@@ -28,7 +28,7 @@ impl World {
             && by != from
             && !self.servers[from].has(last)
         {
-            // Committed before the other took over, and answered late.
+            // Committed before the other server took over, and answered late.
             if self.servers[by].has(tx) {
                 return;
             }
@@ -101,7 +101,7 @@ impl World {
             && self.servers[id].log.iter().any(|later| self.all[*later].origin != self.all[tx].origin && *later > tx)
     }
 
-    /// Written long enough before for a proxy to have seen it beside a primary that lacks it.
+    /// Written long enough before for a proxy to have seen it together with a primary that lacks it.
     fn is_known_errant(&self, tx: Tx, id: usize) -> bool {
         let one = &self.all[tx];
         one.is_errant && one.written_at + 2000 < self.now && self.is_all_known() && self.is_only_on(tx, id)
@@ -111,7 +111,7 @@ impl World {
         self.servers.iter().all(|server| server.id == id || !server.has(tx))
     }
 
-    /// All proxies know the same primary, and everybody else follows it or is rightly out.
+    /// All proxies know the same primary, and every other server follows it or is rightly out.
     pub(super) fn has_healed(&mut self) -> bool {
         let is_well = self.is_well();
         self.healed_since = if is_well { self.healed_since.or(Some(self.now)) } else { None };

@@ -129,7 +129,7 @@ impl World {
     pub(super) fn step_arrives(&mut self, of: Stage, step: Step) {
         let Stage { proxy, incarnation, round, .. } = of;
         let to = step.server().index();
-        // The connection ends with the process that opened it.
+        // The connection ended with the process that opened it.
         if !self.is_current(proxy, incarnation) || self.proxies[proxy].round != round || !self.servers[to].works() {
             return;
         }

@@ -28,7 +28,7 @@ pub(super) enum Fault {
         to: usize,
         is_one_way: bool,
     },
-    /// Nobody reaches this server, or only the proxies do not.
+    /// No node reaches this server, or only the proxies do not.
     Isolate {
         server: usize,
     },
@@ -168,14 +168,14 @@ impl World {
         };
         let now = self.now;
         for server in &mut self.servers {
-            // Nobody is cut off alone: who loses a proxy has lost all that it would be told.
+            // A proxy is never cut off alone, because its clients could then not see its answers anyway.
             if nodes.contains(&server.id) || matches!(fault, Fault::Cut { .. }) {
                 server.disturbed_at = now;
             }
         }
     }
 
-    /// A write to a replica, past the proxy.
+    /// A direct write to a replica.
     fn errant(&mut self, server: usize) {
         let is_replica = self.servers[server].source.is_some() && self.servers[server].works();
         if is_replica {

@@ -58,7 +58,7 @@ impl Proxy {
         }
     }
 
-    /// All memory but the history is lost.
+    /// All memory except the history is lost.
     pub(crate) fn crash(&mut self) {
         self.is_alive = false;
         self.incarnation += 1;

@@ -23,7 +23,7 @@ pub(crate) struct Transaction {
     pub(crate) written_at: u64,
     /// Written to a replica by mistake.
     pub(crate) is_errant: bool,
-    /// It may be missing at the end: a shutdown of MySQL acknowledged it, though no replica had it, or nobody asked for replicas.
+    /// It may be missing at the end: a shutdown of MySQL acknowledged it, though no replica had it, or no acknowledgement was required.
     pub(crate) is_excused: bool,
     /// Servers that had acknowledged it and then threw it away unapplied.
     pub(crate) discarded_by: BTreeSet<usize>,
@@ -59,7 +59,7 @@ pub(crate) struct Server {
     pub(crate) read_only: bool,
     pub(crate) offline: bool,
     pub(crate) writable_since: u64,
-    /// When it last went wrong or right again.
+    /// When its state was last disturbed or restored.
     pub(crate) disturbed_at: u64,
     /// In the order of the binary log; those that wait for acknowledgements are in it, too.
     pub(crate) log: Vec<Tx>,
@@ -216,14 +216,14 @@ impl Server {
         }
     }
 
-    /// Throws away what is received and not applied.
+    /// Discards what is received and not applied.
     pub(crate) fn discard_relay_log(&mut self, all: &mut [Transaction]) {
         for tx in self.relay.drain(..) {
             all[tx].discarded_by.insert(self.id);
         }
     }
 
-    /// Starts the applier. MariaDB throws away what it has received when neither thread ran.
+    /// Starts the applier. MariaDB discards what it has received if neither thread ran.
     pub(crate) fn start_sql(&mut self, all: &mut [Transaction]) {
         if self.source.is_none() || self.sql || self.applier_error {
             return;

@@ -1,20 +1,20 @@
-//! Whether what a replica has is on the primary's history, or beside it.
+//! Whether a replica's transactions are part of the primary's history.
 //!
-//! That a replica has everything which the primary had at some moment does not make its data right: it may have more. A former primary
-//! that had written what nobody received, or a replica that somebody wrote to, answers with rows that the primary does not have. On
-//! MariaDB it is worse, as a position orders transactions by number only: `0-1-150` is further than `0-2-120`, whatever was lost between.
+//! A replica that has everything which the primary had at some moment may still have wrong data, because it may have more. A former primary whose
+//! last writes no replica received, or a replica that was written to directly, answers with rows that the primary does not have. On MariaDB it is
+//! worse, as a position orders transactions by number only: `0-1-150` is further than `0-2-120`, whatever was lost in between.
 //!
-//! So a replica is proven fresh only while none of its transactions is *foreign*, that is, neither known to the primary nor numbered by the
-//! primary itself. The primary's own are left out because a replica may have them before we see them on the primary: it was asked later, or
-//! the primary still waits for the acknowledgement of another replica. A transaction of anybody else must have come through the primary; it
-//! is foreign if a look at the primary lacks it that began after the transaction was seen on the replica.
+//! So a replica is proven fresh only while none of its transactions is *foreign*, that is, neither known to the primary nor numbered by the primary
+//! itself. The primary's own transactions do not count, because we may see them on a replica first: the replica was asked later, or the primary still
+//! waits for the acknowledgement of another replica. Any other transaction must have come through the primary. It is foreign if a look at the primary
+//! that began after it was seen on the replica does not show it.
 //!
-//! On MySQL the transactions are `gtid_executed`. On MariaDB they are `gtid_slave_pos` and `gtid_binlog_state`, by domain and server id.
-//! Before a server became the primary it applied what others wrote, so its `gtid_binlog_state` (or, without `log_slave_updates`, its
-//! `gtid_slave_pos`) names the last transaction of each former primary that it has: whatever a replica has of that server beyond it was
-//! lost, and the sequence number of another server says nothing about that. Who is not in that state at all may have written before the
-//! primary's log begins. In a replica's own log that is history; as the last transaction that a replica has applied it compares with
-//! nothing, so it counts as foreign, too. Domains that the primary does not have are local by design, or of another source.
+//! On MySQL the transactions are `gtid_executed`. On MariaDB they are `gtid_slave_pos` and `gtid_binlog_state`, by domain and server id. Before a
+//! server became the primary it applied what others wrote, so its `gtid_binlog_state` (or, without `log_slave_updates`, its `gtid_slave_pos`) names
+//! the last transaction of each former primary that it has. Later transactions of that server on a replica were lost on the primary, and sequence
+//! numbers of other servers say nothing about that. A server that is not in that state at all may have written before the primary's log begins. In a
+//! replica's own log such a transaction is history; as the last one that a replica has applied it cannot be compared, so it counts as foreign, too.
+//! Domains that the primary does not have are local by design, or belong to another source.
 
 use std::fmt;
 
@@ -28,7 +28,8 @@ pub(super) enum Transactions {
 }
 
 impl Transactions {
-    /// All of a server beside the primary; `None` if it keeps no positions, or follows more than one source: then it is meant to have more.
+    /// All transactions of a server other than the primary. `None` if it keeps no positions, or follows more than one source and so has more by
+    /// design.
     pub(super) fn of(replica: &Observation) -> Option<Transactions> {
         if replica.channels.len() > 1 {
             return None;
@@ -36,7 +37,7 @@ impl Transactions {
         match replica.sample.applied.clone()? {
             Position::MySql(executed) => Some(Transactions::MySql(executed)),
             Position::MariaDb(mut applied) => {
-                // One that follows nobody has written the last of its log itself, or was the last to apply it.
+                // A server that follows no other has written the last transaction of its log itself, or applied it last.
                 if let (true, Some(Position::MariaDb(written))) = (replica.channels.is_empty(), &replica.sample.written) {
                     applied.merge(written);
                 }
@@ -45,7 +46,7 @@ impl Transactions {
         }
     }
 
-    /// Those of them that are neither known to the primary nor its own; `None` if there are none.
+    /// The transactions that are neither known to the primary nor its own; `None` if there are none.
     pub(super) fn foreign_to(&self, primary: &Observation) -> Option<Transactions> {
         match self {
             Transactions::MySql(executed) => {

@@ -20,9 +20,9 @@ pub(super) struct Monitored {
     replication_address: Arc<str>,
     /// The last full look, its sample replaced by the latest.
     pub(super) observation: Option<Arc<Observation>>,
-    /// It lost the primary's role to another while it was down.
+    /// It lost the primary's role to another server while it was down.
     pub(super) is_deposed: bool,
-    /// It is being replaced. Unlike `is_deposed`, that does not end when it is read-only for a while: it may start writable.
+    /// It is being replaced. Unlike `is_deposed`, this does not end when it is read-only for a while, as it may start writable.
     pub(super) is_fenced: bool,
     /// Why it is down, and since when.
     down: Option<(DownCause, Instant)>,
@@ -31,7 +31,7 @@ pub(super) struct Monitored {
     /// Looks that were answered by a refusal, since the last good one.
     refusals: u32,
     full_since: Option<Instant>,
-    /// Why we cannot see it although it answers. Only a full look ends that: what hides the rest of it may let samples through.
+    /// Why we cannot see it although it answers. Only a full look ends this, because samples may get through although a full look does not.
     blind: Option<Arc<str>>,
     /// Whether what it has is on the primary's history.
     lineage: Lineage,
@@ -39,24 +39,25 @@ pub(super) struct Monitored {
     has_been_down: bool,
     /// It was down before, and writable in the first look since.
     came_back_writable: bool,
-    /// It became writable beside another writable server, while there was no primary.
+    /// It became writable while another server was writable and there was no primary.
     was_promoted: bool,
     /// When the last full look was taken in.
     observed_at: Option<Instant>,
-    /// When its question was sent.
+    /// When the question of that look was sent.
     asked_at: Option<Instant>,
-    /// Where it was when it was last proven to be fresh, and as of when.
+    /// Its position when it was last proven to be fresh, and the moment as of which.
     proof: Option<(Position, Instant)>,
 }
 
-/// Where a server's transactions stand to the primary's.
+/// How a server's transactions relate to the primary's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Lineage {
     /// Not compared with this primary yet.
     Unjudged,
     /// None is foreign.
     Shared,
-    /// These seemed foreign at this moment, in a look at the primary that had begun before it. What it was until then goes on.
+    /// These seemed foreign at this moment, compared with a look at the primary that had begun before it. The former result stays until the next look
+    /// decides.
     Suspect { foreign: Transactions, seen_at: Instant, is_shared: bool },
     /// These are.
     Diverged(Transactions),
@@ -85,13 +86,13 @@ impl Monitored {
         }
     }
 
-    /// The config gives it another weight. All else would make it another server.
+    /// The same server with another weight, the only thing that the config can change about a server.
     pub(super) fn weighing(mut self, weight: u32) -> Monitored {
         self.server.weight = weight;
         self
     }
 
-    /// `settings.failures` refusals in a row are as definite as an answer: we shall not see what it is.
+    /// After `settings.failures` refusals in a row, its role counts as unknowable and no longer as pending.
     pub(super) fn candidate(&self, settings: ClusterSettings) -> Candidate<'_> {
         Candidate {
             id: self.server.id,
@@ -108,7 +109,7 @@ impl Monitored {
         }
     }
 
-    /// One that is older than the last is no news: whoever executes a plan looks, too. What a quick look has seen since stays.
+    /// Ignores a look that is older than the last: the executor of a plan takes looks, too. A later quick look stays in force.
     pub(super) fn take_observation(&mut self, mut observation: Box<Observation>, now: Instant) {
         if self.asked_at.is_some_and(|last| observation.sample.sent_at < last) {
             return;
@@ -166,7 +167,7 @@ impl Monitored {
         }
     }
 
-    /// Somebody has promoted it: it counts as a replica that was seen to become writable.
+    /// It was promoted, and counts as a replica that was seen to become writable.
     pub(super) fn accept(&mut self) {
         self.server.role = Role::Replica;
         self.came_back_writable = false;
@@ -180,7 +181,7 @@ impl Monitored {
         self.server.role = role;
     }
 
-    /// Of several unanswered questions the first counts: repeating one changes nothing.
+    /// The first of several unanswered questions counts; repeating it changes nothing.
     pub(super) fn take_silence(&mut self, since: Instant) {
         self.server.silent_since.get_or_insert(since);
     }
@@ -205,16 +206,16 @@ impl Monitored {
             }
         };
         if is_down || matches!(self.server.health, Health::Down { .. }) {
-            // What is down already gets the latest reason, and is as good as unseen: no warning besides.
+            // A server that is already down gets the latest reason, and no further warning.
             let cause = match failure.kind {
-                // Its last words say more than the silence after them.
+                // That it said it was shutting down says more than the refusals after it.
                 FailureKind::Gone if matches!(self.down, Some((DownCause::ShuttingDown, _))) => DownCause::ShuttingDown,
                 FailureKind::Gone => DownCause::Gone,
                 FailureKind::ShuttingDown => DownCause::ShuttingDown,
                 FailureKind::Offline => DownCause::Offline,
                 FailureKind::Silent => DownCause::Silent,
                 FailureKind::Full => DownCause::Full,
-                // It was down before, and answers now what says nothing about that.
+                // It was down before, and its answer does not say otherwise.
                 FailureKind::Blind => self.down.map_or(DownCause::Silent, |(cause, _)| cause),
             };
             self.goes_down(cause, Arc::clone(&failure.why), now);
@@ -225,7 +226,7 @@ impl Monitored {
     }
 
     fn goes_down(&mut self, cause: DownCause, why: Arc<str>, now: Instant) {
-        // It is as long since the first question that it did not answer.
+        // The time counts from the first question that it did not answer.
         let noticed = self.server.silent_since.unwrap_or(now);
         let since = self.down.map_or(noticed, |(_, since)| since);
         self.has_been_down |= matches!(cause, DownCause::Gone | DownCause::ShuttingDown | DownCause::Silent);
@@ -275,7 +276,7 @@ impl Monitored {
         self.server.silent_since = None;
     }
 
-    /// What we know of it is what it is now.
+    /// What is known about it is current.
     pub(super) fn is_in_sight(&self) -> bool {
         self.server.is_up() && self.blind.is_none()
     }
@@ -298,8 +299,8 @@ impl Monitored {
         self.server.position = position.cloned();
     }
 
-    /// What was proven of a position stays true of every later one that contains it, also when the history has forgotten. Only
-    /// a server that went back, as a rebuilt one does, starts anew.
+    /// A proof for a position holds for every later one that contains it, even after the history has dropped the sample. Only a server whose position
+    /// went back, such as a rebuilt one, loses its proof.
     fn prove(&self, position: &Position, history: &PositionHistory) -> Option<(Position, Instant)> {
         let kept = self.proof.as_ref().filter(|(at, _)| position.contains(at)).map(|(_, moment)| *moment);
         kept.max(history.fresh_as_of(position)).map(|moment| (position.clone(), moment))
@@ -307,7 +308,7 @@ impl Monitored {
 }
 
 impl Monitored {
-    /// A new primary: what was compared with another counts no more.
+    /// Another server is the primary now, so comparisons with the old one no longer count.
     pub(super) fn forget_lineage(&mut self) {
         self.lineage = Lineage::Unjudged;
     }
@@ -316,7 +317,8 @@ impl Monitored {
     pub(super) fn judge(&mut self, primary: &Observation) {
         let (Some(observation), Some(observed_at)) = (&self.observation, self.observed_at) else { return };
         let asked_after = |moment: Instant| primary.sample.sent_at >= moment;
-        // What was suspected first is decided first: the next look here may always fall between a question to the primary and its answer.
+        // An existing suspicion is decided first. Otherwise each new look could fall between a question to the primary and its answer, and none would
+        // ever be decided.
         if let Lineage::Suspect { foreign, seen_at, .. } = &self.lineage
             && asked_after(*seen_at)
             && let Some(foreign) = foreign.foreign_to(primary)
@@ -335,7 +337,7 @@ impl Monitored {
         };
     }
 
-    /// Shows what keeps a replica from reads, whatever its staleness.
+    /// Notes what excludes a replica from reads, whatever its staleness.
     pub(super) fn settle_flaws(&mut self, filters: Option<String>) {
         let is_replica = self.server.role == Role::Replica;
         show(&mut self.server.filters, filters.filter(|_| is_replica));
@@ -346,7 +348,7 @@ impl Monitored {
         show(&mut self.server.diverged, diverged);
     }
 
-    /// What a human should know of them.
+    /// Warnings about them.
     pub(super) fn flaws(&self) -> impl Iterator<Item = Warning> {
         let server = &self.server;
         let name = || server.name.to_string();
@@ -369,7 +371,7 @@ impl Lineage {
     }
 }
 
-/// A set with many gaps may be of any length, and this is for people.
+/// Bytes of a set that are shown to people. A set with many gaps may be much longer.
 const SHOWN_MAX: usize = 256;
 
 fn shortened(text: String) -> String {
@@ -388,7 +390,7 @@ fn show(kept: &mut Option<Arc<str>>, new: Option<String>) {
 const OFFLINE: &str =
     "offline_mode is on: the server refuses applications; SET GLOBAL offline_mode = OFF when it may serve again";
 
-/// Readers hold on to these texts, and they hardly ever change.
+/// Keeps the old text if it is the same: readers hold references to it, and it hardly ever changes.
 fn keep_or_replace(kept: &mut Option<Arc<str>>, new: &Arc<str>) {
     if kept.as_deref() != Some(&**new) {
         *kept = Some(Arc::clone(new));
@@ -401,6 +403,6 @@ fn worst(channels: &[Replication]) -> Option<&Replication> {
         ThreadState::Connecting => 1,
         ThreadState::Stopped => 2,
     };
-    // Of equals the first, so that it does not change from look to look.
+    // Among equals the first, so that the choice is stable from look to look.
     channels.iter().rev().max_by_key(|channel| rank(channel.io).max(rank(channel.applier)))
 }

@@ -690,7 +690,7 @@ mod changes {
         assert_eq!(world.primary(), None);
         let snapshot = change(&mut world, &[(B, "b"), (C, "c")]).expect("news");
         assert_eq!((snapshot.primary, snapshot.last_primary), (None, None));
-        // Somebody promotes the other one.
+        // The other one is promoted.
         world.sees(B, None, false, 11);
         world.sees(C, Some(2), true, 11);
         assert_eq!((world.primary(), world.server(C).role), (Some(B), Role::Replica));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Gtid, GtidPosition};
 
-/// The primary after so many transactions.
+/// The primary after this many transactions.
 fn at(sequence: u64) -> Position {
     let mut position = GtidPosition::default();
     if sequence > 0 {

@@ -1,25 +1,25 @@
-//! Whom the replicas follow.
+//! Which server each replica follows.
 
 use super::{Before, Candidate, find, ids};
 use crate::{Replication, ServerId, SourceId, ThreadState};
 
-/// Whom a replica follows, seen from the configured list.
+/// Which server a replica follows, in terms of the configured list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Following {
     /// A server of the list.
     Server(ServerId),
-    /// One that is none of those of the list that were ever seen.
+    /// A server that is none of those in the list that were ever seen.
     Elsewhere,
-    /// It does not say enough.
+    /// The replica does not say enough.
     Unknown,
 }
 
-/// How many replicas follow whom in the end, through however many intermediate servers.
+/// How many replicas follow each server in the end, through any number of intermediate servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Votes {
-    /// One entry for each replica that follows a server of the list: whom it follows.
+    /// For each replica that follows a server of the list, that server.
     by_server: Vec<ServerId>,
-    /// Of servers that are not in the list, or were never seen.
+    /// Replicas of servers that are not in the list, or were never seen.
     pub(super) elsewhere: usize,
 }
 
@@ -38,7 +38,7 @@ impl Votes {
 pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Before) -> Votes {
     let incumbent = before.primary.filter(|last| eligible.contains(last));
     let is_outdated = |server: &Candidate<'_>, root: ServerId| !server.is_up && incumbent.is_some_and(|last| last != root);
-    // One that receives nothing from a server that takes no writes was left behind when that was replaced.
+    // A replica that receives nothing from a read-only server was left behind when that server was replaced.
     let is_over = |server: &Candidate<'_>, root: ServerId| {
         server.is_up && !server.receives() && find(servers, root).is_some_and(|root| root.is_up && !root.is_writable())
     };
@@ -59,13 +59,12 @@ pub(super) fn votes(servers: &[Candidate<'_>], eligible: &[ServerId], before: Be
     votes
 }
 
-/// The first server up the chain that may be the primary or follows nobody. An intermediate replica that somebody forgot to make
-/// read-only is not the end.
+/// The first server up the chain that may be the primary or follows no other. An intermediate replica that is writable by mistake is not the end.
 fn root(servers: &[Candidate<'_>], eligible: &[ServerId], from: ServerId) -> Following {
     end_of_chain(servers, from, |source| eligible.contains(&source))
 }
 
-/// The first server up the chain that follows nobody, or that is an end for another reason.
+/// The first server up the chain that follows no other, or that is an end for another reason.
 fn end_of_chain(servers: &[Candidate<'_>], from: ServerId, is_end: impl Fn(ServerId) -> bool) -> Following {
     let mut at = from;
     // A chain that is longer than the list is a ring.
@@ -81,8 +80,8 @@ fn end_of_chain(servers: &[Candidate<'_>], from: ServerId, is_end: impl Fn(Serve
     Following::Unknown
 }
 
-/// Of the replicas that answer, fewer follow this server than another one that may be the primary by now: one that follows nobody, or that is out of
-/// sight, so that nobody knows what it does.
+/// Of the replicas that answer, fewer follow this server than another one that may be the primary by now: one that follows no other, or whose state
+/// we cannot see.
 pub(super) fn is_followed_less(servers: &[Candidate<'_>], last: ServerId) -> bool {
     let (mut stay, mut left) = (0_usize, 0_usize);
     for (id, _) in ids(servers).filter(|(id, server)| *id != last && server.is_up && server.follows_somebody()) {
@@ -111,7 +110,7 @@ pub(crate) fn filters_before(servers: &[Candidate<'_>], replica: ServerId) -> Op
     (!found.is_empty()).then(|| found.join("; "))
 }
 
-/// The source of a server. Of several channels, one to a server of the list counts.
+/// The source of a server. If there are several channels, one to a server of the list counts.
 pub(crate) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Following {
     let channels = find(servers, of).and_then(|server| server.observation).map(|observation| observation.channels.as_slice());
     let mut found = Following::Unknown;
@@ -125,8 +124,8 @@ pub(crate) fn direct_source(servers: &[Candidate<'_>], of: ServerId) -> Followin
     found
 }
 
-/// Who a channel's source is. An identity beats an address, which may be another one than ours for the same server; but the
-/// identity may be of the time before the replica was repointed, unless it is connected.
+/// The server that is a channel's source. An identity counts more than an address, which may differ from ours for the same server. But unless the
+/// replica is connected, the identity may date from before it was repointed.
 fn resolve(servers: &[Candidate<'_>], of: ServerId, channel: &Replication) -> Following {
     let others = || ids(servers).filter(|(id, _)| *id != of);
     let by_identity = || channel.source_id.map(|wanted| others().find(|(_, server)| has_identity(server, wanted)));

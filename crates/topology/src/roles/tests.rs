@@ -1,4 +1,4 @@
-//! Clusters as data. A server is one word: `name=state`, with `>other` for whom it follows.
+//! Clusters as data. A server is one word: `name=state`, with `>other` for its source.
 //!
 //! States: `w` writable, `r` read-only, `-` down and never seen, `?` not heard of yet; then `!` if it is down, `x` if it was deposed; then its role before in
 //! capitals: `P`rimary, `R`eplica, `S`tray, or nothing for unknown. `b` came back writable, `p` was seen to be promoted. Sources: `>a` by identity, `>.a` without receiving, `>@a` by our own address,
@@ -154,7 +154,7 @@ fn the_usual_cluster() {
 }
 
 #[test]
-fn nobody_is_the_first_primary_before_all_were_heard_of() {
+fn there_is_no_first_primary_before_all_servers_were_heard_from() {
     check("a=w b=? c=r>a", "", "??R");
     check("a=w b=w c=?", "", "???");
     check("a=?", "", "?");
@@ -185,7 +185,7 @@ fn on_a_tie_the_primary_stays_the_primary() {
 }
 
 #[test]
-fn on_a_tie_without_memory_nobody_is_the_primary() {
+fn a_tie_without_memory_leaves_no_primary() {
     check("a=w b=w", "", "SS");
     check("a=w b=w c=r>a d=r>b", "", "SSRR");
     check("a=w b=w c=r>_", "", "SSR");
@@ -203,7 +203,7 @@ fn a_stray_does_not_become_primary_because_the_primary_died() {
     check("a=w!P b=wS c=rR>a", "a", "PSR");
     check_primary("a=w!P b=wS c=rR>a", "a", None);
     check_primary("a=w!P b=wS", "a", None);
-    // Not even when nobody remembers, as long as the replicas say that they follow another.
+    // Not even without memory, as long as the replicas say that they follow another.
     check_primary("a=- b=w c=r>%", "", None);
     check_primary("a=w! b=w c=r>a", "", None);
     check_primary("a=- b=w c=r>% d=r>% e=r>b", "", None);
@@ -218,7 +218,7 @@ fn a_replica_that_was_promoted_becomes_primary() {
     // The old one gave its role up in order.
     check("a=rP b=wR c=rR>a", "a", "RPR");
     check("a=rP>b b=wR c=rR>b", "a", "RPR");
-    // Promoted beside the old one, which gave up only later.
+    // Promoted while the old one was still writable.
     check("a=rP b=wS", "a", "RP");
     check("a=rP>b b=wS c=rR>b", "a", "RPR");
 }
@@ -236,7 +236,7 @@ fn a_server_that_starts_writable_was_not_promoted() {
     check_primary("a=w!P b=wbR c=rR>a", "a", None);
     check_primary("a=w!P b=wbR", "a", None);
     check("a=rP b=wbR", "a", "RP");
-    // Whoever receives nothing from a server that takes no writes says nothing for it.
+    // A replica that receives nothing from a read-only server is no evidence for that server.
     check("a=r b=r>.a c=r>d d=w", "", "RRRP");
     check("a=r b=r>a c=r>d d=w", "", "RRRS");
     check("a=w b=r>.a c=r>d d=w", "", "SRRS");
@@ -259,7 +259,7 @@ fn a_server_that_starts_writable_was_not_promoted() {
     check_primary("a=w!P b=w", "a", None);
     check_primary("a=w! b=w", "", None);
     check_primary("a=- b=w", "", Some("b"));
-    // b hands over to c, which follows nobody for a moment.
+    // b hands over to c, which follows no other for a moment.
     check_primary("a=wS b=rx c=rR", "b", None);
     check_primary("a=wS b=rx c=wR", "b", None);
     check_primary("a=wS b=r c=rR", "b", Some("a"));
@@ -267,7 +267,7 @@ fn a_server_that_starts_writable_was_not_promoted() {
 }
 
 #[test]
-fn a_replica_that_is_down_takes_the_role_from_nobody() {
+fn a_replica_that_is_down_takes_the_role_from_no_server() {
     // c went down before it could be told that b had replaced a, and a has restarted writable.
     check("a=wbR b=wP c=r!R>a", "b", "SPR");
     check("a=wbR b=wP c=rR>a", "b", "PSR");
@@ -302,7 +302,7 @@ fn the_writable_half_of_a_ring_is_the_primary() {
 }
 
 #[test]
-fn nobody_writable_means_no_primary() {
+fn without_a_writable_server_there_is_no_primary() {
     check_primary("a=r b=r>a c=r>a", "", None);
     check("a=r b=r>a c=r>a", "", "RRR");
     check_primary("a=rP b=rR>a", "a", None);

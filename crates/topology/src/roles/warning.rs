@@ -38,13 +38,13 @@ pub enum Warning {
     WritableReplica {
         /// The replica.
         name: String,
-        /// The statement of its engine that makes it follow nobody.
+        /// The statement of its engine that removes its replication source.
         remove: &'static str,
     },
-    /// Nobody to write to.
+    /// There is no server to write to.
     #[error("no primary: every server that answers is read-only; if one is to be the primary, set read_only = OFF on it")]
     NobodyWritable,
-    /// Nobody to write to.
+    /// There is no server to write to.
     #[error("no primary: {name} is down")]
     PrimaryDown {
         /// The last primary.
@@ -58,7 +58,7 @@ pub enum Warning {
     Diverged {
         /// The replica.
         name: String,
-        /// What it has too much.
+        /// The transactions that the primary does not have.
         transactions: String,
         /// How to repair it.
         remedy: &'static str,
@@ -124,7 +124,7 @@ fn remove_source(server: &Candidate<'_>) -> &'static str {
     }
 }
 
-/// Strays have been told of; here it is about the lack of anyone else.
+/// Strays are already reported; this is about the absence of a primary.
 fn about_absence(servers: &[Candidate<'_>], roles: &[Role], before: Before) -> Option<Warning> {
     let last = before.primary.and_then(|id| find(servers, id));
     if let Some(last) = last.filter(|last| !last.is_up) {

@@ -1,4 +1,4 @@
-//! Packets of a login: what is read writes back to something that reads the same, and nobody gets in without the password.
+//! Packets of a login: what is decoded encodes to something that decodes the same, and no login succeeds without the password.
 #![no_main]
 
 use bytes::BytesMut;

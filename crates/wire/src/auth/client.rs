@@ -1,7 +1,7 @@
-//! The client's side of a login: this is the password.
+//! The client's side of a login: proves that it knows the password.
 //!
-//! The server chooses the plugin, by its greeting and by one request to switch. The password itself is never sent unless
-//! encrypted, by RSA or by the transport; plugins that want it otherwise are refused.
+//! The server chooses the plugin, by its greeting and by one request to switch. The password itself is sent only encrypted, by RSA or by the
+//! transport. Plugins that want it in clear text are refused.
 
 use std::fmt;
 
@@ -24,20 +24,20 @@ pub enum ClientStep {
     EncryptPassword {
         /// The server's key, as PEM (`BEGIN PUBLIC KEY`).
         public_key_pem: Vec<u8>,
-        /// The password and its NUL, put through XOR with the nonce.
+        /// The password and its NUL, after XOR with the nonce.
         cleartext_xored: Vec<u8>,
     },
     /// Nothing to send: read the server's next packet.
     Await,
     /// Logged in; the state of the new session.
     Done(StatusFlags),
-    /// The server says no.
+    /// The server refused the login.
     Failed(ErrOwned),
-    /// The server wants a plugin that is not spoken here, by its name.
+    /// The server wants the plugin of this name, which is not supported here.
     Unsupported(Vec<u8>),
 }
 
-/// Without what could be, or give away, the password.
+/// Shows nothing that could contain or reveal the password.
 impl fmt::Debug for ClientStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,7 +54,7 @@ impl fmt::Debug for ClientStep {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// OK, ERR, a switch, or the plugin's further words.
+    /// OK, ERR, a switch to another plugin, or more data of the plugin.
     ExpectAnswer,
     /// The key that was asked for.
     ExpectPublicKey,
@@ -86,14 +86,14 @@ impl ClientLogin {
 
     /// Answers a greeting: the result's [`ClientLogin::plugin`] and [`ClientLogin::first_response`] go into the login.
     ///
-    /// `secure_transport` says that nobody can listen in (TLS). A plugin that is not spoken here is answered by the native
-    /// one; the server asks for a switch if the account has yet another.
+    /// `secure_transport` says that the transport is encrypted (TLS). A plugin that is not supported here is answered with the native one; the server
+    /// asks for a switch if the account uses another.
     pub fn start(password: &[u8], greeting: &Greeting, secure_transport: bool) -> Self {
         let plugin = Plugin::from_name(&greeting.auth_plugin).unwrap_or(Plugin::Native);
         Self::again(password, plugin, greeting.nonce, secure_transport)
     }
 
-    /// Logs in once more on the same connection (`COM_CHANGE_USER`): the proof is made for the nonce that came last.
+    /// Logs in again on the same connection (`COM_CHANGE_USER`): the proof is made with the nonce that came last.
     pub fn again(password: &[u8], plugin: Plugin, nonce: [u8; NONCE], secure_transport: bool) -> Self {
         Self {
             password: Zeroizing::new(password.to_vec()),

@@ -1,8 +1,8 @@
-//! The server's side of a login: is this the password?
+//! The server's side of a login: checks that the client knows the password.
 //!
-//! The proxy knows its accounts' passwords, so the fast path of `caching_sha2_password` always suffices; full authentication is
-//! there for when it is forced. An unknown account goes through all the steps with a password of its own making and is denied
-//! at the same place as a wrong password, by the same packets.
+//! The proxy knows its accounts' passwords, so the fast path of `caching_sha2_password` always suffices; full authentication is only for clients that
+//! are forced to it. The login of an unknown account goes through all the steps with a dummy password, and is denied at the same place as a wrong
+//! password, with the same packets.
 
 use std::fmt;
 
@@ -21,16 +21,16 @@ const WRONG: &str = "wrong user or password";
 const NO_PLUGIN: &str = "the client proves its password in no way that is known here";
 const OUT_OF_TURN: &str = "a packet that no step of the login waits for";
 
-/// What the server told the client to prove, and how it means to check it.
+/// What the server asked the client to prove, and how it checks the proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Challenge {
     /// The nonce of the greeting; also that of a switch to another plugin.
     pub nonce: [u8; NONCE],
-    /// The plugin that the greeting named. A client of another one may not have computed its proof yet.
+    /// The plugin that the greeting named. A client with another plugin may not have computed its proof yet.
     pub announced: Plugin,
     /// Have the password itself sent, even where the proof would do (`caching_sha2_password` only).
     pub force_full: bool,
-    /// Nobody can listen in (TLS), so the password itself comes unencrypted.
+    /// The transport is encrypted (TLS), so the password itself comes in clear text.
     pub secure_transport: bool,
 }
 
@@ -48,7 +48,7 @@ pub enum ServerStep {
         /// `caching_sha2_password`'s "the proof was right".
         send_first: Option<Vec<u8>>,
     },
-    /// It is not: send ERR 1045. The reason is for the log, not for the client.
+    /// The account is not proved: send `ER_ACCESS_DENIED_ERROR`. The reason is for the log, not for the client.
     Denied(&'static str),
 }
 
@@ -60,7 +60,7 @@ enum State {
     ExpectPassword,
     /// As before, but the key was asked for.
     ExpectCiphertext,
-    /// The caller's RSA.
+    /// The cleartext, from the caller's RSA.
     ExpectDecrypted,
     Ended,
 }
@@ -104,7 +104,7 @@ impl ServerLogin {
             return self.switch(Plugin::CachingSha2);
         };
         let has_length = response.len() == plugin.response_length();
-        // A client whose plugin was not announced has seen no nonce that it would trust, and sends nothing yet.
+        // A client whose plugin was not announced sends no proof yet: it waits for a nonce of its own plugin.
         let is_deferred = is_empty(response) && plugin != self.challenge.announced && !self.password.is_empty();
         if is_deferred || !(has_length || is_empty(response)) {
             return self.switch(plugin);
@@ -156,7 +156,7 @@ impl ServerLogin {
         if !is_empty(response) && response.len() != plugin.response_length() {
             return self.deny(NO_PLUGIN);
         }
-        // An empty password cannot be sent in full: its proof is to send nothing.
+        // An empty password cannot be sent in full; sending nothing proves it.
         if plugin == Plugin::CachingSha2 && self.challenge.force_full && !is_empty(response) {
             self.state = State::ExpectPassword;
             return ServerStep::Send(more_data(FULL_AUTH));

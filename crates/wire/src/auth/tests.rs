@@ -115,7 +115,7 @@ fn attempt(plugin: Plugin, password: &[u8], account: Option<&[u8]>) -> ServerSte
 }
 
 #[test]
-fn a_right_proof_is_accepted_and_sha2_is_told_so_first() {
+fn a_right_proof_is_accepted_and_sha2_clients_get_fast_auth_ok_first() {
     assert_eq!(attempt(Plugin::Native, b"secret", Some(b"secret")), ACCEPTED);
     assert_eq!(attempt(Plugin::CachingSha2, b"secret", Some(b"secret")), fast_ok());
 }

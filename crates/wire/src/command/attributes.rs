@@ -1,7 +1,7 @@
 //! Query attributes: named values that a client sends along with a statement.
 //!
-//! Source: MySQL `page_protocol_com_query`, `page_protocol_com_stmt_execute`, `page_protocol_binary_resultset` (values). MariaDB has none.
-//! They are passed on as they are; here they are walked over, to find the statement behind them and the few that are Pointsman's own.
+//! Source: MySQL `page_protocol_com_query`, `page_protocol_com_stmt_execute`, `page_protocol_binary_resultset` (values). MariaDB has none. They are
+//! passed on unchanged. This module walks over them to find the statement after them, and the few that are Pointsman's own.
 
 use crate::primitives::{Malformed, Reader};
 
@@ -21,7 +21,7 @@ pub struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// In front of a query's text: leaves the reader at the text.
+    /// Reads the attributes before a query's text, and leaves the reader at the text.
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let count = count(reader)?;
         if reader.lenenc_int()? != 1 {
@@ -41,8 +41,8 @@ impl<'a> Attributes<'a> {
         Ok(found)
     }
 
-    /// Behind the parameters of a prepared statement.
-    pub(super) fn behind_parameters(
+    /// After the parameters of a prepared statement.
+    pub(super) fn after_parameters(
         count: usize,
         params: usize,
         null_bitmap: &'a [u8],
@@ -53,7 +53,7 @@ impl<'a> Attributes<'a> {
     }
 
     /// Calls `with` for each attribute with its name and its value, which is `None` where it is NULL or no text. `is_ahead` says which of the
-    /// parameters in front were sent ahead, so that they have no value here.
+    /// parameters before them were sent ahead, and so have no value here.
     pub fn each(&self, is_ahead: impl Fn(usize) -> bool, with: impl FnMut(&'a [u8], Option<&'a [u8]>)) -> Result<(), Malformed> {
         let mut values = Reader::new(self.values);
         self.walk(&mut values, is_ahead, with)
@@ -86,7 +86,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// A count that can be held against what is there: each value takes two bytes of type and one of name at least.
+/// Reads a count, and checks that it fits: each value takes at least two bytes of type and one of name.
 pub(super) fn count(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
     let count = usize::try_from(reader.lenenc_int()?).map_err(|_| Malformed::new("too many parameters"))?;
     if count > reader.rest_ahead().len().saturating_mul(8) {
@@ -106,14 +106,14 @@ pub(super) fn take_types<'a>(reader: &mut Reader<'a>, count: usize) -> Result<&'
     reader.take(length)
 }
 
-/// Of the two bytes of a type; the last bit says that it is unsigned, and the server compares all the others.
+/// The bits of a type's two bytes that the server compares; the last bit says "unsigned".
 const TYPE: u16 = 0x7fff;
 
 /// One value as MySQL reads it; its bytes if it is a text.
 ///
-/// The manual lists more types of fixed length than there are here (`YEAR`, `INT24`, `NULL`, ..), but to the server those, and every number
-/// that is no type at all, are texts. Whoever reads them otherwise takes another statement for the one that runs. Tried for all numbers on
-/// MySQL 9.7.4 (`tests/query_attributes_hide_nothing.rs`); it takes some broken lengths for others, which are malformed here.
+/// The manual lists more types of fixed length than there are here (`YEAR`, `INT24`, `NULL`, ..), but to the server those, and every number that is
+/// no type at all, are texts. Reading them otherwise would find another statement than the one that runs. Tried for all numbers on MySQL 9.7.4
+/// (`tests/query_attributes_hide_nothing.rs`); it accepts some broken lengths, which are malformed here.
 fn take_value<'a>(values: &mut Reader<'a>, kind: u16) -> Result<Option<&'a [u8]>, Malformed> {
     let fixed = match kind & TYPE {
         // TINY

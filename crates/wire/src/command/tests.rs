@@ -71,7 +71,7 @@ fn a_command_without_its_fields_is_malformed() {
 }
 
 #[test]
-fn bytes_behind_the_last_field_are_ignored() {
+fn bytes_after_the_last_field_are_ignored() {
     check(&[0x0e, 0], Command::Ping);
     check(&[0x19, 1, 0, 0, 0, 9], Command::CloseStatement(1));
 }
@@ -239,7 +239,7 @@ fn dates_and_times_have_few_lengths() {
 }
 
 #[test]
-fn an_execution_may_have_attributes_behind_its_parameters() {
+fn an_execution_may_have_attributes_after_its_parameters() {
     // One parameter, an integer, and the attribute max_lag.
     let rest = b"\x02\x00\x01\x03\x00\x00\xfe\x00\x07max_lag\x05\x00\x00\x00\x032ms";
     let execute = Execute { statement_id: 1, flags: 8, iterations: 1, rest };

@@ -136,7 +136,7 @@ fn a_longer_nonce_is_cut_and_its_length_believed() {
 }
 
 #[test]
-fn a_nonce_has_thirteen_more_bytes_whatever_shorter_length_is_told() {
+fn a_nonce_has_thirteen_more_bytes_whatever_shorter_length_is_announced() {
     let length_at = 1 + 6 + 4 + 8 + 1 + 2 + 1 + 2 + 2;
     for length in 0..=21 {
         let mut payload = encoded(&greeting());
@@ -207,7 +207,7 @@ fn every_cut_of_a_login_is_malformed_up_to_its_schema() {
 }
 
 #[test]
-fn a_client_from_before_4_1_is_told_apart() {
+fn a_client_from_before_4_1_is_recognised() {
     let payload = b"\x85\x24\x00\x00\x00old\x00GDSCQYR_";
     let error = Login::decode(payload).unwrap_err();
     assert!(error.what.contains("4.1"), "{error}");
@@ -250,7 +250,7 @@ fn a_switch_comes_back_as_it_was() {
     switch.encode(&mut out);
     assert_eq!(out.len(), 1 + 22 + 21);
     assert_eq!(AuthSwitch::decode(&out), Ok(switch));
-    // Without the NUL behind the nonce.
+    // Without the NUL after the nonce.
     assert_eq!(AuthSwitch::decode(&out[..43]), Ok(switch));
     assert!(AuthSwitch::decode(&out[..10]).is_err());
     assert!(AuthSwitch::decode(&[]).is_err());

@@ -10,7 +10,7 @@ use crate::result::OkPacket;
 const OLD: Capabilities = Capabilities::PROTOCOL_41;
 const NEW: Capabilities = OLD.union(Capabilities::DEPRECATE_EOF).union(Capabilities::SESSION_TRACK);
 
-/// What a tracker says of a response, without what depends on how the bytes arrived.
+/// The events of a response that do not depend on how its bytes arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Event {
     /// At this byte, a packet of this length is to be read.
@@ -21,7 +21,7 @@ enum Event {
     Done(usize),
 }
 
-/// A response in the making, with the events that it is to cause.
+/// A response under construction, with the events that it must cause.
 struct Recorded {
     expect: Expect,
     capabilities: Capabilities,
@@ -177,7 +177,7 @@ fn check(expect: Expect, build: impl Fn(Recorded) -> Recorded) {
     }
 }
 
-/// The first bytes of a response that no server sends.
+/// Checks that a response which no server sends is refused.
 fn check_malformed(expect: Expect, capabilities: Capabilities, packets: &[&[u8]]) {
     let mut bytes = BytesMut::new();
     for payload in packets {

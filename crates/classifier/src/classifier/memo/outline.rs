@@ -1,8 +1,8 @@
 //! The outline of a text: its bytes with a mark in place of each plain literal.
 //!
-//! Texts of one outline consist of the same tokens but for the content of their literals. That must never be wrong, so whatever makes it hard to
-//! tell where a literal begins or ends (comments, backslashes, double quotes, other character sets) leaves a text without an outline, and a
-//! number that is not plain stays as it is.
+//! Texts of one outline consist of the same tokens except for the content of their literals. That must never be wrong, so anything that makes it hard
+//! to tell where a literal begins or ends (comments, backslashes, double quotes, other character sets) leaves a text without an outline, and a number
+//! that is not plain stays as it is.
 
 use memchr::memchr;
 
@@ -104,13 +104,13 @@ impl Pen<'_> {
         while self.sql.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        let behind = self.sql.get(self.at).copied().unwrap_or(b' ');
-        if is_boundary(self.byte_before(start)) && is_boundary(behind) {
+        let after = self.sql.get(self.at).copied().unwrap_or(b' ');
+        if is_boundary(self.byte_before(start)) && is_boundary(after) {
             self.mark(start, NUMBER);
         }
     }
 
-    /// A string without backslashes; a doubled quote is a quote. Behind `@` it is a name.
+    /// A string without backslashes; a doubled quote is a quote. After `@` it is a name.
     fn string(&mut self) -> Option<()> {
         let start = self.at;
         if self.byte_before(start) == b'@' {
@@ -140,7 +140,7 @@ impl Pen<'_> {
     }
 }
 
-/// White space and operators beside which a run of digits is a number by itself.
+/// White space and operators next to which a run of digits is a number of its own.
 fn is_boundary(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b'(' | b')' | b'=' | b'<' | b'>' | b'+' | b'-' | b'*' | b'%' | b';')
 }

@@ -114,7 +114,7 @@ fn set(origins: &[(u128, &str)]) -> String {
 }
 
 #[test]
-fn mysql_replicas_may_have_more_of_the_primary_and_of_nobody_else() {
+fn mysql_replicas_may_be_ahead_only_with_the_primarys_own_transactions() {
     let primary = observation(Engine::MySql, 2, &set(&[(1, "1-100"), (2, "1-20")]), "");
     for (executed, expect) in [
         (set(&[(1, "1-100"), (2, "1-20")]), String::new()),

@@ -113,7 +113,7 @@ fn a_replica_is_not_fresh_before_it_was_compared_with_the_new_primary() {
 
 /// Without `log_slave_updates` a promoted server's own log begins with its own writes, below where it is.
 #[test]
-fn an_old_number_of_a_primary_that_did_not_log_what_it_applied_proves_nobody_fresh() {
+fn an_old_number_of_a_primary_that_did_not_log_what_it_applied_proves_no_replica_fresh() {
     let mut world = World::settled();
     world.fails(A, FailureKind::Gone);
     world.later(1000);
