@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) admin_commands: bool,
     /// The file is read anew whenever it changes.
     pub(crate) reload_on_change: bool,
+    /// Certificates and keys.
+    pub(crate) tls_files: Vec<PathBuf>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<PooledAccount>,
     /// Those of them who must log in over TLS.
@@ -190,7 +192,8 @@ impl Config {
         if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
             listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
         }
-        let client_tls = tls::clients(&mut listen);
+        let mut tls_files = Vec::new();
+        let client_tls = tls::clients(&mut listen, &mut tls_files);
         listen.finish();
 
         let numbered = (0..).map(ServerId).zip(file.sections("servers"));
@@ -241,7 +244,7 @@ impl Config {
         let public_key_retrieval = security.optional("public_key_retrieval", false);
         let admin_commands = security.optional("admin_commands", false);
         security.finish();
-        let server_tls = tls::servers(file.section("server_tls"));
+        let server_tls = tls::servers(file.section("server_tls"), &mut tls_files);
 
         let failover = failover(file.section("failover"));
         let mut reload = file.section("reload");
@@ -281,6 +284,7 @@ impl Config {
             server_version,
             admin_commands,
             reload_on_change,
+            tls_files,
             log: log_settings,
         })
     }

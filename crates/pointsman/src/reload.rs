@@ -34,6 +34,11 @@ impl<'r> Reloader<'r> {
         self.config.reload_on_change
     }
 
+    /// What has to be read again when it changes: the configuration file, and the certificates and keys that it names.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        std::iter::once(&self.path).chain(&self.config.tls_files).cloned().collect()
+    }
+
     /// Reads the file and applies it, or returns why not.
     pub(crate) async fn reload(&mut self) -> Result<String, String> {
         let outcome = self.try_reload().await;

@@ -64,8 +64,8 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
     tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
-    let mut watch = FileWatch::new(options.config.clone()).await;
     let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
+    let mut watch = FileWatch::new(reloader.files()).await;
     loop {
         let reply = tokio::select! {
             _ = terminate.recv() => break,
@@ -80,6 +80,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         };
+        watch.follow(reloader.files()).await;
         // The asker may have gone.
         let _ = reply.map(|reply| reply.send(outcome));
     }

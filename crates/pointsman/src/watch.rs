@@ -1,51 +1,58 @@
-//! Notices that the configuration file has changed.
+//! Notices that the configuration file has changed, or a certificate that it names.
 //!
-//! It is looked at once a second, which also sees what notifications of the file system miss: a file on a network, a link that is exchanged as a whole.
-//! A change counts once the file has looked the same twice in a row, so that nobody reads it while it is being written.
+//! They are looked at once a second, which also sees what notifications of the file system miss: a file on a network, a link that is exchanged as a whole.
+//! A change counts once all of them have looked the same twice in a row, so that nobody reads one while it is being written.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file that is watched.
+/// The files that are watched.
 pub(crate) struct FileWatch {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     looks: Looks,
 }
 
 /// What tells one state of a file from another: device, inode, length, and when it was written.
 type Stamp = (u64, u64, u64, i64, i64);
 
-/// What was seen. `None` for a file that is not there.
+/// What was seen: a stamp for each file, `None` if one of them is not there.
 #[derive(Debug, Default)]
 struct Looks {
-    /// When it was last read.
-    read: Option<Stamp>,
-    last: Option<Stamp>,
+    /// When they were last read.
+    read: Option<Vec<Stamp>>,
+    last: Option<Vec<Stamp>>,
 }
 
 impl FileWatch {
-    /// The file as it is now has been read.
-    pub(crate) async fn new(path: PathBuf) -> Self {
-        let mut watch = Self { path, looks: Looks::default() };
+    /// These files, as they are now, have been read.
+    pub(crate) async fn new(paths: Vec<PathBuf>) -> Self {
+        let mut watch = Self { paths, looks: Looks::default() };
         watch.note_read().await;
         watch
     }
 
-    /// The file is about to be read, for whatever reason.
+    /// They are about to be read, for whatever reason.
     pub(crate) async fn note_read(&mut self) {
-        let now = stamp(&self.path).await;
-        self.looks = Looks { read: now, last: now };
+        let now = stamps(&self.paths).await;
+        self.looks = Looks { read: now.clone(), last: now };
     }
 
-    /// Waits until it is another one than the one that was read.
+    /// Watches these from now on. What was read before is forgotten if they are others.
+    pub(crate) async fn follow(&mut self, paths: Vec<PathBuf>) {
+        if paths != self.paths {
+            *self = Self::new(paths).await;
+        }
+    }
+
+    /// Waits until one of them is another one than the one that was read.
     pub(crate) async fn changed(&mut self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let now = stamp(&self.path).await;
+            let now = stamps(&self.paths).await;
             if self.looks.has_settled(now) {
                 return;
             }
@@ -55,13 +62,22 @@ impl FileWatch {
 
 impl Looks {
     /// One more look: whether the file is another one, and nobody is writing it.
-    fn has_settled(&mut self, now: Option<Stamp>) -> bool {
-        let is_same = std::mem::replace(&mut self.last, now) == now;
-        is_same && now.is_some() && now != self.read
+    fn has_settled(&mut self, now: Option<Vec<Stamp>>) -> bool {
+        let is_same = self.last == now;
+        self.last = now;
+        is_same && self.last.is_some() && self.last != self.read
     }
 }
 
-async fn stamp(path: &std::path::Path) -> Option<Stamp> {
+async fn stamps(paths: &[PathBuf]) -> Option<Vec<Stamp>> {
+    let mut stamps = Vec::with_capacity(paths.len());
+    for path in paths {
+        stamps.push(stamp(path).await?);
+    }
+    Some(stamps)
+}
+
+async fn stamp(path: &Path) -> Option<Stamp> {
     let seen = tokio::fs::metadata(path).await.ok()?;
     Some((seen.dev(), seen.ino(), seen.len(), seen.mtime(), seen.mtime_nsec()))
 }
@@ -72,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_change_counts_once_nobody_writes_any_more() {
-        let at = |written| Some((1, 2, 3, written, 0));
+        let at = |written| Some(vec![(1, 2, 3, 0, 0), (1, 2, 4, written, 0)]);
         let mut looks = Looks { read: at(0), last: at(0) };
         for (now, settled) in [
             (at(0), false),
@@ -89,7 +105,7 @@ mod tests {
             (at(0), false),
             (at(0), false),
         ] {
-            assert_eq!(looks.has_settled(now), settled, "{now:?}");
+            assert_eq!(looks.has_settled(now.clone()), settled, "{now:?}");
         }
     }
 

@@ -14,6 +14,9 @@ use super::reader::Section;
 /// The name in the certificate that is made where none is given.
 const OWN_NAME: &str = "pointsman-self-signed";
 
+/// The files that were read, to be watched.
+pub(super) type Files = Vec<PathBuf>;
+
 /// Whether clients may, or must, encrypt their connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,11 +44,11 @@ enum Demand {
 }
 
 /// The keys of `[listen]`.
-pub(super) fn clients(section: &mut Section<'_>) -> ClientTls {
+pub(super) fn clients(section: &mut Section<'_>, files: &mut Files) -> ClientTls {
     let offer = section.optional("tls", Offer::Auto);
-    let files = pair(section, "tls_certificate", "tls_key");
-    let certificates = client_certificates(section, offer);
-    let acceptor = match &files {
+    let own = pair(section, "tls_certificate", "tls_key", files);
+    let certificates = client_certificates(section, offer, files);
+    let acceptor = match &own {
         None => self_signed().as_ref().map_err(Clone::clone).and_then(|own| TlsAcceptor::new(own, certificates)),
         Some(files) => Identity::from_pem(&files.certificate, &files.key).and_then(|own| TlsAcceptor::new(&own, certificates)),
     };
@@ -60,7 +63,7 @@ pub(super) fn clients(section: &mut Section<'_>) -> ClientTls {
     }
 }
 
-fn client_certificates(section: &mut Section<'_>, offer: Offer) -> ClientCertificates {
+fn client_certificates(section: &mut Section<'_>, offer: Offer, files: &mut Files) -> ClientCertificates {
     let shown = section.optional("tls_client_certificates", Shown::Off);
     let path = section.optional::<Option<PathBuf>>("tls_client_ca", None);
     if shown == Shown::Required && offer != Offer::Required {
@@ -70,7 +73,7 @@ fn client_certificates(section: &mut Section<'_>, offer: Offer) -> ClientCertifi
         (Shown::Off, None) => {}
         (Shown::Off, Some(_)) => section.complain("tls_client_ca needs tls_client_certificates = \"optional\" or \"required\""),
         (_, None) => section.complain("tls_client_certificates needs tls_client_ca: whose certificates count?"),
-        (shown, Some(path)) => match authorities(section, "tls_client_ca", &path) {
+        (shown, Some(path)) => match authorities(section, "tls_client_ca", path, files) {
             Some(authorities) if shown == Shown::Required => return ClientCertificates::Required(authorities),
             Some(authorities) => return ClientCertificates::Optional(authorities),
             None => {}
@@ -101,13 +104,13 @@ struct Pair {
 }
 
 /// Both or none.
-fn pair(section: &mut Section<'_>, certificate: &'static str, key: &'static str) -> Option<Pair> {
+fn pair(section: &mut Section<'_>, certificate: &'static str, key: &'static str, files: &mut Files) -> Option<Pair> {
     let certificate_path = section.optional::<Option<PathBuf>>(certificate, None);
     let key_path = section.optional::<Option<PathBuf>>(key, None);
     match (certificate_path, key_path) {
         (None, None) => None,
         (Some(certificate_path), Some(key_path)) => {
-            let (chain, own) = (read(section, certificate, &certificate_path), read(section, key, &key_path));
+            let (chain, own) = (read(section, certificate, certificate_path, files), read(section, key, key_path, files));
             Some(Pair { certificate: chain?, key: Zeroizing::new(own?) })
         }
         _ => {
@@ -117,14 +120,16 @@ fn pair(section: &mut Section<'_>, certificate: &'static str, key: &'static str)
     }
 }
 
-fn authorities(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Option<Authorities> {
-    let authorities = Authorities::from_pem(&read(section, key, path)?);
-    authorities.map_err(|error| section.complain(&format!("{key}: {}: {error}", path.display()))).ok()
+fn authorities(section: &Section<'_>, key: &'static str, path: PathBuf, files: &mut Files) -> Option<Authorities> {
+    let shown = path.display().to_string();
+    let authorities = Authorities::from_pem(&read(section, key, path, files)?);
+    authorities.map_err(|error| section.complain(&format!("{key}: {shown}: {error}"))).ok()
 }
 
-fn read(section: &Section<'_>, key: &'static str, path: &PathBuf) -> Option<Vec<u8>> {
+fn read(section: &Section<'_>, key: &'static str, path: PathBuf, files: &mut Files) -> Option<Vec<u8>> {
     let bytes =
-        std::fs::read(path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
+        std::fs::read(&path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
+    files.push(path);
     let mut bytes = bytes.ok()?;
     // The files that MySQL makes end in a NUL. Of two of them, one after the other, the second would not be found.
     bytes.retain(|byte| *byte != 0);
@@ -171,18 +176,18 @@ impl From<Mode> for TlsMode {
 }
 
 /// `[server_tls]`
-pub(super) fn servers(mut section: Section<'_>) -> Option<Servers> {
+pub(super) fn servers(mut section: Section<'_>, files: &mut Files) -> Option<Servers> {
     let mode = section.optional("mode", Mode::Off);
     let ca = section.optional::<Option<PathBuf>>("ca", None);
-    let files = pair(&mut section, "certificate", "key");
+    let own = pair(&mut section, "certificate", "key", files);
     let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity);
     match (&ca, verifies) {
         (None, true) => section.complain("this mode needs ca: whose certificates count?"),
         (Some(_), false) => section.complain("ca counts only with mode = \"verify_ca\" or \"verify_identity\""),
         _ => {}
     }
-    let authorities = ca.and_then(|path| Some((read(&section, "ca", &path)?, path)));
-    let believed = authorities.as_ref().and_then(|(pem, path)| {
+    let authorities = ca.and_then(|path| Some((path.clone(), read(&section, "ca", path, files)?)));
+    let believed = authorities.as_ref().and_then(|(path, pem)| {
         let believed = Authorities::from_pem(pem);
         believed.map_err(|error| section.complain(&format!("ca: {}: {error}", path.display()))).ok()
     });
@@ -191,7 +196,7 @@ pub(super) fn servers(mut section: Section<'_>) -> Option<Servers> {
         (Mode::VerifyIdentity, Some(authorities)) => Trust::SignedForName(authorities),
         _ => Trust::Anybody,
     };
-    let identity = files.as_ref().map(|files| Identity::from_pem(&files.certificate, &files.key)).transpose();
+    let identity = own.as_ref().map(|files| Identity::from_pem(&files.certificate, &files.key)).transpose();
     let connector = identity.and_then(|identity| TlsConnector::new(trust, identity.as_ref()));
     let connector = connector.map_err(|error| section.complain(&format!("certificate, key: {error}"))).ok();
     section.finish();
@@ -201,7 +206,7 @@ pub(super) fn servers(mut section: Section<'_>) -> Option<Servers> {
         Mode::Preferred => ServerTls::preferred(connector),
         Mode::Required | Mode::VerifyCa | Mode::VerifyIdentity => ServerTls::demanded(connector),
     };
-    let identity = files.map(|files| (files.certificate, files.key));
-    let authorities = authorities.map(|(pem, _)| pem);
+    let identity = own.map(|files| (files.certificate, files.key));
+    let authorities = authorities.map(|(_, pem)| pem);
     Some(Servers { sessions, monitor: monitor::ServerTls { mode: mode.into(), authorities, identity } })
 }
