@@ -16,6 +16,7 @@ e2e::suite! {
         it_is_offered_by_itself_and_taken_by_choice,
         the_whole_password_can_be_asked_for,
         a_certificate_is_verified_and_replaced_while_clients_are_there,
+        a_renewed_certificate_counts_by_itself,
         clients_can_be_asked_for_certificates,
         who_must_use_it_is_refused_without_it,
         idle_clients_need_little_memory,
@@ -123,6 +124,20 @@ async fn a_certificate_is_verified_and_replaced_while_clients_are_there(cluster:
     assert!(try_client(&proxy, first.believed()).await.is_err());
     lasting.query_drop("SELECT 1").await.unwrap();
     lasting.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_renewed_certificate_counts_by_itself(cluster: Arc<Cluster>) {
+    let (first, second) = (Authority::new(), Authority::new());
+    let (of_first, of_second) = (first.sign("127.0.0.1"), second.sign("127.0.0.1"));
+    let (certificate, key) = (TestFile::new(&of_first.certificate), TestFile::new(&of_first.key));
+    let tls = format!("tls_certificate = {}, tls_key = {}", certificate.toml(), key.toml());
+    let proxy = Start::before(&cluster).config(&format!("listen = {{ {tls} }}\nreload.on_change = true")).start().await;
+    client(&proxy, first.believed()).await.disconnect().await.unwrap();
+    certificate.write(&of_second.certificate);
+    key.write(&of_second.key);
+    let renewed = eventually("the new certificate", async || try_client(&proxy, second.believed()).await.ok()).await;
+    renewed.disconnect().await.unwrap();
     proxy.finish().await;
 }
 
