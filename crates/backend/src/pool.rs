@@ -1,13 +1,13 @@
 //! Server connections, and the sessions that use them in turn.
 //!
-//! A connection serves one session at a time, and any session of its account after that. It knows what it has been set to, and is brought to the
-//! next session's state with whatever that lacks. It is logged in to once more (`COM_CHANGE_USER`) where that does not do: if it has been set to
-//! something that the next session has not, if its last session has left what is not known, and if the next session is younger than its login: then
-//! the account may have been changed or dropped in between.
+//! A connection serves one session at a time, and any session of its account after that. It knows which state it has, and gets the commands that
+//! bring it to the next session's state. Where these are not enough, it is logged in to again (`COM_CHANGE_USER`): if it has a setting that the next
+//! session does not have, if its last session may have left something unknown, or if the next session is younger than its login, since the account
+//! may have been changed or dropped in between.
 //!
-//! The number of connections to a server is limited over all workers: by the configuration, and by what the server itself lets in. Whoever
-//! finds the limit reached takes the place of an idle connection of another account, or waits for its turn; idle sessions see that
-//! somebody waits, and give theirs back. An account may have a bound of its own, and then takes turns with itself.
+//! The number of connections to a server is limited over all workers: by the configuration, and by what the server itself admits. A session that
+//! finds the limit reached takes the place of an idle connection of another account, or waits for its turn. Idle sessions notice the waiting one and
+//! give their connections back. An account may have a bound of its own; at that bound it waits for its own connections.
 
 mod lease;
 mod server;
@@ -36,18 +36,18 @@ use crate::login::{self, ConnectOptions, ServerAddress, Terms};
 use crate::tls::ServerTls;
 use crate::{Account, ConnectError, Shortage};
 
-/// The servers, and the limits and times of their pools.
+/// The servers, and the limits and timeouts of their pools.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// Which there are. A number always means the same server.
+    /// All servers. A number always means the same server.
     pub servers: Vec<(ServerId, ServerAddress)>,
-    /// Connections to one server at most, in use and idle.
+    /// Most connections to one server, in use and idle.
     pub server_connections: usize,
-    /// Connections to one server at most that nobody uses. Beyond that the least recently used is closed.
+    /// Most idle connections to one server. Beyond that the least recently used is closed.
     pub idle_server_connections: usize,
-    /// Statements that wait for a connection to one server at most.
+    /// Most statements that may wait for a connection to one server.
     pub waiting: usize,
-    /// What is said of single accounts; all others have no bound of their own, and nothing is kept ready for them.
+    /// Settings of single accounts. All others have no bound of their own and no connections kept ready.
     pub accounts: Vec<PooledAccount>,
     /// For connecting and logging in.
     pub connect_timeout: Duration,
@@ -55,9 +55,9 @@ pub struct PoolSettings {
     pub lease_timeout: Duration,
     /// An idle connection is closed after this time.
     pub idle_timeout: Duration,
-    /// Without TLS, servers may say which key a password is to be encrypted with.
+    /// Without TLS, servers may choose the key with which a password is encrypted.
     pub public_key_retrieval: bool,
-    /// Whether connections are encrypted. Idle ones that were made by other terms are not used again.
+    /// Whether connections are encrypted. Idle connections that were opened under other settings are not used again.
     pub tls: ServerTls,
 }
 
@@ -67,23 +67,23 @@ impl PoolSettings {
     }
 }
 
-/// What an account may have of each server, and what is kept ready for it.
+/// How many connections to each server an account may have, and how many are kept ready for it.
 #[derive(Debug, Clone)]
 pub struct PooledAccount {
-    /// The account. Its name counts.
+    /// The account, identified by its name.
     pub account: Arc<Account>,
-    /// Connections to one server at most, in use and idle.
+    /// Most connections to one server, in use and idle.
     pub server_connections: Option<usize>,
-    /// Connections to each server that are opened before anybody needs them, and stay when they are idle.
+    /// Connections to each server that are opened in advance, and stay open while they are idle.
     pub warm_server_connections: usize,
 }
 
-/// Somebody waits for a connection.
+/// Statements that wait for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitedFor {
     /// The server.
     pub server: ServerId,
-    /// Whose connection it has to be. `None`: anybody's.
+    /// The account whose connection it has to be. `None`: any account's.
     pub user: Option<Box<[u8]>>,
     /// How many wait.
     pub count: usize,
@@ -93,15 +93,15 @@ pub struct WaitedFor {
 #[derive(Debug)]
 pub struct Pools {
     current: ArcSwap<Current>,
-    /// How the accounts' clients log in, for connections that are opened without them.
+    /// How the accounts' clients log in, for connections that are opened in advance.
     profiles: Mutex<Profiles>,
-    /// Somebody has begun to wait for a connection.
+    /// A session has begun to wait for a connection.
     wanted: Notify,
-    /// For connections beside the limit: whoever stops a statement must not wait for the place that this statement takes.
+    /// For connections outside the limit: a `KILL QUERY` must not wait for the place of the statement that it stops.
     urgent: Semaphore,
 }
 
-/// What the configuration says now, with the pools of the servers that it names.
+/// The present configuration, with the pools of the servers that it names.
 #[derive(Debug)]
 struct Current {
     settings: PoolSettings,
@@ -117,7 +117,7 @@ struct Pooled {
 }
 
 impl Current {
-    /// The pools of servers that were there before stay.
+    /// Keeps the pools of the servers that were configured before.
     fn new(settings: PoolSettings, before: &[Pooled]) -> Self {
         let pooled = |(id, target): &(ServerId, ServerAddress)| {
             let known = before.iter().find(|pooled| pooled.id == *id).map(|pooled| Arc::clone(&pooled.connections));
@@ -138,13 +138,13 @@ impl Current {
     }
 }
 
-/// Connections beside the limit at once, over all servers.
+/// Most connections outside the limit at once, over all servers.
 const URGENT: usize = 8;
 
-/// Between two tries to connect to a server that is full.
+/// Time between two attempts to connect to a server that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(50);
 
-/// No worker has this number: connections that are opened before anybody needs them are opened on another runtime.
+/// No worker has this number: connections that are opened in advance are opened on another runtime.
 const KEEPER: usize = usize::MAX;
 
 /// A connection between two sessions.
@@ -155,9 +155,9 @@ struct Idle {
     // Boxed, so that it is cheap to hand over.
     connection: Box<ServerConnection>,
     place: Place,
-    /// Whose runtime knows its socket. [`KEEPER`]'s, if no session has used it yet.
+    /// The worker whose runtime has registered its socket. [`KEEPER`], if no session has used it yet.
     worker: usize,
-    /// It is of no use before somebody has logged in to it once more.
+    /// It can only be used after another login.
     must_log_in: bool,
 }
 
@@ -174,15 +174,15 @@ impl Idle {
 /// What a session needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// As whom, and how, it logs in.
+    /// The account, and how it logs in.
     pub options: &'a ConnectOptions,
-    /// What it has set.
+    /// Its settings.
     pub state: &'a SessionState,
-    /// Its own login. A connection that was logged in to before knows less of the account than a server would tell.
+    /// When it logged in. An earlier login of a connection may not reflect the account as it is now.
     pub since: Instant,
-    /// The server's connections may be used again: one with an `init_connect` must see each new session.
+    /// The server's connections may be used again. A server with an `init_connect` must see each new session.
     pub keeps_idle: bool,
-    /// The present epoch if the server is the primary: a connection from an earlier reign of the same server is closed in place of being used again.
+    /// The present epoch if the server is the primary. A connection from an earlier reign of the same server is closed and not used again.
     pub reign: Option<Epoch>,
 }
 
@@ -201,7 +201,7 @@ impl Pools {
         Arc::new(Self { current, profiles, wanted: Notify::new(), urgent: Semaphore::new(URGENT) })
     }
 
-    /// Other settings from now on. Connections to servers that are gone are closed as soon as nobody uses them.
+    /// Replaces the settings. Connections to servers that are no longer configured are closed as soon as they are idle.
     pub fn reload(&self, settings: PoolSettings) {
         let before = self.current.load_full();
         let now = Arc::new(Current::new(settings, &before.servers));
@@ -215,27 +215,27 @@ impl Pools {
         }
     }
 
-    /// The view of whoever opens connections before anybody needs them, on a runtime of its own.
+    /// The view of the task that opens connections in advance, on a runtime of its own.
     pub fn keeper(self: &Arc<Self>) -> WorkerPool {
         self.worker(KEEPER)
     }
 
-    /// The view of one worker: any number, as long as each has its own.
+    /// The view of one worker. Each worker needs a different number.
     pub fn worker(self: &Arc<Self>, worker: usize) -> WorkerPool {
         WorkerPool { pools: Arc::clone(self), worker }
     }
 
-    /// Connections to a server that are open now, in use or idle.
+    /// The open connections to a server, in use and idle.
     pub fn open_connections(&self, server: ServerId) -> usize {
         self.of(server, ServerPool::taken).unwrap_or(0)
     }
 
-    /// Statements that wait for a connection to a server now.
+    /// The statements that now wait for a connection to a server.
     pub fn waiting(&self, server: ServerId) -> usize {
         self.of(server, ServerPool::waiting).unwrap_or(0)
     }
 
-    /// The servers that somebody waits for, for whose connections, and how many do.
+    /// The servers for which statements wait, for which account's connections, and how many wait.
     pub fn waited_for(&self) -> Vec<WaitedFor> {
         let current = self.current.load();
         let of_server = |pooled: &Pooled| {
@@ -245,13 +245,13 @@ impl Pools {
         current.servers.iter().flat_map(of_server).collect()
     }
 
-    /// Waits until somebody begins to wait for a connection.
+    /// Waits until a session begins to wait for a connection.
     pub async fn wanted(&self) {
         self.wanted.notified().await;
     }
 
-    /// A server says how many connections it takes in all. Some of them are for others: replicas, administrators, the monitor. The new limit, if
-    /// it is another one, and lower than the configuration's.
+    /// Notes how many connections a server takes in all. Some of them are for others: replicas, administrators, the monitor. Returns the new limit if it
+    /// has changed and is lower than the configured one.
     pub fn server_takes(&self, server: ServerId, max_connections: usize) -> Option<usize> {
         let current = self.current.load();
         let connections = &current.server(server)?.connections;
@@ -281,7 +281,7 @@ impl WorkerPool {
         &self.pools
     }
 
-    /// A connection that can be used as it is, but for what [`ServerConnection::catch_up`] sends, if one is idle.
+    /// An idle connection that can be used after [`ServerConnection::catch_up`], if there is one.
     pub fn take(&self, server: ServerId, wanted: &Wanted<'_>) -> Option<Lease> {
         let current = self.pools.current.load();
         let connections = &current.server(server)?.connections;
@@ -293,7 +293,7 @@ impl WorkerPool {
         None
     }
 
-    /// A connection to the server, which still has to be brought to the session's state: one that is idle, or a new one; or what becomes free first.
+    /// A connection to the server, which still has to be brought to the session's state: an idle one, a new one, or the first that becomes free.
     pub async fn lease(&self, server: ServerId, wanted: &Wanted<'_>) -> Result<Lease, ConnectError> {
         let Pooled { target, connections, .. } = &self.server(server)?;
         let place = loop {
@@ -337,7 +337,7 @@ impl WorkerPool {
         Lease { held, pool: self.clone(), keeps_idle: wanted.keeps_idle }
     }
 
-    /// Makes an idle connection one for this session. `None` if it is gone.
+    /// Prepares an idle connection for this session. `None` if it is gone.
     async fn renew(
         &self,
         idle: Idle,
@@ -357,7 +357,7 @@ impl WorkerPool {
                 Ok(Some(self.lease_of(idle, wanted)))
             }
             Err(error @ ConnectError::Timeout { .. }) => Err(error),
-            // The others of this account would say the same; a new login tells what there is to tell.
+            // The account's other idle connections would fail alike. A new login reports the reason.
             Err(error) => {
                 tracing::debug!(server = %target, %error, "an idle connection could not be used again");
                 connections.retain(|idle| idle.options.account != wanted.options.account);
@@ -366,7 +366,7 @@ impl WorkerPool {
         }
     }
 
-    /// Closes what has been idle for too long or was closed by its server. To be called now and then.
+    /// Closes connections that have been idle for too long, and those that their server has closed. To be called now and then.
     pub fn sweep(&self) {
         let current = self.pools.current.load_full();
         let limit = current.settings.idle_timeout;
@@ -375,8 +375,8 @@ impl WorkerPool {
         }
     }
 
-    /// `KILL QUERY`, through another connection of the same account, which waits for nobody's place. The caller sees to it that the
-    /// connection to be stopped is not given to anybody else meanwhile.
+    /// Sends `KILL QUERY` through another connection of the same account, which does not count against the limit. The caller makes sure that the
+    /// connection to be stopped is not given to another session meanwhile.
     pub async fn kill_query(
         &self,
         server: ServerId,
@@ -411,7 +411,7 @@ impl WorkerPool {
         self.pools.current.load().settings.lease_timeout
     }
 
-    /// Connects, in the place that was taken. A server that is full for others' connections gets the idle ones back, and some time.
+    /// Connects, in the place that was taken. If the server is full with other connections, idle ones are closed, and it tries again after a pause.
     async fn connect(
         &self,
         target: &ServerAddress,
@@ -436,7 +436,7 @@ impl WorkerPool {
         if wanted.keeps_idle { connections.take_idle(self.worker, wanted, at_most) } else { None }
     }
 
-    /// Makes the connection one of this worker. `None` if it is none any more, or leads to a primary of another epoch.
+    /// Moves the connection to this worker. `None` if it is closed, or leads to a primary of another epoch.
     fn adopt(&self, mut idle: Idle, wanted: &Wanted<'_>) -> Option<Idle> {
         let is_of_another_epoch = wanted.reign.is_some_and(|epoch| idle.connection.is_of_another_epoch(epoch));
         let is_by_other_terms = !idle.connection.login.tls.is_same(&self.pools.current.load().settings.tls);
@@ -450,7 +450,7 @@ impl WorkerPool {
         Some(idle)
     }
 
-    /// Waits for its turn. `None` if something has become free before that.
+    /// Waits for its turn. `None` if something became free before it joined the queue.
     async fn wait(
         &self,
         target: &ServerAddress,
@@ -473,7 +473,7 @@ impl WorkerPool {
     }
 }
 
-/// What somebody has waited for in vain.
+/// What a session has waited for in vain.
 fn shortage(connections: &ServerPool, options: &ConnectOptions, waited: Duration) -> Shortage {
     let user = &options.account.user;
     match connections.bound_reached(user) {
@@ -482,7 +482,7 @@ fn shortage(connections: &ServerPool, options: &ConnectOptions, waited: Duration
     }
 }
 
-/// A server's refusals that another connection's end may change.
+/// Whether a server's refusal may pass when another connection ends.
 fn is_about_room(code: u16) -> bool {
     matches!(code, ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS)
 }

@@ -1,4 +1,4 @@
-//! What binds a session to one server, and how its statements' text is to be read.
+//! What binds a session to one server, and how the text of its statements is read.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use wire::error_code::{ER_BAD_FIELD_ERROR, ER_PARSE_ERROR};
 
 use crate::Outcome;
 
-/// Items that one session may have; more of them, and it stays on the primary until it ends.
+/// Most items that one session may have. With more, it stays on the primary until it ends.
 const ITEMS: usize = 256;
 
-/// Bytes of an item's name; servers allow 64 characters, and what is longer is no name or an error. Such an item stays until the session ends.
+/// Most bytes of an item's name. Servers allow 64 characters; a longer one is not a name, or is an error. Such an item stays until the session ends.
 const LONGEST_NAME: usize = 1024;
 
 /// The part of a session's state that lives on a server.
@@ -25,26 +25,27 @@ pub struct Binding {
     transaction: Option<OpenTransaction>,
     /// Where the last statement ran.
     previous: Option<ServerId>,
-    /// It left warnings, or an error, that the client may ask for.
+    /// The last statement left warnings, or an error, that the client may ask for.
     has_diagnostics: bool,
     counts: Counts,
     /// Where the last statement with a result ran.
     found_on: Option<ServerId>,
-    /// It has asked a server for them.
+    /// The session has asked a server for its counts.
     asks_for_counts: bool,
     insert_id: InsertId,
-    /// Where a statement may have left something that nobody has told of.
+    /// Where a statement may have left an unannounced change.
     unseen: Option<ServerId>,
     /// When the last statement that may have written was answered.
     wrote_at: Option<Instant>,
-    /// What that one has committed last, and the server that said so. `None` where nobody has said: then only the time tells who has it.
+    /// The last GTID that this statement committed, and the server that reported it. `None` if it was not reported: then only the time shows which
+    /// replicas have the write.
     committed: Option<(ServerId, Position)>,
-    /// Replicas that have said that they have it, and when.
+    /// Replicas that have reported that they have it, and when.
     proven: Vec<(ServerId, Instant)>,
     items: Vec<Pin>,
-    /// The user variables among the items whose value is known, with the assignment.
+    /// The user variables among the items whose values are known, with their assignments.
     values: Vec<(Box<str>, Box<[u8]>)>,
-    /// Prepared statements whose rows are to be fetched.
+    /// Prepared statements with rows still to be fetched.
     cursors: Vec<u32>,
     /// The server on whose connection items and cursors live; `None` without any.
     home: Option<ServerId>,
@@ -75,10 +76,10 @@ impl Loss {
     }
 }
 
-/// What the last statement that ran has counted, as far as its answer tells.
+/// What the last statement that ran has counted, as far as its answer shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Where that was.
+    /// The server that ran it.
     pub on: Option<ServerId>,
     /// `ROW_COUNT()`
     pub changed: Option<i64>,
@@ -89,7 +90,7 @@ pub struct Counts {
 /// What `LAST_INSERT_ID()` depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InsertId {
-    /// It is 0, or what Pointsman has noted and can bring to another connection.
+    /// It is 0, or Pointsman has noted it and can set it on another connection.
     Known,
     /// Only the connection to this server knows it.
     On(ServerId),
@@ -97,7 +98,7 @@ enum InsertId {
     Lost,
 }
 
-/// With what a session begins.
+/// The settings with which a session begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beginning {
     /// The servers' grammar.
@@ -172,7 +173,7 @@ impl Binding {
         self.previous
     }
 
-    /// The session asks what its last statement has counted: nothing may run on its connections in between.
+    /// Whether the session asks what its last statement has counted. Then nothing may run on its connections in between.
     pub fn asks_for_counts(&self) -> bool {
         self.asks_for_counts
     }
@@ -187,7 +188,7 @@ impl Binding {
         self.counts
     }
 
-    /// What was answered has not run a statement: what the one before it has counted still counts.
+    /// The request ran no statement, so the counts of the statement before it still hold.
     pub(crate) fn keep_counts(&mut self, counts: Counts) {
         self.counts = counts;
     }
@@ -197,7 +198,7 @@ impl Binding {
         self.found_on
     }
 
-    /// A question was answered without a server: that was a result of one row. The next one may be asked of the connection.
+    /// Notes a question that was answered without a server: its result had one row. The next question may go to the connection.
     pub fn asked(&mut self) {
         self.asks_for_counts = true;
         self.found_on = None;
@@ -205,8 +206,8 @@ impl Binding {
         self.has_diagnostics = false;
     }
 
-    /// Whether the session had better keep the connection to this server for a while: it has something there, or there is something that only
-    /// this connection knows.
+    /// Whether the session should keep the connection to this server for a while: it has something there, or only this connection knows something that
+    /// the client may ask for.
     pub fn keeps(&self, server: ServerId) -> bool {
         self.loses_with(server)
             || self.insert_id_is_on(server)
@@ -224,13 +225,13 @@ impl Binding {
         self.insert_id == InsertId::On(server)
     }
 
-    /// `LAST_INSERT_ID()` was noted, so that any connection can be told.
+    /// `LAST_INSERT_ID()` was noted, so that any connection can be set to it.
     pub fn insert_id_noted(&mut self) {
         self.insert_id = InsertId::Known;
     }
 
-    /// The connection to this server is gone, and with it what only it knew. User variables, if they are all that lived there and their values are
-    /// known, are given to `restore`, which says whether it can bring them to other connections.
+    /// The connection to this server is gone, and with it what only it knew. If only user variables with known values lived there, they are given to
+    /// `restore`, which returns whether it can set them on other connections.
     pub fn connection_lost(&mut self, server: ServerId, restore: impl FnOnce(&[(Box<str>, Box<[u8]>)]) -> bool) -> Loss {
         if self.insert_id_is_on(server) {
             self.insert_id = InsertId::Lost;
@@ -249,7 +250,7 @@ impl Binding {
         Loss { transaction, pins }
     }
 
-    /// Gives the user variables at home to `restore`, if they are all that lives there, and has no home any more if it takes them.
+    /// Gives the user variables at home to `restore`, if nothing else lives there. If it takes them, the session has no home any more.
     pub(crate) fn loosen(&mut self, server: ServerId, restore: impl FnOnce(&[(Box<str>, Box<[u8]>)]) -> bool) {
         if self.home() == Some(server) && self.may_leave_home() && restore(&self.values) {
             self.home = None;
@@ -258,7 +259,7 @@ impl Binding {
         }
     }
 
-    /// The connection to this server serves others now.
+    /// The connection to this server now serves other sessions.
     pub fn left(&mut self, server: ServerId) {
         self.unseen = self.unseen.filter(|unseen| *unseen != server);
     }
@@ -268,7 +269,7 @@ impl Binding {
         self.wrote_at
     }
 
-    /// This replica has said that it has what [`Self::committed`] says.
+    /// This replica has reported that it has what [`Self::committed`] names.
     pub fn has_caught_up(&mut self, replica: ServerId, now: Instant) {
         self.proven.retain(|(server, _)| *server != replica);
         if self.committed.is_some() {
@@ -276,7 +277,7 @@ impl Binding {
         }
     }
 
-    /// The replicas that have said so, and when.
+    /// The replicas that have reported that they have the last write, and when.
     pub fn proven(&self) -> &[(ServerId, Instant)] {
         &self.proven
     }
@@ -286,8 +287,8 @@ impl Binding {
         self.committed = committed;
     }
 
-    /// What the last of the session's own writes has committed, and the server that said so, if it was said. Whoever has it has all of the session's
-    /// writes on that server, where replicas keep the order of commits.
+    /// What the last of the session's own writes has committed, and the server that reported it, if one did. Where replicas keep the order of commits, a
+    /// replica that has it has all of the session's writes on that server.
     pub fn committed(&self) -> Option<(ServerId, &Position)> {
         self.committed.as_ref().map(|(server, position)| (*server, position))
     }
@@ -298,9 +299,9 @@ impl Binding {
         self.wrote_at = Some(now);
     }
 
-    /// `COM_RESET_CONNECTION`: as after the login, but what was written was written.
+    /// `COM_RESET_CONNECTION`: as after the login, except that writes are not undone.
     pub fn reset(&mut self, beginning: Beginning, now: Instant) {
-        // The transaction that was open is rolled back; it may have committed parts by itself before.
+        // The open transaction is rolled back, but it may have committed parts by itself before.
         let proven = std::mem::take(&mut self.proven);
         let (wrote_at, committed) =
             if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
@@ -309,17 +310,17 @@ impl Binding {
         *self = Self { counts, found_on, wrote_at, committed, proven, ..Self::new(beginning) };
     }
 
-    /// A transaction may be open: then whatever ends it makes its writes visible only at that moment.
+    /// Whether a transaction may be open: then its writes become visible only when it ends.
     pub fn may_have_pending_writes(&self) -> bool {
         self.transaction.is_some_and(|transaction| !transaction.read_only) || !self.autocommit
     }
 
-    /// What binds its reads to the primary, beside a transaction and `autocommit = 0`: the first of several.
+    /// The first pin that binds its reads to the primary, other than a transaction and `autocommit = 0`.
     pub fn pin_of_reads(&self) -> Option<PinKind> {
         self.items.iter().map(Pin::kind).find(|kind| kind.binds_reads())
     }
 
-    /// The client has chosen itself what it is told of the GTIDs that it commits. That is never repeated elsewhere, so it is a pin.
+    /// Whether the client has chosen itself how the GTIDs that it commits are reported. That is never repeated elsewhere, so it is a pin.
     pub fn tracks_gtids(&self) -> bool {
         let names = ["session_track_gtids", "session_track_system_variables"];
         self.items.iter().any(|item| matches!(item, Pin::SessionVariable(name) if names.contains(&&**name)))
@@ -330,7 +331,7 @@ impl Binding {
         self.home.filter(|_| !self.items.is_empty() || !self.cursors.is_empty())
     }
 
-    /// All that lives at home can be brought to another connection: user variables whose values are known.
+    /// Whether everything that lives at home can be set on another connection: user variables whose values are known.
     pub fn may_leave_home(&self) -> bool {
         let is_known = |item: &Pin| matches!(item, Pin::UserVariable(name) if self.values.iter().any(|(known, _)| known == name));
         self.cursors.is_empty() && self.items.iter().all(is_known)
@@ -362,7 +363,7 @@ impl Binding {
                 SessionEffect::Begin { read_only } => {
                     self.transaction = Some(OpenTransaction { server, read_only: *read_only });
                 }
-                // It has a value again that every connection can be given.
+                // It again has a value that every connection can be given.
                 SessionEffect::Set { name, .. } => {
                     self.unpin(&Pin::SessionVariable(name.clone()));
                     if name.starts_with("character_set_") || name.starts_with("collation_") {
@@ -396,7 +397,7 @@ impl Binding {
             self.unseen = Some(server);
         }
         let may_have_written = statement.placement() == Placement::Primary && !failed_before_it_ran(statement, outcome.error);
-        // Whatever ends a transaction, and many statements do so in passing, commits what was written in it before. Told too often, which only
+        // Any statement that ends a transaction commits what was written in it before, and many do so implicitly. This is over-reported, which only
         // keeps reads on the primary for a moment longer.
         if may_have_written || had_pending_writes {
             self.wrote_at = Some(now);
@@ -419,8 +420,8 @@ impl Binding {
             if was_here.is_some() {
                 self.transaction = None;
             }
-            // `SET TRANSACTION` was for the statement or the transaction that has just ended, unless it was this very one. A statement without a table
-            // does not use it up, nor does one that failed for it.
+            // `SET TRANSACTION` applied to the statement or the transaction that has just ended, unless this was that statement. A statement without a
+            // table does not use it up, nor does one that failed because of it.
             let has_used_it = statement.session.is_empty() && uses_table(statement) && outcome.error.is_none();
             if was_here.is_some() || has_used_it || self.transaction.is_none() && ends_transaction(statement) {
                 self.items.retain(|item| *item != Pin::NextTransaction);
@@ -428,8 +429,8 @@ impl Binding {
         }
     }
 
-    /// A result makes `ROW_COUNT()` -1, and an error as well. `FOUND_ROWS()` stays until the next result; what it says after one that is not of a plain
-    /// `SELECT`, and after `SQL_CALC_FOUND_ROWS`, is left to the server. MariaDB finds no row where an aggregate of an empty table is the only one.
+    /// A result set sets `ROW_COUNT()` to -1, and so does an error. `FOUND_ROWS()` stays until the next result set. The server is asked for it after a
+    /// result that is not of a plain `SELECT`, and after `SQL_CALC_FOUND_ROWS`. MariaDB counts no row where an aggregate of an empty table is the only one.
     fn counted(&self, statement: &Statement, server: ServerId, outcome: &Outcome) -> Counts {
         let is_plain = matches!(statement.verb, Verb::Select | Verb::With) && statement.placement() == Placement::Replica;
         let is_certain = |rows: &u64| is_plain && !(*rows == 1 && self.dialect == Dialect::MariaDb);
@@ -445,17 +446,17 @@ impl Binding {
         }
     }
 
-    /// Assigned again, a text would get the character set and the collation of now.
+    /// A text that was assigned again would get the present character set and collation.
     fn forget_texts(&mut self) {
         self.values.retain(|(_, sql)| !sql.contains(&b'\''));
     }
 
-    /// Whether this statement may have rows to fetch.
+    /// Whether this statement may have rows still to be fetched.
     pub fn has_cursor(&self, statement: u32) -> bool {
         self.cursors.contains(&statement)
     }
 
-    /// Whether any statement may.
+    /// Whether any statement may have rows still to be fetched.
     pub fn has_cursors(&self) -> bool {
         !self.cursors.is_empty()
     }
@@ -478,7 +479,7 @@ impl Binding {
         self.transaction = None;
     }
 
-    /// The connection to this server has got something that the session's other connections have not.
+    /// The connection to this server now has something that the session's other connections do not have.
     pub fn pin(&mut self, pin: Pin, server: ServerId) {
         self.home = Some(server);
         self.add(pin);
@@ -509,25 +510,25 @@ impl Binding {
     }
 }
 
-/// Procedures insert without a word, and `LAST_INSERT_ID(n)` sets it.
+/// A call does not report its procedure's inserts, and `LAST_INSERT_ID(n)` sets the value.
 pub(crate) fn may_have_set_insert_id(statement: &Statement, outcome: &Outcome) -> bool {
     let may_have_set_it = Effects::PRIMARY_SESSION | Effects::SESSION_UNSEEN | Effects::UNKNOWN;
     outcome.has_insert_id || statement.effects.intersects(may_have_set_it)
 }
 
-/// Somebody's function or procedure ran, which may have taken a lock, say; or several assignments failed, some of them after others had been made.
+/// A stored function or procedure ran, which may have taken a lock, for example; or one of several assignments failed, after others had been made.
 pub(crate) fn leaves_unseen(statement: &Statement, outcome: &Outcome) -> bool {
     statement.effects.intersects(Effects::SESSION_UNSEEN | Effects::UNKNOWN)
         || outcome.error.is_some() && !statement.session.is_empty()
 }
 
-/// Not what reads tables, if only to change them.
+/// Whether it never reads a table, not even in order to change it.
 fn finds_nothing(verb: Verb) -> bool {
     matches!(verb, Verb::Set | Verb::Use | Verb::Begin | Verb::Commit | Verb::Rollback)
 }
 
 /// An error does not mean that nothing was written: a procedure may have committed before it failed. But a statement with a syntax error never ran,
-/// nor did a query that names an unknown column. The `mysql` client begins every session with such a one.
+/// nor did a query that names an unknown column. The `mysql` client begins every session with such a query.
 fn failed_before_it_ran(statement: &Statement, error: Option<u16>) -> bool {
     match error {
         Some(ER_PARSE_ERROR) => statement.verb != Verb::Batch,
@@ -536,7 +537,7 @@ fn failed_before_it_ran(statement: &Statement, error: Option<u16>) -> bool {
     }
 }
 
-/// What a server tells as a GTID.
+/// The GTID that a server reports, as a position.
 fn position(dialect: Dialect, text: &[u8]) -> Option<Position> {
     let engine = match dialect {
         Dialect::MySql => Engine::MySql,

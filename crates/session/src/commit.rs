@@ -1,11 +1,11 @@
-//! Whether a statement may commit something: if its reply is lost, or comes from a server that does not count any more, only then is its outcome
-//! unknown.
+//! Whether a statement may commit something. Only then is its outcome unknown if its reply is lost, or comes from a server that is no longer the
+//! primary.
 
 use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 
 use crate::{RequestKind, Session};
 
-/// It reads, or changes what belongs to the session alone.
+/// It reads, or changes only what belongs to the session.
 const LEAVES_DATA: Effects = Effects::READ_DATA
     .union(Effects::CHANGE_SESSION)
     .union(Effects::PRIMARY_SESSION)
@@ -13,7 +13,7 @@ const LEAVES_DATA: Effects = Effects::READ_DATA
     .union(Effects::CONNECTION_MEMORY);
 
 impl Session {
-    /// Whether this statement, sent now, may commit something, be it what the transaction has written before.
+    /// Whether this statement, sent now, may commit something, including what the transaction has written before.
     pub fn may_commit(&self, statement: &Statement, kind: RequestKind) -> bool {
         statement.placement() == Placement::Primary
             && kind.runs()
@@ -25,13 +25,13 @@ fn may_commit(statement: &Statement, in_transaction: bool) -> bool {
     if in_transaction {
         return !stays_in_transaction(statement) && !rolls_back(statement);
     }
-    // Without a transaction BEGIN, COMMIT and the like have nothing to commit. XA has, under a name of its own.
+    // Without a transaction, BEGIN, COMMIT and the like have nothing to commit. XA does, under a name of its own.
     let writes_nothing = LEAVES_DATA.union(Effects::TRANSACTION).contains(statement.effects);
     !writes_nothing || statement.verb == Verb::Xa
 }
 
-/// Inside a transaction it cannot end that transaction, nor commit by itself. Stored functions and triggers cannot commit (MySQL manual 27.8), procedures
-/// can. Writes to tables without transactions are not known as such, and count as part of the transaction.
+/// Whether it can, inside a transaction, neither end that transaction nor commit by itself. Stored functions and triggers cannot commit (MySQL manual
+/// 27.8), procedures can. Writes to tables without transactions are not recognised, and count as part of the transaction.
 fn stays_in_transaction(statement: &Statement) -> bool {
     let is_plain = matches!(
         statement.verb,
@@ -63,7 +63,7 @@ fn rolls_back(statement: &Statement) -> bool {
     statement.verb == Verb::Rollback
 }
 
-/// `ROLLBACK` alone: where the transaction is gone already, it has what it asks for.
+/// `ROLLBACK` alone: if the transaction is already gone, nothing is left to do.
 pub fn only_rolls_back(statement: &Statement) -> bool {
     rolls_back(statement) && matches!(statement.session.as_slice(), [SessionEffect::End])
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_commit_inside_of_a_transaction_and_outside() {
+    fn what_may_commit_inside_and_outside_a_transaction() {
         let classifier = Classifier::new(ParseLimits::default());
         for dialect in [Dialect::MySql, Dialect::MariaDb] {
             for (sql, outside, inside) in [
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_rollback_has_what_it_asks_for_once_the_transaction_is_gone() {
+    fn only_a_plain_rollback_succeeds_without_its_transaction() {
         assert!(only_rolls_back(&classified("ROLLBACK")));
         for sql in ["ROLLBACK TO SAVEPOINT s", "ROLLBACK AND CHAIN", "COMMIT", "SELECT 1"] {
             assert!(!only_rolls_back(&classified(sql)), "{sql}");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_may_do_more_than_it_says_is_not_refused_as_a_whole() {
+    fn a_write_that_may_do_more_than_its_text_shows_is_not_refused_as_a_whole() {
         for sql in ["INSERT INTO t VALUES (1)", "REPLACE INTO t VALUES (1)", "UPDATE t SET a = 1", "DELETE FROM t"] {
             assert!(is_refused_as_a_whole(&classified(sql)), "{sql}");
         }

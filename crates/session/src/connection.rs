@@ -1,4 +1,4 @@
-//! The state that one server connection is in, and what brings it to a session's.
+//! The state of one server connection, and the commands that bring it to a session's state.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use wire::{Capabilities, put_packet_with};
 use crate::settings::Setting;
 use crate::{SessionState, Traces};
 
-/// The state that one connection is in: by value, so that it can be compared with that of any session of its account.
+/// The state of one connection, by value, so that it can be compared with the state of any session of its account.
 #[derive(Debug, Clone, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each says another thing about the connection")]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent")]
 pub struct ConnectionState {
     is_reset: bool,
     multi_statements: bool,
-    /// Of its login.
+    /// The collation of its login.
     collation: u8,
     schema: Option<Box<[u8]>>,
     settings: Arc<Vec<Setting>>,
-    /// `LAST_INSERT_ID()`; `None` if nobody has asked.
+    /// `LAST_INSERT_ID()`. `None` if it was not asked for.
     insert_id: Option<u64>,
-    /// What Pointsman itself wants of connections to servers of this kind.
+    /// The settings that Pointsman itself needs on connections to servers of this kind.
     own_settings: &'static [u8],
-    /// It is in force, with this `autocommit`.
+    /// `Some` once `own_settings` is in force, with this `autocommit`.
     began_with: Option<bool>,
-    /// It may have more than is known here: no other session may use it as it is.
+    /// It may have more state than is known here: no other session may use it as it is.
     is_in_doubt: bool,
-    /// It may have warnings that another session's statement would not end.
+    /// It may have warnings that another session's statement would not clear.
     has_lasting_warnings: bool,
-    /// `SET TRANSACTION` was for a transaction that has not been seen to begin.
+    /// `SET TRANSACTION` was for a transaction that has not begun yet, as far as is known.
     has_next_transaction: bool,
-    /// What it would answer to `FOUND_ROWS()` is another session's.
+    /// Its `FOUND_ROWS()` is another session's.
     counts_are_anothers: bool,
 }
 
@@ -41,15 +41,15 @@ pub enum Distance {
     None,
     /// Commands that go out before the next one, in the same write.
     Commands,
-    /// A login: it has what the session has not, and what only a new session on the server takes away.
+    /// A login: it has something that the session does not have, and that only a new session on the server removes.
     Login,
 }
 
-/// What Pointsman wants of every connection: to be told when a statement changed the session in a way that its text did not show. And
-/// `autocommit` is the same on all of them, whatever each server's default is.
+/// What Pointsman needs on every connection: the server reports when a statement changed the session in a way that its text did not show.
+/// `autocommit` is the same on all connections, whatever each server's default is.
 ///
-/// And the GTID of what it commits is told in the answer, so that nobody has to ask (MySQL manual 7.1.18 "Server Tracking of Client Session State";
-/// MariaDB tells it as a variable). The client sees these values if it asks for the variables.
+/// The answer also has the GTID of what the statement committed, so that no query is needed for it (MySQL manual 7.1.18 "Server Tracking of Client
+/// Session State"; MariaDB reports it as a variable). The client sees these values if it reads the variables.
 const OWN_SETTINGS_MYSQL: &[u8] = b"SET session_track_state_change = ON, session_track_gtids = OWN_GTID, autocommit = ";
 const OWN_SETTINGS_MARIADB: &[u8] = b"SET session_track_state_change = ON, session_track_system_variables = \
     IF(@@session_track_system_variables = '*', '*', CONCAT_WS(',', NULLIF(@@session_track_system_variables, ''), 'last_gtid')), autocommit = ";
@@ -62,7 +62,7 @@ impl ConnectionState {
         Self { multi_statements, collation, own_settings, insert_id: Some(0), ..Self::default() }
     }
 
-    /// After `COM_CHANGE_USER` with this collation, which leaves nothing but the option of several statements in one packet.
+    /// After `COM_CHANGE_USER` with this collation, which keeps only the option of several statements in one packet.
     #[must_use]
     pub fn after_change_user(&self, collation: u8) -> Self {
         let Self { multi_statements, own_settings, .. } = *self;
@@ -76,7 +76,7 @@ impl ConnectionState {
         *self = Self { is_reset: true, schema: self.schema.take(), ..self.after_change_user(self.collation) };
     }
 
-    /// The state is what the connection has now: a statement that the client ran there has just made it so.
+    /// The connection now has this state: a statement that the client ran there has just set it.
     pub fn follow(&mut self, state: &SessionState) {
         if !Arc::ptr_eq(&self.settings, &state.settings) {
             self.settings = Arc::clone(&state.settings);
@@ -86,12 +86,12 @@ impl ConnectionState {
         }
     }
 
-    /// It was asked for `LAST_INSERT_ID()`.
+    /// Notes the `LAST_INSERT_ID()` that it was asked for.
     pub fn note_insert_id(&mut self, id: u64) {
         self.insert_id = Some(id);
     }
 
-    /// A statement has run there, and may have left this.
+    /// Notes what a statement that ran there may have left.
     pub fn note(&mut self, traces: Traces) {
         if traces.insert_id {
             self.insert_id = None;
@@ -102,17 +102,17 @@ impl ConnectionState {
         self.counts_are_anothers &= !traces.rows;
     }
 
-    /// Its session has no use for it any more.
+    /// Its session does not need it any more.
     pub fn left(&mut self) {
         self.counts_are_anothers = true;
     }
 
-    /// What it has counted, it has counted for the session that uses it now.
+    /// Whether its `FOUND_ROWS()` is that of the session that uses it now.
     pub fn has_own_counts(&self) -> bool {
         !self.counts_are_anothers
     }
 
-    /// Nothing is on it but what is known here.
+    /// Whether its whole state is known here.
     pub fn is_known(&self) -> bool {
         !self.is_in_doubt && !self.has_lasting_warnings && !self.has_next_transaction
     }
@@ -136,13 +136,13 @@ impl ConnectionState {
         }
     }
 
-    /// The session was reset: so is the connection, if it has not been, or has been set to something since.
+    /// Whether the connection has to be reset because the session was: if it was not reset itself, or has got a setting since.
     fn takes_reset(&self, state: &SessionState) -> bool {
         state.is_reset && (!self.is_reset || !self.has_nothing_else(state))
     }
 
-    /// Whether each of its settings is also one of the session's, if with another value: then the session's, made again in their order, leave what
-    /// they would leave on a fresh connection.
+    /// Whether the session has each of its settings as well, perhaps with another value. Then the session's settings, made again in their order, leave
+    /// what they would leave on a fresh connection.
     fn has_nothing_else(&self, state: &SessionState) -> bool {
         let is_set = |name: &str| state.settings.iter().any(|setting| &*setting.name == name);
         let began_alike = self.began_with.is_none_or(|autocommit| autocommit == state.autocommit);
@@ -155,9 +155,9 @@ impl ConnectionState {
     }
 
     /// Appends the commands that bring the connection to `state`, nearly always none.
-    /// The connection counts as brought there at once: if one of them fails, it must not be used any more.
+    /// From then on the connection counts as being in that state: if one of the commands fails, it must not be used any more.
     ///
-    /// What it has too much (see [`Distance::Login`]) stays.
+    /// State that the session does not have (see [`Distance::Login`]) stays.
     pub fn catch_up(&mut self, state: &SessionState, capabilities: Capabilities, out: &mut BytesMut) -> CaughtUp {
         if self.distance(state) == Distance::None {
             return CaughtUp::default();
@@ -203,7 +203,7 @@ impl ConnectionState {
         done
     }
 
-    /// The settings that are to be made: all after those that it has already, with the same values and in the same order.
+    /// The settings that still have to be made: all after those that it already has, with the same values and in the same order.
     fn lacking<'s>(&self, settings: &'s [Setting]) -> &'s [Setting] {
         let mut own = self.settings.iter();
         let had = settings.iter().take_while(|setting| own.any(|other| other == *setting)).count();
@@ -211,12 +211,12 @@ impl ConnectionState {
     }
 }
 
-/// What goes out to bring a connection to a session's state.
+/// What is sent to bring a connection to a session's state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CaughtUp {
     /// Commands, each of which has a response.
     pub commands: u32,
-    /// `COM_RESET_CONNECTION` is one of them: what had been prepared on it is gone.
+    /// `COM_RESET_CONNECTION` is one of them: the statements that were prepared on the connection are gone.
     pub is_reset: bool,
 }
 

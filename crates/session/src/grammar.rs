@@ -1,13 +1,14 @@
-//! With what a text is read: a prepared statement keeps what was in force when it was prepared, also on a server where it is prepared later.
+//! The settings with which a text is read. A prepared statement keeps those of the time when it was prepared, also on a server where it is prepared
+//! later.
 
 use classifier::Dialect;
 
 /// The settings of a session that decide what a text means.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Grammar {
-    /// The assignments of `sql_mode`, in their order: one may build on the one before it.
+    /// The assignments of `sql_mode`, in their order: one may depend on the one before it.
     modes: Box<[Box<[u8]>]>,
-    /// `SET NAMES`, `SET CHARACTER SET`, and the assignments of the variables behind them, in their order.
+    /// `SET NAMES`, `SET CHARACTER SET`, and the assignments of the variables that they set, in their order.
     charsets: Box<[Charset]>,
     schema: Option<Box<[u8]>>,
 }
@@ -15,11 +16,11 @@ pub struct Grammar {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Charset {
     sql: Box<[u8]>,
-    /// It leaves nothing of what was before it.
+    /// It replaces everything that was set before it.
     is_whole: bool,
 }
 
-/// The `SET` statements, without that word, that lead a connection from one grammar to another and back.
+/// The statements, without the word `SET`, that bring a connection from one grammar to another and back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detour {
     /// To the other.
@@ -31,8 +32,8 @@ pub struct Detour {
 const CHARSETS: [&str; 4] = ["names", "character_set_client", "character_set_connection", "collation_connection"];
 
 impl Grammar {
-    /// Of a session's settings, by name and text in their order. `login` is the statement that leads back to the character set of its login, if there
-    /// is one.
+    /// The grammar of a session's settings, by name and text in their order. `login` is the statement that restores the character set of its login, if
+    /// there is one.
     pub(super) fn new<'a>(
         login: Option<&'static str>,
         settings: impl Iterator<Item = (&'a str, &'a [u8])>,
@@ -40,7 +41,7 @@ impl Grammar {
     ) -> Self {
         let (mut modes, mut charsets) = (Vec::new(), Vec::new());
         for (name, sql) in settings {
-            // An assignment that builds on the one before it has its text in its name as well.
+            // An assignment that depends on the one before it has its text in its name as well.
             if name == "sql_mode" || name.starts_with("sql_mode:") {
                 modes.push(sql.into());
             } else if CHARSETS.contains(&name) {
@@ -59,8 +60,8 @@ impl Grammar {
         self.schema.as_deref()
     }
 
-    /// How to get from here to `other` and back, the schema aside. `None` where one of the two has a character set to which no statement leads back:
-    /// that of a login with an unusual collation, or of a reset.
+    /// How to get from here to `other` and back, without the schema. `None` if one of the two has a character set that no statement restores: that of a
+    /// login with an unusual collation, or of a reset.
     pub fn detour(&self, other: &Self) -> Option<Detour> {
         let mut detour = Detour::default();
         if self.modes != other.modes {
@@ -81,9 +82,9 @@ impl Grammar {
     }
 }
 
-/// What leaves a session with the character sets that a login with this collation gives it, after `SET`. Both servers set the same three
-/// variables for it (MySQL manual 12.4 "Connection Character Sets and Collations", MariaDB "Setting Character Sets and Collations"). The collations
-/// that drivers ask for; MariaDB has none of number 255, and takes its default.
+/// What follows `SET` to give a session the character sets of a login with this collation. Both servers set the same three
+/// variables for it (MySQL manual 12.4 "Connection Character Sets and Collations", MariaDB "Setting Character Sets and Collations"). Only collations
+/// that drivers ask for are known. MariaDB has no collation 255, and uses its default.
 pub(crate) fn names_of_login(collation: u8, dialect: Dialect) -> Option<&'static str> {
     Some(match collation {
         8 => "NAMES latin1 COLLATE latin1_swedish_ci",
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_character_set_of_a_usual_login_can_be_had_again() {
+    fn the_character_set_of_a_usual_login_can_be_restored() {
         let (login, latin1) = (after_login(45, &[]), after_login(45, &[("names", "NAMES latin1")]));
         let part = after_login(45, &[("character_set_client", "character_set_client = latin1")]);
         let detour = login.detour(&latin1).expect("a way");

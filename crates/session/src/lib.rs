@@ -1,7 +1,7 @@
 //! What a client has set and holds, as a function of its statements and the servers' answers.
 //!
-//! It knows no socket and no clock, and chooses no server. [`Session`] is made of [`SessionState`], which is repeated on every connection, and
-//! [`Binding`], which is not and binds the session to a server. [`ConnectionState`] is how far one connection has followed.
+//! It has no socket and no clock, and chooses no server. A [`Session`] consists of [`SessionState`], which is repeated on every connection, and
+//! [`Binding`], which is not repeated and binds the session to a server. [`ConnectionState`] is the state that one connection has.
 
 mod binding;
 mod commit;

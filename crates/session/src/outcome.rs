@@ -1,39 +1,39 @@
-//! What a response says that matters beyond it.
+//! What a response says about the session.
 
 use wire::{ErrOwned, Malformed, OkPacket, PrepareOk, StateChange, StatusFlags, state_changes};
 
-/// What a response said beside its data.
+/// What a response said besides its data.
 #[derive(Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each says another thing about the response")]
+#[allow(clippy::struct_excessive_bools, reason = "they are independent")]
 pub struct Outcome {
     /// The error that ended it.
     pub error: Option<u16>,
     /// The last status flags; `None` if the response had none.
     pub status: Option<StatusFlags>,
-    /// The server has warnings to tell of the last result.
+    /// The server has warnings about the last result.
     pub has_warnings: bool,
     /// An OK named a value that an insert made for an `AUTO_INCREMENT` column.
     pub has_insert_id: bool,
-    /// The rows that the last result changed; `None` if it has rows itself.
+    /// The rows that the last result changed; `None` if it is a result set.
     pub changed: Option<u64>,
-    /// The rows that the last result has; `None` if it was none with rows.
+    /// The rows of the last result; `None` if it is not a result set.
     pub rows: Option<u64>,
-    /// The server says that the session's schema is now this.
+    /// The session's new schema, as the server reports it.
     pub schema: Option<Box<[u8]>>,
-    /// The server says that the session's state was changed in some way.
+    /// The server reports that the session's state has changed in some way.
     pub state_changed: bool,
-    /// The GTID of what it has committed, as the server's text: the last of several, or a set of MySQL.
+    /// The GTID of what the statement has committed, in the server's text: the last of several, or a MySQL GTID set.
     pub gtid: Option<Box<[u8]>>,
     /// For `COM_STMT_PREPARE`.
     pub prepared: Option<PrepareOk>,
-    /// The error, if the client was not told of it.
+    /// The error, if it was withheld from the client.
     pub withheld: Option<ErrOwned>,
-    /// The server said OK, and the client was told that this does not count. The rest of the response was not read.
+    /// The server said OK, but the client got an error because this does not count. The rest of the response was not read.
     pub is_unconfirmed: bool,
 }
 
 impl Outcome {
-    /// Notes how one result ended, and after how many rows if it has some.
+    /// Notes how one result ended, and its number of rows if it is a result set.
     pub fn note(&mut self, ok: &OkPacket<'_>, rows: Option<u64>) {
         self.rows = rows;
         self.changed = Some(ok.affected_rows).filter(|_| rows.is_none());
@@ -42,7 +42,7 @@ impl Outcome {
         self.has_insert_id |= ok.last_insert_id != 0;
     }
 
-    /// Notes what an OK packet says of the session. Returns the state block without what only Pointsman asked for, if it had any.
+    /// Notes what an OK packet says about the session. If its state block has something that only Pointsman asked for, returns the block without it.
     ///
     /// `hides_gtids`: the client has not asked for GTIDs itself.
     pub fn absorb(&mut self, ok: &OkPacket<'_>, hides_gtids: bool) -> Result<Option<Vec<u8>>, Malformed> {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_knows_what_its_last_write_has_committed_if_that_was_said() {
+    fn a_session_knows_what_its_last_write_committed_if_that_was_reported() {
         let beginning =
             Beginning { dialect: Dialect::MariaDb, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, autocommit: true };
         let mut session = Session::new(SessionState::new(LoginDetails::default(), None), beginning);

@@ -1,13 +1,14 @@
-//! What a prepared statement is, whoever has prepared it.
+//! A prepared statement, independent of the session that prepared it.
 
 use crate::Grammar;
 
-/// A text and with what it was read: what a prepared statement means does not depend on anything else, so whoever has prepared the same may share it.
+/// A text and the grammar with which it was read. The meaning of a prepared statement depends on nothing else, so sessions that have prepared the same
+/// may share it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PreparedText {
     sql: Box<[u8]>,
     grammar: Grammar,
-    /// It is executed with a cursor, which another execution would close: nobody else's statement.
+    /// It is executed with a cursor, which another execution would close, so it is not shared.
     cursor_of: Option<u32>,
 }
 
@@ -17,7 +18,7 @@ impl PreparedText {
         Self { sql, grammar, cursor_of: None }
     }
 
-    /// The same for the cursor of the client's statement of this number.
+    /// The same for the cursor of the client's statement with this number.
     #[must_use]
     pub fn for_cursor_of(&self, id: u32) -> Self {
         Self { cursor_of: Some(id), ..self.clone() }
@@ -28,7 +29,7 @@ impl PreparedText {
         &self.sql
     }
 
-    /// With what it was read, the default schema included: it means the same wherever and whenever it is executed.
+    /// The grammar with which it was read, including the default schema: it means the same wherever and whenever it is executed.
     pub fn grammar(&self) -> &Grammar {
         &self.grammar
     }

@@ -1,4 +1,4 @@
-//! A session, but for its connections: what its statements and the answers to them make of it.
+//! A session without its connections: its state as a function of its statements and their answers.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::{Beginning, Binding, LoginDetails, Loss, Outcome, Reading, SessionSta
 pub struct Session {
     /// What is repeated on every server connection.
     pub state: SessionState,
-    /// What is not, and binds the session to a server.
+    /// What is not repeated, and binds the session to a server.
     pub binding: Binding,
 }
 
@@ -23,56 +23,56 @@ pub struct Session {
 pub enum RequestKind {
     /// A command as it stands.
     Whole,
-    /// To prepare a statement, which the client will know by this number.
+    /// To prepare a statement, which gets this number for the client.
     Prepare(u32),
     /// To execute a prepared statement.
     Execute {
         /// The client's number for it.
         id: u32,
-        /// Its rows are to stay on the server until they are fetched.
+        /// Its rows stay on the server until they are fetched.
         opens_cursor: bool,
     },
-    /// Rows of the cursor of the statement that the client knows by this number.
+    /// To fetch rows of the cursor of the statement with this number.
     Fetch(u32),
-    /// The end of its cursor.
+    /// To close its cursor.
     ResetStatement(u32),
 }
 
 impl RequestKind {
-    /// It runs a statement's text, prepared or not.
+    /// Whether it runs a statement's text, prepared or not.
     pub fn runs(self) -> bool {
         matches!(self, Self::Whole | Self::Execute { .. })
     }
 }
 
-/// What others must do now that a statement was answered.
+/// What the caller has to do after a statement was answered.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
-    /// It may have written, or ended what had: those who must see it are to be told.
+    /// It may have written, or ended a transaction that had: sessions that must see the write have to be notified.
     pub may_have_written: bool,
-    /// `SET wait_timeout = n` with a number that can be read.
+    /// The value of a `SET wait_timeout = n` with a literal number.
     pub idle_limit: Option<Duration>,
-    /// What has become of the connection that it ran on.
+    /// What it may have left on its connection.
     pub traces: Traces,
 }
 
-/// What a statement may have left on its connection beside what the session has set.
+/// What a statement may have left on its connection besides the session's settings.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Traces {
     /// Another `LAST_INSERT_ID()`.
     pub insert_id: bool,
-    /// Something that nobody has told of.
+    /// An unannounced change.
     pub unseen: bool,
-    /// Warnings that stay while statements without tables run, as MariaDB's do; `None` if it left those that were there.
+    /// Warnings that stay while statements without tables run, as MariaDB's do. `None` if it left the former warnings.
     pub lasting_warnings: Option<bool>,
-    /// What `SET TRANSACTION` has chosen for the next transaction; false if one has begun, `None` if neither.
+    /// True after `SET TRANSACTION` for the next transaction, false if a transaction has begun, `None` if neither.
     pub next_transaction: Option<bool>,
     /// It has counted its rows, for `FOUND_ROWS()`.
     pub rows: bool,
 }
 
 impl Session {
-    /// Right after the login.
+    /// A session right after its login.
     pub fn new(state: SessionState, beginning: Beginning) -> Self {
         Self { state, binding: Binding::new(beginning) }
     }
@@ -82,7 +82,7 @@ impl Session {
         self.state.login()
     }
 
-    /// How its text is to be read now.
+    /// How the text of its statements is now read.
     pub fn reading(&self) -> Reading {
         let binding = &self.binding;
         Reading { dialect: binding.dialect(), sql_mode: binding.sql_mode(), charset: binding.charset() }
@@ -93,13 +93,13 @@ impl Session {
         self.reading().context(self.state.schema())
     }
 
-    /// If all that the session has on this server's connection are user variables whose values are known, any connection can be given them.
+    /// If the session has only user variables with known values on this server's connection, lets every connection be given them.
     pub fn loosen(&mut self, server: ServerId) {
         let state = &mut self.state;
         self.binding.loosen(server, |variables| state.restore_variables(variables));
     }
 
-    /// Its connection was asked for `LAST_INSERT_ID()`: every other one can be told.
+    /// Notes the `LAST_INSERT_ID()` that its connection was asked for: every other connection can be set to it.
     pub fn note_insert_id(&mut self, id: u64) {
         self.state.set_insert_id(Some(id));
         self.binding.insert_id_noted();
@@ -111,7 +111,7 @@ impl Session {
         self.binding.reset(beginning, now);
     }
 
-    /// The connection to this server is gone, and with it what cannot be restored on another one.
+    /// The connection to this server is gone, and with it everything that cannot be restored on another one.
     pub fn lose_connection(&mut self, server: ServerId) -> Loss {
         let state = &mut self.state;
         let loss = self.binding.connection_lost(server, |variables| state.restore_variables(variables));
@@ -121,7 +121,7 @@ impl Session {
         loss
     }
 
-    /// In place of a statement that sets more than can be repeated elsewhere: the primary's connection has it then, and keeps the session.
+    /// Replaces a statement that sets more than can be repeated elsewhere: the primary's connection then has it, and the session is pinned there.
     pub fn overfull(&self, statement: &Statement) -> Option<Statement> {
         let size = |effect: &SessionEffect| match effect {
             SessionEffect::Set { name, sql } => Some(name.len() + sql.len()),
@@ -138,9 +138,9 @@ impl Session {
         Some(overfull)
     }
 
-    /// A statement was answered by this server: what did it change?
+    /// Notes what a statement that this server answered has changed.
     ///
-    /// Effects that the classifier announced are there once the server has said OK; the answer's status flags are the truth about the transaction.
+    /// Effects that the classifier announced have happened once the server has said OK. The answer's status flags are the truth about the transaction.
     pub fn settle(
         &mut self,
         statement: &Statement,
@@ -155,7 +155,7 @@ impl Session {
             idle_limit = self.remember(statement);
             self.binding.succeeded(statement, server);
         } else if statement.verb == Verb::Batch && !statement.session.is_empty() {
-            // Some of its parts ran, and which is not known.
+            // Some of its statements ran, but it is not known which.
             self.binding.pin(Pin::Connection, server);
         }
         let counts = self.binding.counts();
@@ -178,13 +178,13 @@ impl Session {
             self.state.use_schema(schema);
         }
         if is_unannounced(statement, kind, outcome) {
-            // A procedure that sets variables or makes temporary tables: what exactly, the server does not say.
+            // For example a procedure that sets variables or creates temporary tables. The server does not say what exactly has changed.
             self.binding.pin(Pin::Connection, server);
         }
         Settled { may_have_written: statement.placement() == Placement::Primary || had_pending_writes, idle_limit, traces }
     }
 
-    /// MariaDB's warnings go with the next statement that has a table, MySQL's with any.
+    /// MariaDB clears warnings at the next statement that has a table, MySQL at any statement.
     fn lasting_warnings(&self, statement: &Statement, outcome: &Outcome) -> Option<bool> {
         let has_some = outcome.has_warnings || outcome.error.is_some();
         match self.binding.dialect() {
@@ -194,7 +194,7 @@ impl Session {
         }
     }
 
-    /// Notes what is to be repeated on the session's other connections. There is room: see [`Self::overfull`].
+    /// Notes what has to be repeated on the session's other connections. There is room: see [`Self::overfull`].
     fn remember(&mut self, statement: &Statement) -> Option<Duration> {
         let mut idle_limit = None;
         for effect in &statement.session {
@@ -215,7 +215,7 @@ impl Session {
         idle_limit
     }
 
-    /// Is there a cursor now, or none any more?
+    /// Notes whether a cursor is open now.
     fn settle_cursor(&mut self, kind: RequestKind, server: ServerId, outcome: &Outcome) {
         let has = |flag| outcome.status.is_some_and(|status| status.contains(flag));
         let (id, is_open) = match kind {
@@ -232,15 +232,15 @@ impl Session {
     }
 }
 
-/// Which other statements use it up differs between the servers, and with their tables.
+/// It differs between the servers, and depends on the tables, which other statements use it up.
 fn next_transaction(statement: &Statement, outcome: &Outcome) -> Option<bool> {
     let is_chosen = statement.session.contains(&SessionEffect::Pin(Pin::NextTransaction));
     let has_begun = outcome.status.is_some_and(|status| status.contains(StatusFlags::IN_TRANS));
     (is_chosen || has_begun).then_some(is_chosen)
 }
 
-/// The server says that the session was changed, and the statement does not show how. Not for a plain read, which is proved to change nothing:
-/// servers also say so when they go to a prepared statement's own schema and come back.
+/// Whether the server reports a change of the session that the statement's text does not show. False for a plain read, which is proved to change
+/// nothing: servers also report a change when they switch to a prepared statement's own schema and back.
 fn is_unannounced(statement: &Statement, kind: RequestKind, outcome: &Outcome) -> bool {
     outcome.state_changed
         && statement.placement() == Placement::Primary

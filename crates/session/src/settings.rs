@@ -1,4 +1,4 @@
-//! What a client has set, to be repeated on each of the session's connections.
+//! The settings of a client, which are repeated on each of the session's connections.
 
 use std::sync::Arc;
 
@@ -6,37 +6,37 @@ use classifier::Dialect;
 
 use crate::grammar::{self, Grammar};
 
-/// Settings that a session may collect. One more makes the session stay on the primary.
+/// Most settings that a session may collect. One more makes the session stay on the primary.
 pub(crate) const SETTINGS: usize = 256;
 
-/// Bytes of all its settings together. A longer one makes the session stay on the primary, too.
+/// Most bytes of all its settings together. More also make the session stay on the primary.
 pub(crate) const SETTING_BYTES: usize = 64 * 1024;
 
-/// What a client has set and Pointsman repeats on each of the session's connections.
+/// The settings of a client that Pointsman repeats on each of the session's connections.
 ///
 /// `settings` is in the order in which they were made, without two entries of the same name.
 #[derive(Debug, Clone)]
 pub struct SessionState {
     login: LoginDetails,
-    /// `COM_RESET_CONNECTION` came after the login. What that makes of the character set differs between the servers.
+    /// `COM_RESET_CONNECTION` came after the login. Its effect on the character set differs between the servers.
     pub(crate) is_reset: bool,
-    /// With which `autocommit` the session began: the servers' default.
+    /// The `autocommit` with which the session began: the servers' default.
     pub(crate) autocommit: bool,
     /// The servers' grammar.
     dialect: Dialect,
     /// The client may send several statements in one packet.
     pub(crate) multi_statements: bool,
     pub(crate) schema: Option<Box<[u8]>>,
-    /// Shared with the connections that have them, so that in the steady state nothing is compared but an address.
+    /// Shared with the connections that have them, so that in the steady state only an address is compared.
     pub(crate) settings: Arc<Vec<Setting>>,
-    /// `LAST_INSERT_ID()`. `None` while only one connection knows it, or none any more.
+    /// `LAST_INSERT_ID()`. `None` while only one connection knows it, or none does any more.
     pub(crate) insert_id: Option<u64>,
 }
 
-/// What a login packet says beside the account.
+/// What a login packet says besides the account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoginDetails {
-    /// The collation's number, which gives the session its character set. What it means is the server's business.
+    /// The collation's number, which gives the session its character set. Only the server interprets it.
     pub collation: u8,
     /// The connection attributes, as they stand in the packet.
     pub attributes: Box<[u8]>,
@@ -70,7 +70,7 @@ impl SessionState {
         }
     }
 
-    /// With what is not in a login packet: the servers' grammar and default of `autocommit`, and whether the client has chosen multi-statements.
+    /// Adds what is not in a login packet: the servers' grammar and default of `autocommit`, and whether the client has chosen multi-statements.
     #[must_use]
     pub fn with_defaults(mut self, dialect: Dialect, autocommit: bool, multi_statements: bool) -> Self {
         self.dialect = dialect;
@@ -101,7 +101,7 @@ impl SessionState {
         self.multi_statements = on;
     }
 
-    /// `SET sql`, which assigns `name`. False if that is too much to remember.
+    /// Notes `SET sql`, which assigns `name`. False if that is too much to remember.
     #[must_use]
     pub fn set(&mut self, name: &str, sql: &[u8]) -> bool {
         let is_last = |settings: &[Setting]| settings.last().is_some_and(|last| &*last.name == name && &*last.sql == sql);
@@ -117,7 +117,7 @@ impl SessionState {
         true
     }
 
-    /// Whether settings of these sizes in bytes, name and text together, could all be remembered.
+    /// Whether settings of these sizes (name and text together, in bytes) could all be remembered.
     pub fn has_room(&self, mut sizes: impl Iterator<Item = usize>) -> bool {
         let used = self.settings.iter().map(Setting::bytes).sum::<usize>();
         let mut room = (SETTINGS.saturating_sub(self.settings.len()), SETTING_BYTES.saturating_sub(used));
@@ -128,13 +128,13 @@ impl SessionState {
         })
     }
 
-    /// `LAST_INSERT_ID()`, for every connection that does not know it; `None` if it is not to be brought anywhere.
+    /// `LAST_INSERT_ID()`, for every connection that does not know it. `None`: it is not set anywhere.
     pub fn set_insert_id(&mut self, id: Option<u64>) {
         self.insert_id = id;
     }
 
-    /// Gives user variables their values on every connection from now on: by name, with the assignment. False, and nothing is done, if
-    /// that is too much to remember.
+    /// From now on gives user variables their values on every connection: by name, with the assignment. False, without any effect, if that is too much
+    /// to remember.
     #[must_use]
     pub fn restore_variables(&mut self, variables: &[(Box<str>, Box<[u8]>)]) -> bool {
         let has_room = self.has_room(variables.iter().map(|(name, sql)| 1 + name.len() + sql.len()));
@@ -148,14 +148,14 @@ impl SessionState {
         }
     }
 
-    /// What `COM_RESET_CONNECTION` leaves: the login, the schema, and the option of several statements in one packet.
+    /// What `COM_RESET_CONNECTION` keeps: the login, the schema, and the option of several statements in one packet.
     pub fn reset(&mut self) {
         self.settings = Arc::default();
         self.insert_id = Some(0);
         self.is_reset = true;
     }
 
-    /// What the meaning of a statement's text depends on now.
+    /// The settings on which the meaning of a statement's text now depends.
     pub fn grammar(&self) -> Grammar {
         let settings = self.settings.iter().map(|setting| (&*setting.name, &*setting.sql));
         let login = if self.is_reset { None } else { grammar::names_of_login(self.login.collation, self.dialect) };
@@ -163,7 +163,7 @@ impl SessionState {
     }
 }
 
-/// Begins the names of user variables among the settings: no setting's own name does.
+/// Begins the names of user variables among the settings. No setting's own name begins with it.
 const VARIABLE: char = '@';
 
 fn setting_of_variable(name: &str) -> String {

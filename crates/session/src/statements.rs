@@ -12,7 +12,7 @@ use wire::{Capabilities, Malformed, put_packet_with};
 
 use crate::PreparedText;
 
-/// How the text of a statement is to be read, without the schema.
+/// How the text of a statement is read, without the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// The servers' grammar.
@@ -31,12 +31,12 @@ impl Reading {
     }
 }
 
-/// The statements that a client has prepared, each with something more (`X`) that its owner wants to know of it.
+/// The statements that a client has prepared, each with a value (`X`) of its owner.
 #[derive(Debug)]
 pub struct ClientStatements<X> {
     by_id: HashMap<u32, Prepared<X>>,
     last_id: u32,
-    /// Of texts and parameter types.
+    /// The bytes of texts and parameter types.
     kept_bytes: usize,
     long_data_bytes: usize,
     ask_about_previous: bool,
@@ -48,20 +48,20 @@ impl<X> Default for ClientStatements<X> {
     }
 }
 
-/// One of them.
+/// One prepared statement.
 #[derive(Debug)]
 pub struct Prepared<X> {
     text: Arc<PreparedText>,
     reading: Reading,
     verdict: Arc<Statement>,
-    /// The version of the classifier's knowledge that the verdict rests on.
+    /// The version of the classifier's knowledge on which the verdict rests.
     knowledge: u64,
     params: u16,
-    /// Two bytes for each parameter, as last bound; clients send them only when they change.
+    /// Two bytes for each parameter, as last bound. Clients send them only when they change.
     types: Option<Arc<[u8]>>,
-    /// By parameter; `Err` once it was too much.
+    /// By parameter. `Err` after the client has sent too much.
     long_data: Result<Vec<(u16, Vec<u8>)>, LongDataTooLong>,
-    /// What its owner wants to know of it.
+    /// A value of its owner.
     pub extra: X,
 }
 
@@ -69,48 +69,48 @@ pub struct Prepared<X> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LongDataTooLong;
 
-/// How a statement is to be executed on one server connection.
+/// How a statement is executed on one server connection.
 #[derive(Debug)]
 pub struct Execution<'a> {
     /// What the client has negotiated.
     pub capabilities: Capabilities,
-    /// Its rows are to stay on the server until they are fetched.
+    /// Its rows stay on the server until they are fetched.
     pub opens_cursor: bool,
-    /// The most that texts and parameter types of one session may have, in bytes.
+    /// Most bytes of the texts and parameter types of one session.
     pub limit: usize,
-    /// The number by which the server connection knows the statement.
+    /// The server connection's number for the statement.
     pub number: u32,
-    /// The parameter types that were bound last on that connection.
+    /// The parameter types that were last bound on that connection.
     pub bound: &'a mut Option<Arc<[u8]>>,
 }
 
 impl<X> ClientStatements<X> {
-    /// The statement that the client knows by this number.
+    /// The statement that has this number for the client.
     pub fn get(&self, id: u32) -> Option<&Prepared<X>> {
         self.by_id.get(&id)
     }
 
-    /// The same, to have its verdict looked at again.
+    /// The same, to update its verdict.
     pub fn get_mut(&mut self, id: u32) -> Option<&mut Prepared<X>> {
         self.by_id.get_mut(&id)
     }
 
-    /// One of them has this text.
+    /// Whether one of them has this text.
     pub fn has(&self, text: &PreparedText) -> bool {
         self.by_id.values().any(|prepared| *prepared.text == *text)
     }
 
-    /// One of them asks what the statement before it has left on its connection.
+    /// Whether one of them asks what the previous statement has left on its connection.
     pub fn ask_about_previous(&self) -> bool {
         self.ask_about_previous
     }
 
-    /// Whether one more may be prepared, with a text of so many bytes: `count` and `bytes` are the most of one session.
+    /// Whether one more may be prepared, with a text of `text` bytes. `count` and `bytes` are the limits of one session.
     pub fn has_room(&self, text: usize, count: usize, bytes: usize) -> bool {
         self.by_id.len() < count && self.kept_bytes.saturating_add(text) <= bytes
     }
 
-    /// A number that no statement has.
+    /// A number that is not in use.
     pub fn next_id(&mut self) -> u32 {
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
@@ -120,14 +120,14 @@ impl<X> ClientStatements<X> {
         }
     }
 
-    /// A server has prepared it.
+    /// Adds a statement that a server has prepared.
     pub fn add(&mut self, id: u32, prepared: Prepared<X>) {
         self.kept_bytes += prepared.kept_bytes();
         self.ask_about_previous |= prepared.verdict.effects.contains(Effects::PREVIOUS_STATEMENT);
         self.by_id.insert(id, prepared);
     }
 
-    /// The client has closed it.
+    /// Removes a statement that the client has closed.
     pub fn remove(&mut self, id: u32) -> Option<Prepared<X>> {
         self.forget_long_data(id);
         let removed = self.by_id.remove(&id);
@@ -135,7 +135,7 @@ impl<X> ClientStatements<X> {
         removed
     }
 
-    /// Keeps a piece of a parameter, with at most `limit` bytes over all statements. The protocol has no answer to it: what is wrong is said when the
+    /// Keeps a piece of a parameter, with at most `limit` bytes over all statements. The protocol has no answer to it, so errors are reported when the
     /// statement is executed.
     pub fn add_long_data(&mut self, id: u32, parameter: u16, data: &[u8], limit: usize) {
         let Some(prepared) = self.by_id.get_mut(&id) else { return };
@@ -152,7 +152,7 @@ impl<X> ClientStatements<X> {
         }
     }
 
-    /// True if there is such a statement.
+    /// Discards its long data. False if there is no such statement.
     pub fn forget_long_data(&mut self, id: u32) -> bool {
         let Some(prepared) = self.by_id.get_mut(&id) else { return false };
         if let Ok(pieces) = std::mem::replace(&mut prepared.long_data, Ok(Vec::new())) {
@@ -161,8 +161,8 @@ impl<X> ClientStatements<X> {
         true
     }
 
-    /// Writes what executes the statement on one server connection: long data, then the execution with the client's own parameters. `payload` is the
-    /// client's `COM_STMT_EXECUTE`.
+    /// Writes the packets that execute the statement on one server connection: long data, then the execution with the client's own parameters. `payload`
+    /// is the client's `COM_STMT_EXECUTE`.
     pub fn put_execution(
         &mut self,
         id: u32,
@@ -196,7 +196,7 @@ impl<X> ClientStatements<X> {
             (None, _) => true,
             (Some(_), None) => false,
         };
-        // The types go along when the client sent them and when this server has not seen them yet.
+        // The types are sent if the client sent them, and if this server has not seen them yet.
         let types = if is_known_there { parameters.types } else { prepared.types.as_deref() };
         put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, types))));
         bound.clone_from(&prepared.types);
@@ -205,7 +205,7 @@ impl<X> ClientStatements<X> {
 }
 
 impl<X> Prepared<X> {
-    /// A statement with so many parameters. `knowledge` is the version of what the classifier knew before it gave the verdict.
+    /// A statement with `params` parameters. `knowledge` is the version of the classifier's knowledge before it gave the verdict.
     pub fn new(
         text: Arc<PreparedText>,
         reading: Reading,
@@ -216,12 +216,12 @@ impl<X> Prepared<X> {
         Self { text, reading, verdict, knowledge, params, types: None, long_data: Ok(Vec::new()), extra }
     }
 
-    /// Its text, and with what it was read.
+    /// Its text, and the grammar with which it was read.
     pub fn text(&self) -> &Arc<PreparedText> {
         &self.text
     }
 
-    /// How its text was read when it was prepared, which is how servers read it from then on.
+    /// How its text was read when it was prepared. Servers read it in this way from then on.
     pub fn context(&self) -> Context<'_> {
         self.reading.context(self.text.grammar().schema())
     }
@@ -231,22 +231,22 @@ impl<X> Prepared<X> {
         self.params
     }
 
-    /// The types that were bound last, two bytes for each parameter.
+    /// The types that were last bound, two bytes for each parameter.
     pub fn types(&self) -> Option<&[u8]> {
         self.types.as_deref()
     }
 
-    /// The value of this parameter has been sent ahead.
+    /// Whether the value of this parameter was sent as long data.
     pub fn has_long_data(&self, parameter: usize) -> bool {
         self.long_data.as_ref().is_ok_and(|pieces| pieces.iter().any(|(of, _)| usize::from(*of) == parameter))
     }
 
-    /// More long data was sent than may be kept.
+    /// Whether more long data was sent than may be kept.
     pub fn is_too_long(&self) -> bool {
         self.long_data.is_err()
     }
 
-    /// What the statement does, by what is known now: functions and views may have changed since it was prepared.
+    /// What the statement does, by present knowledge: functions and views may have changed since it was prepared.
     pub fn verdict(&mut self, classifier: &Classifier) -> Arc<Statement> {
         let knowledge = classifier.knowledge().version();
         if self.knowledge != knowledge {
@@ -256,7 +256,7 @@ impl<X> Prepared<X> {
         Arc::clone(&self.verdict)
     }
 
-    /// What of it counts against the limit of a session's statements, in bytes.
+    /// The bytes that count against the limit of a session's statements.
     fn kept_bytes(&self) -> usize {
         self.text.sql().len() + self.types.as_deref().map_or(0, <[u8]>::len)
     }

@@ -1,4 +1,4 @@
-//! A server connection in the hands of one session.
+//! A server connection that one session uses.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::server::ServerPool;
 use super::{Idle, WorkerPool};
 use crate::connection::{Rest, ServerConnection};
 
-/// A server connection in the hands of one session. Dropped, it is closed: only [`Lease::share`] and [`Lease::give_back`] keep it for others.
+/// A server connection that one session uses. Dropping it closes the connection: only [`Lease::share`] and [`Lease::give_back`] keep it for others.
 #[derive(Debug)]
 pub struct Lease {
     pub(super) held: Idle,
@@ -24,8 +24,8 @@ impl Lease {
         self.held.server
     }
 
-    /// Gives it to whoever needs one next, as it is: what the session has set there is known, and nothing else of it is there. If that is not so,
-    /// it is cleared first.
+    /// Gives it as it is to the next session that needs one: what the session has set there is known, and it has left nothing else. If that is not so,
+    /// the connection is reset first.
     pub fn share(self) {
         if !self.held.connection.state.is_known() {
             self.give_back();
@@ -39,16 +39,16 @@ impl Lease {
         self.is_worth_keeping() && self.held.connection.state.is_known()
     }
 
-    /// Ends the session's use: what the session had there is ended, in the background, and the connection is kept for the next one. A
-    /// connection on which a response is outstanding is closed instead.
+    /// Ends the session's use. The connection is reset in the background, and kept for the next session. A connection with an outstanding response is
+    /// closed instead.
     pub fn give_back(self) {
         if self.is_worth_keeping() {
             tokio::spawn(self.clear());
         }
     }
 
-    /// Ends the use by a session whose client is gone while a statement runs: stops the statement and keeps the connection's place until it has
-    /// stopped, in the background, for `limit` at most. Then `ended` is told what the response said, if it came to its end.
+    /// Ends the use by a session whose client left while a statement was running. In the background it stops the statement and keeps the connection's
+    /// place until the statement has stopped, for at most `limit`. Then it calls `ended` with the end of the response, if that was read.
     pub fn abandon(mut self, limit: Duration, ended: impl FnOnce(Option<Rest>) + Send + 'static) {
         tokio::spawn(async move {
             let Self { held, pool, .. } = &mut self;

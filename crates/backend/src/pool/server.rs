@@ -1,8 +1,8 @@
-//! The connections to one server, over all workers: how many there may be, those that nobody uses, and who waits for one.
+//! The connections to one server, over all workers: how many there may be, the idle ones, and the sessions that wait for one.
 //!
-//! Whoever waits is handed the next one directly, so that nobody who comes later can take it in between: the connection itself if it is one of the
-//! same account, else its place, to make a new one in. An account with a bound of its own waits for itself only: whoever comes after it in the queue
-//! and may open a connection gets the place.
+//! A waiting session is handed the next one directly, so that no later session can take it in between: the connection itself if it belongs to the same
+//! account, else its place, in which to open a new one. An account at its own bound waits only for its own connections: the next in the queue that
+//! may open a connection gets the place.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,23 +22,23 @@ const BUSY_MOMENT: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct ServerPool {
     inner: Mutex<Inner>,
-    /// Those in the queue, and those that wait because the server itself is full.
+    /// The sessions in the queue, and those that wait because the server itself is full.
     waiting: AtomicUsize,
 }
 
-/// What one server's pool may have, over all accounts.
+/// The limits of one server's pool, over all accounts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Connections, in use and idle.
+    /// Most connections, in use and idle.
     pub(super) open: usize,
-    /// Connections that nobody uses.
+    /// Most idle connections.
     pub(super) idle: usize,
-    /// Those in the queue.
+    /// Most sessions in the queue.
     pub(super) waiting: usize,
 }
 
-/// `open` is the number of [`Place`]s, those of `idle` and those that are about to be handed to somebody included; so is the sum over all shares. It
-/// is above the bound only after that was lowered.
+/// `open` is the number of [`Place`]s, including those of `idle` and those that are being handed over. The sum over all shares is the same. It is above
+/// the bound only after the bound was lowered.
 #[derive(Debug)]
 struct Inner {
     bounds: Bounds,
@@ -46,11 +46,11 @@ struct Inner {
     /// The least recently used first.
     idle: Vec<Idle>,
     shares: Shares,
-    /// Connections are kept ready for the accounts that ask for it: the server lets them be used again.
+    /// Connections are kept ready for the accounts that ask for it, since this server's connections may be used again.
     keeps_warm: bool,
 }
 
-/// What somebody who waits is given.
+/// What a waiting session is given.
 #[derive(Debug)]
 pub(super) enum Handed {
     /// A connection of the same account.
@@ -68,7 +68,7 @@ impl Handed {
     }
 }
 
-/// Room for one connection of an account. Dropped, it is given to whoever has waited for longest and may have it.
+/// Room for one connection of an account. Dropping it gives it to the session that has waited longest and may have it.
 #[derive(Debug)]
 pub(super) struct Place(Option<(Arc<ServerPool>, ShareId)>);
 
@@ -78,18 +78,18 @@ impl Place {
     }
 }
 
-/// What becomes of somebody who wants to wait.
+/// What becomes of a request to wait.
 #[derive(Debug)]
 pub(super) enum Queued {
     /// It waits.
     Turn(Turn),
     /// Something has just become free.
     Again,
-    /// It may not wait: so many do already.
+    /// It may not wait: this many wait already.
     Full(usize),
 }
 
-/// A turn in the queue. Dropped, it is left.
+/// A turn in the queue. Dropping it leaves the queue.
 #[derive(Debug)]
 pub(super) struct Turn {
     pool: Arc<ServerPool>,
@@ -105,7 +105,7 @@ impl Turn {
     }
 }
 
-/// Somebody who waits, for all to see.
+/// Counts a waiting session as long as it exists.
 pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl ServerPool {
@@ -116,7 +116,7 @@ impl ServerPool {
         Arc::new(Self { inner: Mutex::new(inner), waiting: AtomicUsize::new(0) })
     }
 
-    /// Room for one of this user's, if there is some.
+    /// Room for a connection of this user, if there is any.
     pub(super) fn try_take(self: &Arc<Self>, user: &[u8]) -> Option<Place> {
         let mut inner = self.inner();
         let share = inner.shares.id(user);
@@ -126,7 +126,7 @@ impl ServerPool {
         })
     }
 
-    /// Room for one more that is to be kept ready. Nobody is kept waiting for its sake, and none is closed.
+    /// Room for one more connection that is to be kept ready. It never makes a session wait, and closes no connection.
     pub(super) fn try_take_to_warm(self: &Arc<Self>, user: &[u8]) -> Option<Place> {
         let is_wanted = self.waiting() > 0;
         let mut inner = self.inner();
@@ -137,7 +137,7 @@ impl ServerPool {
         })
     }
 
-    /// The users for whom one more is to be opened now, to be kept ready.
+    /// The users for whom one more connection has to be opened now, to be kept ready.
     pub(super) fn lacking(&self) -> Vec<Box<[u8]>> {
         let inner = self.inner();
         if inner.may_warm() { inner.shares.lacking() } else { Vec::new() }
@@ -148,14 +148,14 @@ impl ServerPool {
         self.inner().keeps_warm = keeps_warm;
     }
 
-    /// Whether some are kept ready for the account that has this place.
+    /// Whether connections are kept ready for the account that has this place.
     pub(super) fn is_kept_warm(&self, place: &Place) -> bool {
         place.share().is_some_and(|share| self.inner().shares.is_kept_warm(share))
     }
 
-    /// The idle connection that fits best: of the worker's own, with the least to do, the one that was used last; or none that is further away than
-    /// `at_most`. Another worker's is taken only if nobody has used it for a moment, or if there is no room for a new one: it costs system calls
-    /// to take it over, and two busy workers would take each other's again and again.
+    /// The idle connection that fits best and is no further away than `at_most`: one of the worker's own, with the least to do, and of these the one that
+    /// was used last. Another worker's connection is taken only if it has been idle for a moment, or if there is no room for a new one: taking it over
+    /// costs system calls, and two busy workers would take each other's again and again.
     pub(super) fn take_idle(&self, worker: usize, wanted: &Wanted<'_>, at_most: Distance) -> Option<Idle> {
         let mut inner = self.inner();
         let Inner { idle: list, shares, .. } = &*inner;
@@ -180,7 +180,7 @@ impl ServerPool {
         Some(inner.idle.remove(index))
     }
 
-    /// Waits in the queue for a connection of this account, or for room to make one. If the queue is full, the account with the most in it gives way.
+    /// Joins the queue for a connection of this account, or for room to open one. If the queue is full, the account with the most sessions in it gives way.
     pub(super) fn wait(self: &Arc<Self>, options: &ConnectOptions, worker: usize) -> Queued {
         let (hand, receiver) = oneshot::channel();
         let mut inner = self.inner();
@@ -197,15 +197,15 @@ impl ServerPool {
         let ticket = inner.shares.enqueue(share, options.clone(), worker, hand);
         drop(inner);
         if let Some(waiter) = displaced {
-            // It may have left by itself.
+            // It may have left the queue by itself.
             let _ = waiter.hand.send(Err(Displaced { limit }));
         }
-        // Room may have come in between.
+        // Room may have become free in between.
         self.serve(None);
         Queued::Turn(Turn { pool: Arc::clone(self), share, ticket, receiver })
     }
 
-    /// Nobody uses this connection any more.
+    /// Takes a connection back that its session no longer uses.
     pub(super) fn put_back(mut idle: Idle) {
         let Some((pool, own)) = idle.place.0.clone() else { return };
         loop {
@@ -233,14 +233,14 @@ impl ServerPool {
                 let Idle { mut place, connection, .. } = idle;
                 drop(connection);
                 place.0 = Some((pool, share));
-                // If this one has left, its place goes to the next in the queue.
+                // If this session has left, its place goes to the next in the queue.
                 drop(waiter.hand.send(Ok(Handed::Place(place))));
                 return;
             }
         }
     }
 
-    /// Closes the connection that has been idle for longest. False if there is none.
+    /// Closes the connection that has been idle longest. False if there is none.
     pub(super) fn evict(&self) -> bool {
         let mut inner = self.inner();
         let evicted = (!inner.idle.is_empty()).then(|| inner.idle.remove(0));
@@ -257,7 +257,7 @@ impl ServerPool {
         evicted.is_some()
     }
 
-    /// Closes the idle connections that are not to be kept.
+    /// Closes the idle connections that `keeps` rejects.
     pub(super) fn retain(&self, mut keeps: impl FnMut(&mut Idle) -> bool) {
         let mut inner = self.inner();
         let close: Vec<Idle> = inner.idle.extract_if(.., |idle| !keeps(idle)).collect();
@@ -265,8 +265,7 @@ impl ServerPool {
         drop(close);
     }
 
-    /// Closes this worker's connections that were closed by the server, and those that have been idle for so long, but for those that are to be kept
-    /// ready.
+    /// Closes this worker's connections that the server has closed, and those that have been idle longer than `limit`, except those that are kept ready.
     pub(super) fn sweep(&self, worker: usize, limit: Duration) {
         let mut inner = self.inner();
         let Inner { idle, shares, keeps_warm, .. } = &mut *inner;
@@ -286,7 +285,7 @@ impl ServerPool {
         self.inner().bounds.open
     }
 
-    /// The user's own bound, if that is what it waits for.
+    /// The user's own bound, if it has reached it.
     pub(super) fn bound_reached(&self, user: &[u8]) -> Option<usize> {
         let mut inner = self.inner();
         let share = inner.shares.id(user);
@@ -297,7 +296,7 @@ impl ServerPool {
         self.inner().open
     }
 
-    /// Other bounds from now on. What is in use beyond them stays until it is given back.
+    /// Replaces the bounds. Connections in use beyond them stay until they are given back.
     pub(super) fn configure(self: &Arc<Self>, bounds: Bounds, accounts: &[PooledAccount]) {
         let mut inner = self.inner();
         inner.bounds = bounds;
@@ -307,14 +306,14 @@ impl ServerPool {
         self.serve(None);
     }
 
-    /// Allows so many from now on. What is in use beyond that stays until it is given back.
+    /// Replaces the limit. Connections in use beyond it stay until they are given back.
     pub(super) fn limit_to(self: &Arc<Self>, limit: usize) {
         self.inner().bounds.open = limit;
         self.shrink();
         self.serve(None);
     }
 
-    /// Nobody gets a connection here any more. Those in use are closed when they are given back.
+    /// Hands out no more connections. Those in use are closed when they are given back.
     pub(super) fn close(&self) {
         let mut inner = self.inner();
         inner.bounds.open = 0;
@@ -323,7 +322,7 @@ impl ServerPool {
         drop((idle, queue));
     }
 
-    /// Counts one more who waits, and lets `wanted` know.
+    /// Counts one more waiting session, and notifies `wanted`.
     pub(super) fn wait_visibly(&self, wanted: &Notify) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         wanted.notify_one();
@@ -334,14 +333,14 @@ impl ServerPool {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Who waits, and for whose connections.
+    /// The accounts whose sessions wait, and for whose connections.
     pub(super) fn demands(&self) -> Vec<Demand> {
         let waiting = self.waiting();
         if waiting == 0 {
             return Vec::new();
         }
         let inner = self.inner();
-        // Those that have a place already wait because the server itself is full.
+        // Those that already have a place wait because the server itself is full.
         inner.shares.demands(waiting.saturating_sub(inner.shares.queued()))
     }
 
@@ -356,7 +355,7 @@ impl ServerPool {
         }
     }
 
-    /// Hands the places that are free to those in the queue who may have them; and first of all takes back the one that this account has left.
+    /// Takes back the place that this account has left, and hands the free places to those in the queue that may have them.
     fn serve(self: &Arc<Self>, mut left: Option<ShareId>) {
         loop {
             let mut inner = self.inner();
@@ -367,7 +366,7 @@ impl ServerPool {
             drop(inner);
             let place = Place(Some((Arc::clone(self), share)));
             if let Err(Ok(Handed::Place(mut refused))) = waiter.hand.send(Ok(Handed::Place(place))) {
-                // It has left the queue meanwhile. Dropped as it is, the place would call this function from within.
+                // The session has left the queue meanwhile. Dropping the place here would call this function recursively.
                 left = refused.0.take().map(|(_, share)| share);
             }
         }
@@ -393,7 +392,7 @@ impl Inner {
         self.shares.closed(share);
     }
 
-    /// Whoever in the queue may have a place that is free. It is taken.
+    /// The first in the queue that may have a free place. The place is taken.
     fn admit(&mut self) -> Option<(ShareId, Waiter)> {
         if !self.has_room() {
             return None;
@@ -403,18 +402,18 @@ impl Inner {
         Some((share, waiter))
     }
 
-    /// One more may be opened, for the time when it is needed.
+    /// Whether one more connection may be opened in advance.
     fn may_warm(&self) -> bool {
         self.keeps_warm && self.shares.queued() == 0 && self.has_room() && self.idle.len() < self.bounds.idle
     }
 
-    /// Keeps one that nobody uses, and hands out the one that is to be closed for it.
+    /// Keeps an idle connection, and returns the one that has to be closed for it.
     fn keep(&mut self, idle: Idle) -> Option<Idle> {
         self.idle.push(idle);
         (self.idle.len() > self.bounds.idle).then(|| self.idle.remove(0))
     }
 
-    /// The idle connection that has to be closed before this account can open one: its own if it is at its bound, else anybody's.
+    /// The idle connection that has to be closed before this account can open one: one of its own if it is at its bound, else any.
     fn in_the_way(&self, share: ShareId) -> Option<usize> {
         if !self.shares.has_room(share) {
             return self.idle.iter().position(|idle| idle.place.share() == Some(share));
@@ -422,7 +421,7 @@ impl Inner {
         (!self.has_room() && !self.idle.is_empty()).then_some(0)
     }
 
-    /// An idle connection that there may not be.
+    /// An idle connection that is above a bound.
     fn surplus(&self) -> Option<usize> {
         if self.open > self.bounds.open || self.idle.len() > self.bounds.idle {
             return (!self.idle.is_empty()).then_some(0);
@@ -452,7 +451,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Whether to take a connection that another worker has used so long ago.
+/// Whether to take a connection that another worker used this long ago.
 fn is_worth_moving(has_room: bool, idle_for: Duration) -> bool {
     !has_room || idle_for >= BUSY_MOMENT
 }

@@ -1,7 +1,7 @@
-//! Each account's share of the connections to one server: how many it may have, how many it has, and who of it waits.
+//! Each account's share of the connections to one server: how many it may have, how many it has, and which of its sessions wait.
 //!
-//! Each account has a queue of its own, so that an account at its bound stops nobody else, however many of it wait. Tickets keep the order over all
-//! queues. The lock is in `server`.
+//! Each account has a queue of its own, so that an account at its bound blocks no other, however many of its sessions wait. Tickets keep the order over
+//! all queues. The lock is in `server`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::server::Handed;
 use crate::Account;
 use crate::login::ConnectOptions;
 
-/// So many of the first in a queue are looked at for one of the worker that gives a connection back: for anybody else it costs system calls.
+/// How many at the head of a queue are searched for one of the worker that gives a connection back. Moving it to another worker costs system calls.
 const NEAR: usize = 4;
 
-/// Whoever is first is passed over so often at most: for one of the same account, since the connection would have to be closed for any other, or
-/// of the same worker.
+/// How often the first in a queue may be passed over: in favour of the same account, since the connection would have to be closed for any other, or of
+/// the same worker.
 const PASSED_OVER_MAX: u8 = 8;
 
 /// All accounts that have or want connections to the server, or that the configuration names.
@@ -30,25 +30,25 @@ pub(super) struct Shares {
     next_ticket: u64,
 }
 
-/// Stays the same account's as long as a connection or a waiter of that account is there.
+/// Belongs to the same account as long as that account has a connection or a waiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShareId(usize);
 
-/// One account. `open` is above `open_max` only after that was lowered.
+/// One account. `open` is above `open_max` only after the bound was lowered.
 #[derive(Debug)]
 struct Share {
     user: Box<[u8]>,
-    /// As the configuration has it. If it has none, another account takes this entry as soon as nothing of this one is left.
+    /// The account in the configuration. Without one, another account takes this entry as soon as this account has neither connection nor waiter.
     configured: Option<Arc<Account>>,
     open: usize,
     open_max: usize,
-    /// As long as there are no more than so many, idle ones are kept.
+    /// Up to this many connections, idle ones are kept.
     warm: usize,
-    /// By ticket.
+    /// In the order of tickets.
     queue: VecDeque<Waiter>,
 }
 
-/// Somebody who waits for a connection.
+/// A session that waits for a connection.
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) options: ConnectOptions,
@@ -58,18 +58,18 @@ pub(super) struct Waiter {
     ticket: u64,
 }
 
-/// Some of an account who wait.
+/// The waiting sessions of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Demand {
-    /// Whose connection it has to be. `None`: anybody's.
+    /// The account whose connection it has to be. `None`: any account's.
     pub(super) user: Option<Box<[u8]>>,
     pub(super) count: usize,
 }
 
-/// The queue was full, and one of an account that has fewer in it came.
+/// The queue was full, and a session of an account with fewer in it took the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Displaced {
-    /// As many may wait.
+    /// Most sessions that may wait.
     pub(super) limit: usize,
 }
 
@@ -84,7 +84,7 @@ impl Share {
 }
 
 impl Shares {
-    /// Other bounds from now on. An account that is not named any more keeps its bound: its sessions go on.
+    /// Replaces the bounds. An account that is no longer named keeps its bound, since its sessions go on.
     pub(super) fn configure(&mut self, accounts: &[PooledAccount]) {
         for share in &mut self.list {
             share.configured = None;
@@ -99,7 +99,7 @@ impl Shares {
         }
     }
 
-    /// The share of this user, who may be new.
+    /// The share of this user, which may be new.
     pub(super) fn id(&mut self, user: &[u8]) -> ShareId {
         if let Some(id) = self.by_user.get(user) {
             return *id;
@@ -118,17 +118,17 @@ impl Shares {
         ShareId(free)
     }
 
-    /// May open one more.
+    /// Whether it may open one more connection.
     pub(super) fn has_room(&self, id: ShareId) -> bool {
         self.get(id).is_some_and(Share::has_room)
     }
 
-    /// Has more than it may have.
+    /// Whether it has more connections than it may have.
     pub(super) fn has_too_many(&self, id: ShareId) -> bool {
         self.get(id).is_some_and(|share| share.open > share.open_max)
     }
 
-    /// Its own bound, if it has reached that.
+    /// Its own bound, if it has reached it.
     pub(super) fn bound_reached(&self, id: ShareId) -> Option<usize> {
         self.get(id).filter(|share| !share.has_room()).map(|share| share.open_max)
     }
@@ -145,12 +145,12 @@ impl Shares {
         }
     }
 
-    /// One more is to be opened for it, to be kept ready.
+    /// Whether one more connection has to be opened for it, to be kept ready.
     pub(super) fn lacks(&self, id: ShareId) -> bool {
         self.get(id).is_some_and(|share| share.open < share.warm.min(share.open_max))
     }
 
-    /// The users for whom one more is to be opened.
+    /// The users for whom one more connection has to be opened.
     pub(super) fn lacking(&self) -> Vec<Box<[u8]>> {
         let shares = self.list.iter().enumerate().filter(|(index, _)| self.lacks(ShareId(*index)));
         shares.map(|(_, share)| share.user.clone()).collect()
@@ -160,12 +160,12 @@ impl Shares {
         self.get(id).is_some_and(|share| share.warm > 0)
     }
 
-    /// This is the account as it is now: with another password, it is of no use to whoever logs in from now on.
+    /// Whether this is the account as it is now. A connection with a former password is of no use to later logins.
     pub(super) fn is_current(&self, id: ShareId, account: &Arc<Account>) -> bool {
         self.get(id).and_then(|share| share.configured.as_ref()) == Some(account)
     }
 
-    /// How many of each account's may be closed.
+    /// How many connections of each account may be closed.
     pub(super) fn spare(&self, keeps_warm: bool) -> Spare {
         let spare = |share: &Share| share.open.saturating_sub(if keeps_warm { share.warm } else { 0 });
         Spare(self.list.iter().map(spare).collect())
@@ -175,7 +175,7 @@ impl Shares {
         self.queued
     }
 
-    /// Who waits, and for whose connections: an account at its own bound for its own. So many more wait beside the queue.
+    /// The waiting sessions, by account: one at its own bound waits for its own connections. `beside_queue` is the number that waits outside the queue.
     pub(super) fn demands(&self, beside_queue: usize) -> Vec<Demand> {
         let waiting = self.list.iter().filter(|share| !share.queue.is_empty());
         let (for_any, for_own): (Vec<_>, Vec<_>) = waiting.partition(|share| share.has_room());
@@ -184,7 +184,7 @@ impl Shares {
         own.chain((count > 0).then_some(Demand { user: None, count })).collect()
     }
 
-    /// Adds one who waits, and says which ticket that is.
+    /// Adds a waiting session, and returns its ticket.
     pub(super) fn enqueue(
         &mut self,
         id: ShareId,
@@ -201,14 +201,15 @@ impl Shares {
         ticket
     }
 
-    /// Takes one out who waits no longer.
+    /// Removes a session that no longer waits.
     pub(super) fn leave(&mut self, id: ShareId, ticket: u64) -> Option<Waiter> {
         let share = self.list.get_mut(id.0)?;
         let index = share.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()?;
         self.remove(id, index)
     }
 
-    /// Who leaves the full queue for one more of this account: the last of the account with the most in it. `None` if this account has as many.
+    /// The session that leaves the full queue for one more of this account: the last of the account with the most in it. `None` if this account has as
+    /// many.
     pub(super) fn displace_for(&mut self, id: ShareId) -> Option<Waiter> {
         let own = self.get(id)?.queue.len().saturating_add(1);
         let lengths = self.list.iter().map(|share| share.queue.len()).enumerate();
@@ -216,13 +217,13 @@ impl Shares {
         self.remove(ShareId(index), longest.saturating_sub(1))
     }
 
-    /// Takes out whoever gets a place that is free: the first of those whose accounts may open one.
+    /// Removes and returns the session that gets a free place: the first whose account may open a connection.
     pub(super) fn next(&mut self) -> Option<(ShareId, Waiter)> {
         let first = self.first(|_, share| share.has_room())?;
         Some((first, self.remove(first, 0)?))
     }
 
-    /// Takes out whoever gets this account's connection, or its place, from this worker.
+    /// Removes and returns the session that gets this account's connection, or its place, from this worker.
     pub(super) fn next_for(&mut self, own: ShareId, worker: usize) -> Option<(ShareId, Waiter)> {
         let first = self.first(|id, share| id == own || share.has_room())?;
         if first != own {
@@ -237,13 +238,13 @@ impl Shares {
         Some((own, self.remove(own, near)?))
     }
 
-    /// All who wait, who are to be told nothing.
+    /// Removes and returns all waiting sessions. They are not notified.
     pub(super) fn clear_queues(&mut self) -> Vec<Waiter> {
         self.queued = 0;
         self.list.iter_mut().flat_map(|share| std::mem::take(&mut share.queue)).collect()
     }
 
-    /// Of these accounts the one whose first in the queue has waited for longest. Accounts are few, and this is asked only while somebody waits.
+    /// The eligible account whose first waiter has waited longest. Accounts are few, and this is called only while sessions wait.
     fn first(&self, is_eligible: impl Fn(ShareId, &Share) -> bool) -> Option<ShareId> {
         if self.queued == 0 {
             return None;
@@ -253,7 +254,7 @@ impl Shares {
         fronts.filter(|(_, id, share)| is_eligible(*id, share)).min_by_key(|(ticket, ..)| *ticket).map(|(_, id, _)| id)
     }
 
-    /// Somebody of this worker among the first in a queue, if the first of all may be passed over.
+    /// A session of this worker among the first in a queue, if the very first may be passed over.
     fn near(&mut self, id: ShareId, worker: usize) -> Option<usize> {
         let queue = &mut self.list.get_mut(id.0)?.queue;
         if queue.front()?.passed_over >= PASSED_OVER_MAX {
@@ -279,7 +280,7 @@ impl Shares {
 pub(super) struct Spare(Vec<usize>);
 
 impl Spare {
-    /// One of this account's is to be closed. False if that would be one too many.
+    /// Counts one connection of this account as closed. False if that would be one too many.
     pub(super) fn take(&mut self, id: ShareId) -> bool {
         let Some(left) = self.0.get_mut(id.0) else { return true };
         let is_spare = *left > 0;
@@ -300,7 +301,7 @@ mod tests {
         PooledAccount { account: account(user), server_connections: Some(open_max), warm_server_connections: 0 }
     }
 
-    /// These wait, in this order: of which account, on which worker.
+    /// Queues these, in this order: account and worker of each.
     fn queue(shares: &mut Shares, waiters: &[(&str, usize)]) {
         for (user, worker) in waiters {
             let id = shares.id(user.as_bytes());
@@ -314,7 +315,7 @@ mod tests {
         format!("{user}{}", waiter.worker)
     }
 
-    /// Who gets the next connections of this account from worker 0.
+    /// The sessions that get the next connections of this account from worker 0.
     fn order(shares: &mut Shares, user: &str, count: usize) -> Vec<String> {
         let own = shares.id(user.as_bytes());
         let next = |_| shares.next_for(own, 0).map(|next| described(shares, &next));
@@ -322,11 +323,11 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_serves_its_own_first_but_nobody_is_passed_over_for_ever() {
+    fn a_worker_serves_its_own_first_but_passes_nobody_over_for_ever() {
         let shares = &mut Shares::default();
         queue(shares, &[("a", 1), ("a", 1), ("a", 0), ("a", 1), ("a", 0)]);
         assert_eq!(order(shares, "a", 9), ["a0", "a0", "a1", "a1", "a1"]);
-        // Beyond the first few nobody is looked for.
+        // Only the first few are searched.
         queue(shares, &[("a", 1), ("a", 1), ("a", 1), ("a", 1), ("a", 0)]);
         assert_eq!(order(shares, "a", 2), ["a1", "a0"]);
         shares.clear_queues();
@@ -346,7 +347,7 @@ mod tests {
         queue(shares, &[("a", 0); 20]);
         let served = order(shares, "a", 10);
         assert_eq!(served.iter().position(|who| who == "b0"), Some(usize::from(PASSED_OVER_MAX)));
-        // Nobody of its own account waits.
+        // No session of its own account waits.
         shares.clear_queues();
         queue(shares, &[("b", 0)]);
         assert_eq!(order(shares, "a", 1), ["b0"]);
@@ -366,7 +367,7 @@ mod tests {
         shares.opened(a);
         assert_eq!(next(shares).as_deref(), Some("c4"));
         assert_eq!((next(shares), shares.queued()), (None, 1));
-        // Its own connection it may always have.
+        // It may always have its own connection.
         assert_eq!(order(shares, "a", 9), ["a2"]);
     }
 
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_in_the_queue_no_more() {
+    fn a_session_that_leaves_is_no_longer_in_the_queue() {
         let shares = &mut Shares::default();
         queue(shares, &[("a", 1), ("a", 2), ("a", 3)]);
         let a = shares.id(b"a");
@@ -393,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_of_an_account_that_is_gone_is_another_ones() {
+    fn the_entry_of_an_account_that_is_gone_is_used_for_another() {
         let shares = &mut Shares::default();
         shares.configure(&[bounded("a", 1), bounded("b", 1)]);
         let a = shares.id(b"a");
@@ -406,12 +407,12 @@ mod tests {
         shares.configure(&[bounded("c", 2), bounded("d", 3)]);
         assert_eq!(shares.list.len(), 2);
         assert_eq!(shares.id(b"d"), a);
-        // One that comes back has left nothing.
+        // An account that comes back gets a new entry.
         assert!(shares.id(b"a") != a && shares.by_user.len() == 3);
     }
 
     #[test]
-    fn who_waits_for_whose_connection_is_known() {
+    fn it_is_known_which_account_waits_for_which_connections() {
         let shares = &mut Shares::default();
         shares.configure(&[bounded("a", 1)]);
         let a = shares.id(b"a");

@@ -1,7 +1,7 @@
-//! Connections that are opened before anybody needs them.
+//! Connections that are opened in advance.
 //!
-//! Which connection will fit is known from the account's clients: the one that was opened last says with which capabilities and which collation. So
-//! for an account of which no client has come yet, nothing is opened. When to open one is the keeper's business.
+//! The account's clients show which connection will fit: the one that was opened last gives the capabilities and the collation. So nothing is opened
+//! for an account before its first client. The keeper decides when to open one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -24,25 +24,25 @@ pub(super) struct Profile {
     collation: u8,
 }
 
-/// A connection that is to be opened before anybody needs it.
+/// A connection that is to be opened in advance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WarmUp {
-    /// To this server.
+    /// The server that it leads to.
     pub server: ServerId,
     options: ConnectOptions,
     collation: u8,
 }
 
 impl WarmUp {
-    /// For whom.
+    /// The account that it is for.
     pub fn account(&self) -> &Arc<Account> {
         &self.options.account
     }
 }
 
 impl Pools {
-    /// Which connections to a server are to be opened now. `is_reused`: one that is idle may serve the next session; if not, none are kept ready, and
-    /// those that are there are closed when they have been idle for the usual time.
+    /// The connections to a server that have to be opened now. `is_reused`: an idle connection may serve the next session. If not, none are kept ready, and
+    /// existing ones are closed after the usual idle time.
     pub fn lacking(&self, server: ServerId, is_reused: bool) -> Vec<WarmUp> {
         let current = self.current.load();
         let Some(pooled) = current.server(server) else { return Vec::new() };
@@ -61,14 +61,14 @@ impl Pools {
         lacking.filter_map(warm_up).collect()
     }
 
-    /// A connection was opened like this.
+    /// Notes how a connection was opened.
     pub(super) fn note_profile(&self, wanted: &Wanted<'_>) {
         let ConnectOptions { account, capabilities } = wanted.options;
         let profile = Profile { capabilities: *capabilities, collation: wanted.state.login().collation };
         self.profiles().insert(account.user.as_slice().into(), profile);
     }
 
-    /// What is known of accounts for which nothing is kept ready any more.
+    /// Forgets the profiles of accounts for which no connections are kept ready any more.
     pub(super) fn forget_profiles(&self, settings: &PoolSettings) {
         let is_kept = |user: &[u8]| {
             let mut warm = settings.accounts.iter().filter(|pooled| pooled.warm_server_connections > 0);
@@ -83,13 +83,13 @@ impl Pools {
 }
 
 impl WorkerPool {
-    /// Opens a connection and leaves it for whoever needs one; or for whoever waits for one by then. False if it is not needed any more, or if there
-    /// is no room for it.
+    /// Opens a connection and keeps it for the next session, or gives it to one that waits by then. False if it is no longer needed, or if there is no
+    /// room for it.
     pub async fn warm_up(&self, warm_up: &WarmUp, reign: Option<Epoch>) -> Result<bool, ConnectError> {
         let WarmUp { server, options, collation } = warm_up;
         let pooled = self.server(*server)?;
         let Some(place) = pooled.connections.try_take_to_warm(&options.account.user) else { return Ok(false) };
-        // No client's attributes: it is not known whose connection this will be.
+        // No client's attributes: it is not known which client will use it.
         let details = LoginDetails { collation: *collation, ..LoginDetails::default() };
         let mut connection = Box::new(login::connect(&pooled.target, options, &details, &self.terms()).await?);
         if let Some(epoch) = reign {

@@ -34,7 +34,7 @@ fn answer(status: StatusFlags) -> Outcome {
     Outcome { status: Some(status), ..Outcome::default() }
 }
 
-/// What a session does with a statement that was answered so.
+/// Lets a session settle a statement that was answered like this.
 fn settle(binding: &mut Binding, statement: &Statement, server: ServerId, outcome: &Outcome) {
     let had_pending_writes = binding.may_have_pending_writes();
     if outcome.error.is_none() {
@@ -97,7 +97,7 @@ fn autocommit_is_what_the_server_says() {
 }
 
 #[test]
-fn a_reset_forgets_all_but_the_last_write() {
+fn a_reset_forgets_everything_except_the_last_write() {
     let mut binding = fresh();
     let pin = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Pin(Pin::TableLocks)]);
     settle(&mut binding, &pin, PRIMARY, &answer(StatusFlags::AUTOCOMMIT));
@@ -136,8 +136,8 @@ fn an_insert_id_is_known_until_its_connection_is_lost() {
 
     binding.insert_id_noted();
     binding.connection_lost(PRIMARY, |_| true);
-    assert!(!binding.insert_id_is_lost(), "any connection can be told");
-    // Procedures insert without a word.
+    assert!(!binding.insert_id_is_lost(), "any connection can be set to it");
+    // The answer to a call does not show a procedure's inserts.
     let call = statement(Effects::WRITE_DATA | Effects::SESSION_UNSEEN, vec![]);
     settle(&mut binding, &call, PRIMARY, &autocommit);
     assert!(binding.insert_id_is_on(PRIMARY));

@@ -51,9 +51,9 @@ fn autocommit_is_what_the_session_began_with() {
     );
 }
 
-/// MariaDB has no tracker for GTIDs, but a variable with the last one.
+/// MariaDB has no tracker for GTIDs, but a variable that holds the last one.
 #[test]
-fn a_connection_of_mariadb_tells_what_it_commits_also_for_another_account() {
+fn a_mariadb_connection_reports_what_it_commits_also_for_another_account() {
     let mut applied = ConnectionState::after_login(Capabilities::empty(), 45, true);
     assert!(commands(&mut applied, &session(None))[0].contains("'last_gtid'"));
     let mut next = applied.after_change_user(45);
@@ -93,14 +93,14 @@ fn a_schema_that_was_chosen_elsewhere_is_followed() {
 }
 
 #[test]
-fn a_session_that_was_reset_gets_connections_that_are() {
+fn a_session_that_was_reset_gets_connections_that_are_reset() {
     let mut state = session(Some(b"shop"));
     assert!(state.set("a", b"a = 1"));
     state.reset();
     let mut applied = fresh();
     let own = "3 SET session_track_state_change = ON, session_track_gtids = OWN_GTID, autocommit = 1";
     assert_eq!(commands(&mut applied, &state), ["31 ", own, "2 shop"]);
-    // One that it had already, and that was reset with it.
+    // A connection that it already had, and that was reset with it.
     applied.after_reset();
     assert_eq!(commands(&mut applied, &state), [own]);
     assert!(state.set("b", b"b = 1"));
@@ -116,7 +116,7 @@ fn several_statements_in_a_packet_are_an_option_that_outlives_the_session() {
     assert!(!commands(&mut next, &with).iter().any(|command| command.starts_with("27")));
     let mut next = applied.after_change_user(45);
     assert_eq!(commands(&mut next, &session(None))[0].as_bytes(), b"27 \x01\0");
-    // A connection that has it from its login, or keeps it over a reset, is not told.
+    // A connection that has it from its login, or keeps it over a reset, gets no command.
     let mut chosen = ConnectionState::after_login(Capabilities::MULTI_STATEMENTS, 45, false);
     assert!(!commands(&mut chosen, &with).iter().any(|command| command.starts_with("27")));
     chosen.after_reset();
@@ -164,17 +164,17 @@ fn settings_are_bounded_in_number_and_bytes() {
     assert!(!state.has_room([SETTING_BYTES / 2, SETTING_BYTES / 2, 1].into_iter()));
     assert!(state.set("a", &half) && state.set("b", &half));
     assert!(!state.set("c", b""));
-    // In place of the one before it, it is no more than that was.
+    // It replaces the one before it, and is no longer.
     assert!(state.set("a", &half));
 }
 
-/// What it takes to bring a connection that served `one` to `other`.
+/// The distance from a connection that served `one` to `other`.
 #[track_caller]
 fn distance(one: &SessionState, other: &SessionState) -> Distance {
     let mut connection = fresh();
     commands(&mut connection, one);
     let distance = connection.distance(other);
-    // What is said to be near is there after these commands, and with nothing of the former session.
+    // A near connection is in the session's state after these commands, and has nothing left of the former session.
     if distance != Distance::Login {
         commands(&mut connection, other);
         assert_eq!(connection.distance(other), Distance::None);
@@ -183,7 +183,7 @@ fn distance(one: &SessionState, other: &SessionState) -> Distance {
 }
 
 #[test]
-fn sessions_that_have_set_the_same_are_no_distance_apart() {
+fn sessions_with_the_same_settings_are_at_no_distance() {
     let mut one = session(Some(b"shop"));
     assert!(one.set("a", b"a = 1") && one.set("b", b"b = 1"));
     let mut other = session(Some(b"shop"));
@@ -192,7 +192,7 @@ fn sessions_that_have_set_the_same_are_no_distance_apart() {
 }
 
 #[test]
-fn the_same_names_are_near_and_what_is_set_besides_takes_a_login() {
+fn the_same_names_are_near_and_another_name_takes_a_login() {
     let with = |settings: &[(&str, &str)]| {
         let mut state = session(Some(b"shop"));
         assert!(settings.iter().all(|(name, sql)| state.set(name, sql.as_bytes())));
@@ -221,7 +221,7 @@ fn the_same_names_are_near_and_what_is_set_besides_takes_a_login() {
     assert_eq!(distance(&none, &unusual), Distance::Commands);
 }
 
-/// Each setting is made again that comes after the first one that differs.
+/// All settings after the first one that differs are made again.
 #[test]
 fn settings_are_made_again_in_the_sessions_order() {
     let mut one = session(None);
@@ -238,7 +238,7 @@ fn settings_are_made_again_in_the_sessions_order() {
 }
 
 #[test]
-fn a_session_that_was_reset_needs_no_login_for_what_another_has_set() {
+fn a_session_that_was_reset_needs_no_login_after_anothers_settings() {
     let mut one = session(Some(b"shop"));
     assert!(one.set("a", b"a = 1"));
     let mut reset = session(Some(b"shop"));
@@ -254,7 +254,7 @@ fn a_session_that_was_reset_needs_no_login_for_what_another_has_set() {
 }
 
 #[test]
-fn an_insert_id_is_brought_along_only_where_it_is_another_one() {
+fn an_insert_id_is_set_only_where_it_differs() {
     let mut connection = fresh();
     let mut state = session(None);
     commands(&mut connection, &state);
@@ -264,13 +264,13 @@ fn an_insert_id_is_brought_along_only_where_it_is_another_one() {
     assert_eq!(commands(&mut connection, &state), ["3 SET last_insert_id = 7"]);
     connection.note_insert_id(7);
     assert_eq!(connection.distance(&state), Distance::None);
-    // It is on another connection of the session, where the question goes.
+    // It is on another connection of the session, and the question goes there.
     state.set_insert_id(None);
     assert_eq!(connection.distance(&state), Distance::None);
 }
 
 #[test]
-fn what_may_be_left_is_no_other_sessions_business() {
+fn what_a_session_may_have_left_keeps_others_away() {
     let after = |traces: &[Traces]| {
         let mut connection = fresh();
         for traces in traces {

@@ -1,4 +1,4 @@
-//! Statements as text and what they leave, as one line.
+//! Statements as text, and what they leave in the session, as one line.
 
 use classifier::{Charset, Classifier, Dialect, ParseLimits, SqlMode};
 
@@ -26,7 +26,7 @@ fn classified(session: &Session, sql: &str) -> Statement {
     Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context)
 }
 
-/// An OK with `autocommit` and the transaction as they are, unless the statement is preceded by what the answer says instead: `error 1146: `,
+/// Answers with an OK with `autocommit` and without a transaction, unless a prefix of the statement gives another answer: `error 1146: `,
 /// `in transaction: `, `no autocommit: `, `changed: `, `cursor: `, `last row: `, `schema shop: `.
 fn answered(session: &mut Session, line: &str, now: Instant) -> Settled {
     let (says, sql) = line.split_once(": ").unwrap_or(("", line));
@@ -93,7 +93,7 @@ fn what_a_session_has_after_its_statements() {
     check(&["in transaction: BEGIN"], "transaction");
     check(&["in transaction: START TRANSACTION READ ONLY"], "read-only transaction");
     check(&["in transaction: BEGIN", "in transaction: INSERT INTO t VALUES (1)", "COMMIT"], "");
-    // DDL commits, and the server says so.
+    // DDL commits, and the server reports it.
     check(&["in transaction: BEGIN", "CREATE TABLE t (a INT)"], "");
     check(&["no autocommit: SET autocommit = 0"], "autocommit off, sets autocommit");
     check(&["no autocommit: SET autocommit = 0", "SET autocommit = 1"], "sets autocommit");
@@ -103,10 +103,10 @@ fn what_a_session_has_after_its_statements() {
     check(&["SELECT GET_LOCK('a', 1)", "SELECT RELEASE_LOCK('a')"], "");
     check(&["LOCK TABLES t WRITE"], "table_locks, home");
     check(&["LOCK TABLES t WRITE", "UNLOCK TABLES"], "");
-    // A variable with a known value can be brought elsewhere, one with another value cannot.
+    // A variable with a known value can be set elsewhere, one with an unknown value cannot.
     check(&["SET @a = 1"], "may leave home");
     check(&["SET @a = 1", "SELECT a INTO @a FROM t"], "home");
-    // Assigned again, a text would get the character set and the collation of now; a number has none.
+    // A text that was assigned again would get the present character set and collation; a number has none.
     check(&["SET @a = 'x'", "SET time_zone = '+01:00'"], "may leave home, sets time_zone");
     check(&["SET @a = 'x'", "SET NAMES latin1"], "home, sets names");
     check(&["SET @a = 'x'", "SET collation_connection = utf8mb4_bin"], "home, sets collation_connection");
@@ -128,15 +128,15 @@ fn a_named_lock_is_held_until_it_is_released_as_often_as_it_was_taken() {
     check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('b', 1)", "SELECT RELEASE_LOCK('a')"], "named_lock, home");
     check(&["SELECT GET_LOCK('a', 1)", "SELECT GET_LOCK('b', 1)", "SELECT RELEASE_ALL_LOCKS()"], "");
     check(&["LOCK TABLES t WRITE", "SELECT GET_LOCK('a', 1)", "SELECT RELEASE_ALL_LOCKS()"], "table_locks, home");
-    // A temporary table is there once, however often it was made.
+    // A temporary table exists once, however often it was created.
     let twice = "CREATE TEMPORARY TABLE IF NOT EXISTS t (a INT)";
     check(&[twice, twice, "DROP TEMPORARY TABLE t"], "");
 }
 
 #[test]
-fn the_next_transaction_is_the_one_that_set_transaction_is_for() {
+fn set_transaction_lasts_until_the_next_transaction_has_ended() {
     let set = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
-    // Tried on both servers: what has no table does not use it up, nor does what it makes fail.
+    // Tried on both servers: a statement without a table does not use it up, nor does one that fails because of it.
     check(&[set, "SELECT @@time_zone"], "next_transaction, home");
     check(&[set, "error 1792: INSERT INTO t VALUES (1)"], "next_transaction, home");
     check(&[set, "SELECT @@time_zone", "SELECT a FROM t"], "");
@@ -148,7 +148,7 @@ fn the_next_transaction_is_the_one_that_set_transaction_is_for() {
 }
 
 #[test]
-fn a_text_is_read_as_the_session_has_set_it() {
+fn a_text_is_read_with_the_settings_of_the_session() {
     let mut session = fresh();
     answered(&mut session, "SET sql_mode = 'ANSI_QUOTES'", Instant::now());
     answered(&mut session, "SET NAMES gbk", Instant::now());
@@ -165,14 +165,14 @@ fn a_statement_that_never_ran_has_written_nothing() {
     };
     assert!(wrote("error 1062: INSERT INTO t VALUES (1)"));
     assert!(!wrote("error 1064: INSERT INTO t VALUES (1)"));
-    // The parts before the one with the error have run.
+    // The statements before the one with the error have run.
     assert!(wrote("error 1064: INSERT INTO t VALUES (1); INSERT INTO t VALUE"));
     assert!(!wrote("error 1054: SELECT nowhere FROM t FOR UPDATE"));
     assert!(wrote("error 1054: CALL p()"));
 }
 
 #[test]
-fn only_what_runs_may_commit() {
+fn only_a_request_that_runs_a_statement_may_commit() {
     let mut session = fresh();
     let may_commit = |session: &Session, sql: &str, kind| session.may_commit(&classified(session, sql), kind);
     let execute = RequestKind::Execute { id: 7, opens_cursor: false };
@@ -191,7 +191,7 @@ fn a_read_that_seems_to_change_the_session_pins_nothing() {
     check(&["changed: SET time_zone = '+01:00'"], "sets time_zone");
 }
 
-/// It is not known which parts of it ran.
+/// It is not known which of its statements ran.
 #[test]
 fn a_batch_that_fails_keeps_the_session_on_its_connection() {
     check(&["error 1146: SET time_zone = '+01:00'; SELECT a FROM nowhere"], "connection, home");
@@ -199,7 +199,7 @@ fn a_batch_that_fails_keeps_the_session_on_its_connection() {
 }
 
 #[test]
-fn who_must_be_told_of_a_write() {
+fn a_write_is_reported_to_others() {
     let told = |lines: &[&str]| {
         let mut session = fresh();
         let settled = lines.iter().map(|line| answered(&mut session, line, Instant::now())).last().unwrap();
@@ -208,13 +208,13 @@ fn who_must_be_told_of_a_write() {
     assert!(told(&["INSERT INTO t VALUES (1)"]));
     assert!(told(&["error 1062: INSERT INTO t VALUES (1)"]));
     assert!(!told(&["SELECT a FROM t"]));
-    // Whatever is answered in a transaction may have ended it.
+    // Any statement in a transaction may have ended it.
     assert!(told(&["in transaction: BEGIN", "SELECT a FROM t"]));
     assert!(!told(&["SET time_zone = '+01:00'"]));
 }
 
 #[test]
-fn an_idle_limit_is_told_where_it_can_be_read() {
+fn an_idle_limit_is_taken_from_a_plain_number() {
     let limit = |line: &str| answered(&mut fresh(), line, Instant::now()).idle_limit;
     assert_eq!(limit("SET wait_timeout = 60"), Some(Duration::from_mins(1)));
     assert_eq!(limit("SET wait_timeout = 30 + 30"), None);
@@ -223,7 +223,7 @@ fn an_idle_limit_is_told_where_it_can_be_read() {
 }
 
 #[test]
-fn a_lost_connection_takes_along_what_cannot_be_restored() {
+fn what_cannot_be_restored_is_lost_with_its_connection() {
     let lost = |lines: &[&str]| {
         let mut session = fresh();
         for line in lines {
@@ -237,7 +237,7 @@ fn a_lost_connection_takes_along_what_cannot_be_restored() {
     assert_eq!(lost(&["CREATE TEMPORARY TABLE t (a INT)"]), (false, true, String::new()));
     assert_eq!(lost(&["SET @a = 1"]), (false, false, "sets @a".to_owned()));
     assert_eq!(lost(&["SET @a = 1", "CREATE TEMPORARY TABLE t (a INT)"]), (false, true, String::new()));
-    // What was brought over before is lost with what could not be: half of the variables would be worse than none.
+    // Restored variables are lost together with those that cannot be restored: half of the variables would be worse than none.
     let mut session = fresh();
     for line in ["SET time_zone = '+01:00'", "SET @a = 1"] {
         answered(&mut session, line, Instant::now());
@@ -266,14 +266,14 @@ fn a_reset_leaves_the_schema_and_what_was_written() {
     let later = now + Duration::from_secs(1);
     session.reset(beginning(), later);
     assert_eq!(describe(&session), "in shop");
-    // The transaction was rolled back, but may have committed parts by itself.
+    // The transaction was rolled back, but it may have committed parts by itself.
     assert_eq!(session.binding.wrote_at(), Some(later));
     session.reset(beginning(), later + Duration::from_secs(1));
     assert_eq!(session.binding.wrote_at(), Some(later));
 }
 
 #[test]
-fn more_than_can_be_repeated_stays_where_it_was_set() {
+fn a_setting_above_the_limit_stays_where_it_was_made() {
     let mut session = fresh();
     let statement = classified(&session, "SET time_zone = '+01:00'");
     assert_eq!(session.overfull(&statement), None);
@@ -295,7 +295,7 @@ fn a_long_setting_is_repeated_while_there_is_room() {
 }
 
 #[test]
-fn a_statement_is_prepared_for_the_schema_and_the_mode_of_now() {
+fn a_statement_is_prepared_for_the_present_schema_and_mode() {
     let mut session = fresh();
     answered(&mut session, "USE shop", Instant::now());
     let before = session.state.grammar();
@@ -335,9 +335,9 @@ fn a_schema_that_the_server_has_changed_is_noted() {
     assert_eq!(outcome.schema.as_deref(), Some(b"shop".as_slice()));
 }
 
-/// Then it is told of GTIDs as it wishes; else what only Pointsman asked for is kept from it.
+/// Such a client gets GTIDs as it wishes. From any other, what only Pointsman asked for is hidden.
 #[test]
-fn a_client_that_asks_for_gtids_itself_is_known() {
+fn a_client_that_asks_for_gtids_itself_is_recognised() {
     let tracks = |line: &str| {
         let mut session = fresh();
         answered(&mut session, line, Instant::now());

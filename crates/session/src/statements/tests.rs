@@ -26,13 +26,13 @@ fn with_one(sql: &str, params: u16) -> ClientStatements<()> {
     statements
 }
 
-/// A client's `COM_STMT_EXECUTE` with one parameter, whose type comes along or not.
+/// A client's `COM_STMT_EXECUTE` with one parameter, with or without its type.
 fn execute(types: Option<[u8; 2]>, value: &[u8]) -> Vec<u8> {
     let bound = types.map_or(vec![0], |types| [&[1], &types[..]].concat());
     [&[wire::COM_STMT_EXECUTE, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0], &bound[..], value].concat()
 }
 
-/// What goes to a server connection that knows the statement as 9.
+/// What is sent to a server connection on which the statement has the number 9.
 fn sent(
     statements: &mut ClientStatements<()>,
     bound: &mut Option<Arc<[u8]>>,
@@ -50,7 +50,7 @@ fn has_types(packets: &[u8], types: [u8; 2]) -> bool {
 }
 
 #[test]
-fn a_number_is_never_given_twice_at_a_time() {
+fn a_number_in_use_is_not_given_again() {
     let mut statements = with_one("SELECT 1", 0);
     assert_eq!(statements.next_id(), 2);
     statements.last_id = u32::MAX;
@@ -64,7 +64,7 @@ fn a_number_is_never_given_twice_at_a_time() {
 }
 
 #[test]
-fn count_and_bytes_are_bounded_and_given_back() {
+fn count_and_bytes_are_limited_and_given_back() {
     let mut statements = with_one("SELECT 1", 0);
     assert!(statements.has_room(2, 2, 10) && !statements.has_room(3, 2, 10) && !statements.has_room(0, 1, 10));
     assert!(!statements.has_room(usize::MAX, 2, usize::MAX - 1));
@@ -100,7 +100,7 @@ fn long_data_is_joined_by_parameter_and_goes_before_the_execution() {
 }
 
 #[test]
-fn too_much_long_data_is_thrown_away_and_remembered_as_such() {
+fn too_much_long_data_is_discarded_and_remembered() {
     let mut statements = with_one("INSERT INTO t VALUES (?)", 1);
     statements.add_long_data(1, 0, b"12345", 5);
     assert!(!statements.get(1).unwrap().is_too_long());
@@ -125,7 +125,7 @@ fn types_that_a_client_sends_once_reach_every_server_connection() {
     let again = execute(None, &value);
     assert!(!has_types(&sent(&mut statements, &mut here, 100, &again).unwrap(), NUMBER), "known there");
     assert!(has_types(&sent(&mut statements, &mut there, 100, &again).unwrap(), NUMBER), "not known there");
-    // Bound to other types meanwhile, the first connection has to be told.
+    // After other types were bound elsewhere, the first connection needs them again.
     sent(&mut statements, &mut there, 100, &execute(Some(TEXT), b"\x01a")).unwrap();
     assert!(has_types(&sent(&mut statements, &mut here, 100, &execute(None, b"\x01a")).unwrap(), TEXT));
 }
@@ -143,7 +143,7 @@ fn types_count_against_the_limit_of_a_session() {
 }
 
 #[test]
-fn a_cursor_is_asked_for_only_if_it_is_to_be_opened() {
+fn a_cursor_is_requested_only_if_one_has_to_be_opened() {
     let mut statements = with_one("SELECT 1", 0);
     let payload = [wire::COM_STMT_EXECUTE, 1, 0, 0, 0, 1, 1, 0, 0, 0];
     for opens_cursor in [false, true] {
@@ -155,7 +155,7 @@ fn a_cursor_is_asked_for_only_if_it_is_to_be_opened() {
 }
 
 #[test]
-fn what_is_no_execution_is_refused() {
+fn a_malformed_execution_is_refused() {
     let mut statements = with_one("SELECT ?", 1);
     assert!(sent(&mut statements, &mut None, 100, &[wire::COM_STMT_EXECUTE, 1]).is_err());
     assert!(sent(&mut statements, &mut None, 100, b"\x0e").is_err());
@@ -165,7 +165,7 @@ fn what_is_no_execution_is_refused() {
 }
 
 #[test]
-fn a_verdict_is_given_again_once_more_is_known() {
+fn a_verdict_is_given_again_when_knowledge_grows() {
     let classifier = classifier();
     let mut statement = prepared("SELECT f(1)", 0, &classifier);
     let before = statement.verdict(&classifier);

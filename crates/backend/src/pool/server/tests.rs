@@ -24,7 +24,7 @@ fn pool(open: usize) -> Arc<ServerPool> {
     ServerPool::new(bounds(open), &[])
 }
 
-/// An account with a bound of its own, and some that are kept ready.
+/// An account with a bound of its own, and some connections kept ready.
 fn bounded(user: &str, open_max: usize, warm: usize) -> PooledAccount {
     PooledAccount { account: account(user), server_connections: Some(open_max), warm_server_connections: warm }
 }
@@ -59,7 +59,7 @@ impl Nowhere {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), peers: Vec::new() }
     }
 
-    /// A connection in this place that has been idle for so long.
+    /// A connection in this place that has been idle for `idle_for`.
     async fn connection(&mut self, place: Place, user: &str, idle_for: Duration) -> Idle {
         let stream = TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap();
         self.peers.push(self.listener.accept().await.unwrap().0);
@@ -84,7 +84,7 @@ impl Nowhere {
         }
     }
 
-    /// So many idle ones of this user.
+    /// Adds `count` idle connections of this user.
     async fn fill(&mut self, pool: &Arc<ServerPool>, user: &str, count: usize) {
         for place in take(pool, user, count) {
             ServerPool::put_back(self.connection(place, user, Duration::ZERO).await);
@@ -92,7 +92,7 @@ impl Nowhere {
     }
 }
 
-/// The numbers of those that are idle, the least recently used first.
+/// The numbers of the idle connections, the least recently used first.
 fn idle(pool: &ServerPool) -> Vec<u32> {
     pool.inner().idle.iter().map(|idle| idle.connection.thread_id()).collect()
 }
@@ -105,7 +105,7 @@ fn take_idle(pool: &ServerPool, user: &str) -> Option<Idle> {
 }
 
 #[test]
-fn a_lower_limit_holds_for_those_that_end() {
+fn places_above_a_lowered_limit_go_when_they_are_given_back() {
     let pool = pool(5);
     let mut taken = take(&pool, "a", 9);
     assert_eq!((taken.len(), pool.taken()), (5, 5));
@@ -120,7 +120,7 @@ fn a_lower_limit_holds_for_those_that_end() {
 }
 
 #[test]
-fn who_waits_gets_what_becomes_free_in_turn() {
+fn waiting_sessions_get_free_places_in_turn() {
     let pool = pool(1);
     let mut taken = take(&pool, "a", 1);
     let (mut first, left, mut third) = (wait(&pool, "a"), wait(&pool, "a"), wait(&pool, "b"));
@@ -136,7 +136,7 @@ fn who_waits_gets_what_becomes_free_in_turn() {
 }
 
 #[test]
-fn a_place_that_is_handed_to_somebody_who_leaves_is_not_lost() {
+fn a_place_handed_to_a_session_that_leaves_is_not_lost() {
     let pool = pool(1);
     let taken = take(&pool, "a", 1);
     let (first, mut second) = (wait(&pool, "a"), wait(&pool, "b"));
@@ -148,7 +148,7 @@ fn a_place_that_is_handed_to_somebody_who_leaves_is_not_lost() {
 }
 
 #[test]
-fn a_higher_limit_serves_those_who_wait() {
+fn a_higher_limit_serves_waiting_sessions() {
     let pool = pool(1);
     let _taken = take(&pool, "a", 1);
     let mut turns = [wait(&pool, "a"), wait(&pool, "a"), wait(&pool, "a")];
@@ -193,7 +193,7 @@ fn a_connection_in_use_stays_with_its_worker_while_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_has_used_yet_is_anybodys() {
+async fn an_unused_connection_may_go_to_any_worker() {
     let pool = pool(9);
     let mut nowhere = Nowhere::new().await;
     for worker in [1, KEEPER] {
@@ -208,7 +208,7 @@ async fn a_connection_that_nobody_has_used_yet_is_anybodys() {
 }
 
 #[test]
-fn those_who_have_left_do_not_fill_the_queue() {
+fn sessions_that_have_left_do_not_fill_the_queue() {
     let pool = pool(1);
     let _taken = take(&pool, "a", 1);
     for _ in 0..1000 {
@@ -218,7 +218,7 @@ fn those_who_have_left_do_not_fill_the_queue() {
 }
 
 #[test]
-fn who_waits_can_be_seen() {
+fn waiting_sessions_are_counted() {
     let (pool, wanted) = (pool(1), Notify::new());
     assert_eq!(pool.waiting(), 0);
     let waiting = pool.wait_visibly(&wanted);
@@ -228,7 +228,7 @@ fn who_waits_can_be_seen() {
 }
 
 #[test]
-fn an_account_at_its_bound_waits_for_itself_and_stops_nobody() {
+fn an_account_at_its_bound_waits_for_its_own_and_blocks_no_other() {
     let pool = ServerPool::new(bounds(3), &[bounded("a", 2, 0)]);
     let mut taken = take(&pool, "a", 9);
     assert_eq!((taken.len(), pool.bound_reached(b"a"), pool.bound_reached(b"b")), (2, Some(2), None));
@@ -248,7 +248,7 @@ fn an_account_at_its_bound_waits_for_itself_and_stops_nobody() {
 }
 
 #[test]
-fn a_bound_that_changes_counts_for_those_who_wait() {
+fn a_changed_bound_applies_to_waiting_sessions() {
     let pool = ServerPool::new(bounds(9), &[bounded("a", 1, 0)]);
     let mut taken = take(&pool, "a", 9);
     let mut turns = [wait(&pool, "a"), wait(&pool, "a")];
@@ -263,7 +263,7 @@ fn a_bound_that_changes_counts_for_those_who_wait() {
 }
 
 #[test]
-fn who_finds_the_queue_full_is_told_at_once() {
+fn a_full_queue_refuses_at_once() {
     let pool = ServerPool::new(Bounds { waiting: 2, ..bounds(1) }, &[]);
     let taken = take(&pool, "a", 1);
     let (first, second) = (wait(&pool, "a"), wait(&pool, "a"));
@@ -292,7 +292,7 @@ fn an_account_that_fills_the_queue_gives_way_to_another() {
 }
 
 #[tokio::test]
-async fn an_account_at_its_bound_gives_up_its_own_idle_connection_and_nobody_elses() {
+async fn an_account_at_its_bound_gives_up_only_its_own_idle_connection() {
     let pool = ServerPool::new(bounds(9), &[bounded("a", 1, 0)]);
     let mut nowhere = Nowhere::new().await;
     nowhere.fill(&pool, "b", 1).await;
@@ -303,7 +303,7 @@ async fn an_account_at_its_bound_gives_up_its_own_idle_connection_and_nobody_els
 }
 
 #[tokio::test]
-async fn a_connection_is_handed_over_as_it_is_within_its_account_and_else_its_place() {
+async fn a_connection_is_handed_over_within_its_account_and_its_place_to_others() {
     let pool = pool(1);
     let mut nowhere = Nowhere::new().await;
     let taken = take(&pool, "a", 1).pop().unwrap();
@@ -312,12 +312,12 @@ async fn a_connection_is_handed_over_as_it_is_within_its_account_and_else_its_pl
     let Some(Handed::Connection(connection)) = handed(&mut own) else { panic!("no connection") };
     ServerPool::put_back(connection);
     let Some(Handed::Place(place)) = handed(&mut other) else { panic!("no place") };
-    // It counts for the one who has it.
+    // It counts for the account that has it.
     assert_eq!((pool.taken(), place.share()), (1, Some(pool.inner().shares.id(b"b"))));
 }
 
 #[tokio::test]
-async fn beyond_the_bound_on_idle_ones_the_least_recently_used_is_closed() {
+async fn above_the_idle_bound_the_least_recently_used_is_closed() {
     let pool = ServerPool::new(Bounds { idle: 2, ..bounds(9) }, &[]);
     let mut nowhere = Nowhere::new().await;
     nowhere.fill(&pool, "a", 3).await;
@@ -350,14 +350,14 @@ async fn connections_that_are_kept_ready_outlast_their_idle_time() {
     pool.sweep(1, limit);
     assert_eq!(idle(&pool), [1, 2, 3]);
     pool.sweep(0, limit);
-    // With the one in use there are two.
+    // Together with the one in use there are two.
     assert_eq!((idle(&pool), pool.taken()), (vec![3], 2));
     drop(in_use);
     pool.keep_warm(false);
     pool.sweep(0, limit);
     assert_eq!(pool.taken(), 0);
     pool.keep_warm(true);
-    // With a password that is not the account's any more it is of no use.
+    // A connection with a former password is not kept.
     let place = pool.try_take(b"a").unwrap();
     let mut former = nowhere.connection(place, "a", limit).await;
     former.options.account = Arc::new(Account { user: b"a".to_vec(), password: b"former".to_vec() });
@@ -367,7 +367,7 @@ async fn connections_that_are_kept_ready_outlast_their_idle_time() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_ready_only_where_that_costs_nobody_anything() {
+async fn a_connection_is_kept_ready_only_where_no_session_pays_for_it() {
     let pool = ServerPool::new(Bounds { idle: 2, ..bounds(4) }, &[bounded("a", 9, 2), bounded("b", 1, 3)]);
     let mut nowhere = Nowhere::new().await;
     let lacking = |pool: &ServerPool| pool.lacking().concat();
@@ -378,20 +378,20 @@ async fn a_connection_is_kept_ready_only_where_that_costs_nobody_anything() {
     let place = try_take("b").unwrap();
     assert!(try_take("b").is_none());
     assert_eq!(lacking(&pool), b"a");
-    // Not above the bound on idle ones.
+    // Not above the bound on idle connections.
     ServerPool::put_back(nowhere.connection(place, "b", Duration::ZERO).await);
     nowhere.fill(&pool, "a", 1).await;
     assert!(try_take("a").is_none() && lacking(&pool).is_empty());
     let mut in_use = vec![take_idle(&pool, "b").unwrap().place];
     assert_eq!(lacking(&pool), b"a");
-    // Not while somebody waits, and not above the limit.
+    // Not while a session waits, and not above the limit.
     let (wanted, mut more) = (Notify::new(), take(&pool, "c", 1));
     let waiting = pool.wait_visibly(&wanted);
     assert!(try_take("a").is_none());
     drop(waiting);
     more.extend(take(&pool, "c", 9));
     assert!(try_take("a").is_none() && lacking(&pool).is_empty());
-    // Not where the server wants to see each session.
+    // Not where the server has to see each session.
     in_use.clear();
     pool.keep_warm(false);
     assert!(try_take("a").is_none() && lacking(&pool).is_empty());
