@@ -1,7 +1,7 @@
-//! What there is to know of a statement once it was answered.
+//! What is known about a statement after it was answered.
 //!
-//! One record at the end of each statement is what logs read, and later metrics and statistics. It is made of the session's [`Trail`], which is
-//! written while the statement is on its way.
+//! Logs, and later metrics and statistics, are made from one record at the end of each statement. It is built from the session's [`Trail`], which is
+//! filled while the statement is under way.
 
 use std::time::{Duration, Instant};
 
@@ -24,20 +24,20 @@ pub(crate) struct Trail {
     error: Option<u16>,
 }
 
-/// One statement that was answered, or whose client was told why not.
+/// One statement that was answered by a server, or with an error of Pointsman's own.
 #[derive(Debug)]
 pub(crate) struct StatementRecord<'a> {
     /// What it is.
     pub(crate) statement: &'a Statement,
     /// How it was asked for.
     pub(crate) kind: RequestKind,
-    /// Where it ran last, and why there; `None` if it was sent to nobody.
+    /// Where it ran last, and why there. `None` if it was not sent.
     pub(crate) route: Option<Route>,
     /// Servers that were tried.
     pub(crate) tries: u16,
-    /// From when the command was there until its answer had been passed on.
+    /// From the arrival of the command until its answer had been passed on.
     pub(crate) took: Duration,
-    /// The part of that after it was sent for the last time.
+    /// The part of that time after it was last sent.
     pub(crate) served: Option<Duration>,
     /// The rows of its last result.
     pub(crate) rows: Option<u64>,
@@ -59,7 +59,7 @@ impl Trail {
         self.tries = self.tries.saturating_add(1);
     }
 
-    /// A server has answered, so long after it was sent.
+    /// A server has answered, `served` after it was sent.
     pub(crate) fn answered(&mut self, outcome: &Outcome, served: Option<Duration>) {
         *self = Self { served, rows: outcome.rows, changed: outcome.changed, error: outcome.error, ..*self };
     }
@@ -99,7 +99,7 @@ impl StatementRecord<'_> {
     }
 }
 
-/// A statement that a worker has given to a server, for the balancer. Dropped, it has ended.
+/// A statement that a worker has sent to a server, for the balancer. Dropping it ends the statement.
 pub(crate) struct UnderWay<'a> {
     worker: &'a Worker,
     server: ServerId,
@@ -112,7 +112,7 @@ impl<'a> UnderWay<'a> {
         Self { worker, server, response: None }
     }
 
-    /// It was answered so long after it was sent.
+    /// It was answered, `response` after it was sent.
     pub(crate) fn answered(mut self, response: Option<Duration>) {
         self.response = response;
     }

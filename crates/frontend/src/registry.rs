@@ -14,7 +14,7 @@ use topology::ServerId;
 
 pub(crate) use self::signals::{Signal, Signals};
 
-/// The first number of a session. Servers count their connections from 1 on, so that a number tells whose it is: `KILL` takes both.
+/// The first number of a session. Servers count their connections from 1, so a number shows to which of the two it belongs: `KILL` takes both.
 pub(crate) const FIRST_ID: u32 = 1 << 30;
 
 /// The last one: drivers keep it in 32 bits with a sign.
@@ -137,7 +137,7 @@ impl Registry {
 }
 
 impl Entry {
-    /// What the client knows as its connection's number.
+    /// The number that the client has for its connection.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }

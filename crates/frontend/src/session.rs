@@ -46,7 +46,7 @@ use crate::settings::{Pooling, Settings};
 use crate::worker::Worker;
 use net::within;
 
-/// The session ends. Whoever returns it has told the client, if there was something to tell.
+/// The session ends. The client has already got the error, if there was one.
 #[derive(Debug)]
 pub(crate) struct Ended;
 
@@ -56,7 +56,7 @@ pub(crate) struct ClientSession {
     core: Core,
 }
 
-/// All of a session but its client's stream, so that a command can be read in place while the rest is changed.
+/// A session without its client's stream, so that a command can be read in place while the rest changes.
 struct Core {
     worker: Arc<Worker>,
     settings: Arc<Settings>,
@@ -67,9 +67,9 @@ struct Core {
     /// What others see of this session.
     entry: Arc<Entry>,
     peer: SocketAddr,
-    /// The last write of the others whose writes this session must see.
+    /// The last write of the other sessions whose writes this one must see.
     moment: Option<Arc<Moment>>,
-    /// What it has set and holds.
+    /// Its settings, and what binds it to servers.
     session: Session,
     statements: ClientStatements<Option<Hint>>,
     /// At most one connection to each server.
@@ -134,7 +134,7 @@ impl ClientSession {
     }
 }
 
-/// However it ends, nobody shall find it any more.
+/// Removes it from the registry, however it ends.
 impl Drop for Core {
     fn drop(&mut self) {
         self.worker.shared.sessions.remove(self.entry.id());
@@ -142,7 +142,7 @@ impl Drop for Core {
 }
 
 impl Core {
-    /// Nothing is under way on the primary any more, unless a transaction is.
+    /// Ends the write under way on the primary, unless a transaction is open.
     fn end_write(&mut self) {
         if !self.session.binding.in_transaction() {
             self.write = None;
@@ -172,7 +172,7 @@ impl Core {
         }
     }
 
-    /// Takes in what the configuration says now.
+    /// Adopts the present configuration.
     fn follow_settings(&mut self) {
         let latest = self.worker.shared.settings.load();
         if Arc::ptr_eq(&latest, &self.settings) {
@@ -198,7 +198,7 @@ impl Core {
                 PauseEnd::Left => return Err(Ended),
                 PauseEnd::Refusal(refusal) => return Err(self.dismiss(client, &refusal, 0).await),
                 PauseEnd::Told(signal) if signal.contains(Signal::KILL_SESSION) => return Err(Ended),
-                // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+                // Boxed, like everything that is rare and large: every idle session would keep the space for it otherwise.
                 PauseEnd::Told(signal) => Box::pin(self.give_back(signal.contains(Signal::WANTED))).await,
             }
         }
@@ -207,7 +207,7 @@ impl Core {
     }
 
     async fn await_client(&mut self, client: &mut Link) -> PauseEnd {
-        // A session in a transaction may end it; the time limit of the drain is not this session's business.
+        // A session may finish its transaction. The listener enforces the time limit of the drain.
         let may_drain = !self.session.binding.in_transaction();
         poll_fn(|cx| {
             if let Poll::Ready(read) = client.poll_fill(cx) {
@@ -225,7 +225,7 @@ impl Core {
         .await
     }
 
-    /// Has a command answered.
+    /// Answers a command.
     async fn serve(&mut self, client: &mut Link, packet: &mut Packet) -> Result<(), Ended> {
         let payload = packet.payload();
         let command = match Command::parse(&payload, self.capabilities) {
@@ -317,14 +317,14 @@ impl Core {
         self.say(client, &packet).await
     }
 
-    /// Tells the client of an error; the session goes on.
+    /// Sends the client an error. The session goes on.
     async fn reply(&mut self, client: &mut Link, refusal: &Refusal) -> Result<(), Ended> {
         tracing::debug!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "refused");
         self.trail.failed(refusal.code);
         self.say(client, &refusal.packet(self.answer_sequence)).await
     }
 
-    /// Sends what Pointsman itself has to say. A client that does not read it is as good as gone.
+    /// Sends an answer of Pointsman's own. A client that does not read it counts as gone.
     async fn say(&self, client: &mut Link, packet: &[u8]) -> Result<(), Ended> {
         let limit = self.settings.limits.client_write;
         if let Ok(sent) = within(limit, client.send(packet)).await {
@@ -335,7 +335,7 @@ impl Core {
         Err(Ended)
     }
 
-    /// Tells the client of an error after which the session cannot go on.
+    /// Sends the client an error after which the session cannot go on.
     async fn dismiss(&mut self, client: &mut Link, refusal: &Refusal, sequence: u8) -> Ended {
         tracing::info!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "closed a session");
         let _ = self.say(client, &refusal.packet(sequence)).await;
@@ -361,13 +361,13 @@ enum PauseEnd {
     Told(Signal),
 }
 
-/// The statement behind `EXPLAIN ROUTE`. Most statements are not looked at again.
+/// The statement after `EXPLAIN ROUTE`. Most statements are not examined again.
 fn explained_route(statement: &Statement, sql: &[u8], context: &Context<'_>) -> Option<Box<[u8]>> {
     let may_be_one = matches!(statement.verb, Verb::Explain | Verb::Describe | Verb::Batch);
     may_be_one.then(|| classifier::explained_route(sql, context)).flatten().map(Box::from)
 }
 
-/// What stands for a command that changes the session and has no text.
+/// The statement that represents a command that changes the session and has no text.
 fn session_statement(verb: Verb, session: Vec<SessionEffect>) -> Statement {
     Statement {
         verb,

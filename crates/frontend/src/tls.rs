@@ -2,15 +2,15 @@
 
 use net::TlsAcceptor;
 
-/// What clients are offered, and what is asked of all of them. Who must, of those who may: [`crate::Accounts::demanding_tls`].
+/// Whether clients are offered TLS, and whether all of them have to use it. [`crate::Accounts::demanding_tls`] lists the accounts that have to.
 #[derive(Debug, Clone, Default)]
 pub enum ClientTls {
-    /// Nobody can.
+    /// No client can use TLS.
     #[default]
     Off,
-    /// Whoever wants to can.
+    /// Clients may use TLS.
     Offered(TlsAcceptor),
-    /// Who does not is sent away before he is asked for a name.
+    /// A client without TLS is refused before it sends its user name.
     Required(TlsAcceptor),
 }
 

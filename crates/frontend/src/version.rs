@@ -5,11 +5,11 @@ use topology::{Engine, Server, Snapshot};
 /// While no server has been seen: a version that every driver knows.
 const UNSEEN: &str = "8.4.0";
 
-/// MariaDB's servers before 11 put this before theirs, by which some drivers tell them from MySQL.
+/// MariaDB servers before 11 put this before their version. Some drivers tell them from MySQL by it.
 const MARIADB_PREFIX: &str = "5.5.5-";
 
-/// The lowest version of the servers, those that are down included: what a driver does by it works on each of them, and it stays the same while
-/// one server after the other is upgraded. Only servers of the primary's engine count.
+/// The lowest version of the servers, including those that are down. What a driver enables for it works on each of them, and it stays the same while
+/// the servers are upgraded one by one. Only servers of the primary's engine count.
 pub(crate) fn greeting_version(snapshot: &Snapshot) -> Vec<u8> {
     let primary = snapshot.primary_server().into_iter().chain(&snapshot.servers);
     let Some(engine) = primary.into_iter().find_map(|server| server.engine) else { return UNSEEN.into() };

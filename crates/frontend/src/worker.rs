@@ -37,11 +37,11 @@ pub(crate) struct Shared {
     pub(crate) generations: watch::Receiver<u64>,
     pub(crate) held: HeldStatements,
     pub(crate) login_key: LoginKey,
-    /// Ask every client for its password in full, as a server does that has not seen it before.
+    /// Asks every client for its full password, as a server does for an account that is not in its cache.
     pub(crate) force_full_authentication: bool,
-    /// Cancelled when the process shall end: sessions stop at their next pause.
+    /// Cancelled when the process has to end: sessions stop at their next pause.
     pub(crate) drain: CancellationToken,
-    /// Cancelled when the time for that is over.
+    /// Cancelled when the time for the drain is over.
     pub(crate) stop: CancellationToken,
     pub(crate) sessions: Registry,
     /// Clients over all workers.
@@ -54,7 +54,7 @@ impl Shared {
         self.settings.load_full()
     }
 
-    /// What clients are told that they talk to.
+    /// The server version in the greeting.
     pub(crate) fn server_version(&self) -> Vec<u8> {
         match &self.settings.load().server_version {
             Some(configured) => configured.as_bytes().to_vec(),
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// With what a session begins whose login has this collation.
+    /// The initial settings of a session whose login has this collation.
     pub(crate) fn beginning(&self, collation: u8) -> Beginning {
         let defaults = self.defaults();
         // MySQL's clients ask for utf8mb4_0900_ai_ci (255), whatever the server is; MariaDB, which has none, takes its own default.
@@ -72,7 +72,7 @@ impl Shared {
         Beginning { dialect, sql_mode, charset: Charset::of_collation_id(collation), autocommit }
     }
 
-    /// With what it goes on after `COM_RESET_CONNECTION`: MySQL leaves its own default character set, MariaDB that of the login.
+    /// The settings after `COM_RESET_CONNECTION`: MySQL returns to its own default character set, MariaDB to that of the login.
     pub(crate) fn beginning_after_reset(&self, collation: u8) -> Beginning {
         match self.defaults().dialect {
             Dialect::MySql => self.beginning(0),
@@ -80,7 +80,7 @@ impl Shared {
         }
     }
 
-    /// What the servers give to a new session: the primary's, or those of whichever server was seen.
+    /// What the servers give to a new session: the primary's defaults, or those of any server that was seen.
     pub(crate) fn defaults(&self) -> Defaults {
         let snapshot = self.servers.load();
         let mut servers = snapshot.primary_server().into_iter().chain(&snapshot.servers);
@@ -104,7 +104,7 @@ impl Shared {
         (snapshot.primary == Some(server)).then_some(snapshot.epoch)
     }
 
-    /// Whether a connection to this server may serve one session after the other: one with an `init_connect` must see each new session.
+    /// Whether a connection to this server may serve one session after another. A server with an `init_connect` must see each new session.
     pub(crate) fn keeps_idle(&self, server: ServerId) -> bool {
         let snapshot = self.servers.load();
         let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
@@ -112,7 +112,7 @@ impl Shared {
     }
 }
 
-/// Who was the primary when a statement was decided. What may commit something is sent only while that still holds.
+/// The primary at the time of a statement's decision. A statement that may commit something is sent only while that still holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reign {
     pub(crate) primary: Option<ServerId>,
@@ -127,7 +127,7 @@ impl Reign {
     }
 }
 
-/// What a new session gets of the servers.
+/// What a new session gets from the servers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Defaults {
     pub(crate) dialect: Dialect,
@@ -165,7 +165,7 @@ impl Worker {
         self.sessions.load(Ordering::Relaxed)
     }
 
-    /// Asks the router, and notes how the primary stood.
+    /// Asks the router, and returns the primary of that moment as well.
     pub(crate) fn decide(&self, policy: &Policy, statement: &Statement, session: &SessionView<'_>) -> (Decision, Reign) {
         let snapshot = self.shared.servers.load();
         let mut balancer = self.balancer();
@@ -173,7 +173,7 @@ impl Worker {
         (decision, Reign::of(&snapshot))
     }
 
-    /// What [`Self::decide`] would say of these servers, without a turn being taken.
+    /// What [`Self::decide`] would return for these servers, without taking a turn.
     pub(crate) fn preview(
         &self,
         policy: &Policy,
@@ -189,7 +189,7 @@ impl Worker {
         self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A replica was waited for in vain.
+    /// Notes that a replica did not catch up in time.
     pub(crate) fn note_late(&self, server: ServerId) {
         self.balancer().note_late(server, Instant::now());
     }
@@ -229,13 +229,13 @@ impl Worker {
             return;
         }
         let client = tokio::select! {
-            // Boxed, so that what a login needs is free afterwards: the session's task keeps the room of its largest step.
+            // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
             client = Box::pin(log_in(link, peer, self)) => client,
             () = shared.drain.cancelled() => return,
         };
         match client {
             Ok(client) => Box::pin(ClientSession::new(client, Arc::clone(self)).run()).await,
-            // Port scanners and health checks connect and leave without a word.
+            // Port scanners and health checks connect and leave without sending anything.
             Err(LoginError::Link(error)) if !matches!(error, LinkError::Tls(_)) => {
                 tracing::debug!(%peer, %error, "a client left during its login");
             }

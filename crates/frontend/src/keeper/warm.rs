@@ -1,4 +1,4 @@
-//! Opens server connections before anybody needs them, for the accounts that ask for it (`warm_server_connections`).
+//! Opens server connections in advance, for the accounts that ask for it (`warm_server_connections`).
 //!
 //! They are opened on the keeper's runtime and lie in the pool as those of a worker that is none: the first session that takes one moves it to its
 //! own worker, as it would another worker's.
@@ -17,7 +17,7 @@ use crate::worker::Shared;
 /// Between two looks at what is missing.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// After a failed try nothing is tried for the same account at the same server for so long, and for twice as long after each further one ..
+/// Pause after a failed attempt for one account at one server. It doubles after each further failure ..
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// .. up to this.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_is_tried_less_and_less_often() {
+    fn failing_attempts_become_less_frequent() {
         let (mut failures, start) = (Failures::default(), Instant::now());
         let mut now = start;
         assert!(failures.may_try(&key(1), now));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_tried_any_more_is_forgotten() {
+    fn an_old_failure_is_forgotten() {
         let (mut failures, now) = (Failures::default(), Instant::now());
         failures.failed(key(1), now);
         failures.forget_old(now + PAUSE);

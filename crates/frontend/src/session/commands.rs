@@ -16,7 +16,7 @@ impl Core {
         let limit = self.settings.limits.handshake;
         let mut kept = Vec::with_capacity(self.held.len());
         for mut lease in std::mem::take(&mut self.held) {
-            // One that cannot be reset is closed with its lease, which undoes the same.
+            // A connection that cannot be reset is closed with its lease, which has the same effect.
             if let Ok(true) = lease.reset(limit).await {
                 kept.push(lease);
             }
@@ -42,7 +42,7 @@ impl Core {
         self.say(client, &packet).await
     }
 
-    /// The last statement, or whatever ended a transaction, may have written: those who must see it are told.
+    /// The last statement, or the end of a transaction, may have written: notifies the sessions that must see it.
     pub(super) fn note_write(&self) {
         if let (Some(moment), Some(wrote_at)) = (&self.moment, self.session.binding.wrote_at()) {
             moment.note(wrote_at);

@@ -9,7 +9,7 @@ use wire::error_code::{ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT};
 
 use crate::reply::Refusal;
 
-/// A time that a rule gives to an answer, over all servers that are tried. Whoever watches the clock kills the statement when it is over.
+/// A rule's time limit for an answer, over all servers that are tried. The supervision kills the statement when it is over.
 #[derive(Debug)]
 pub(crate) struct TimeLimit<'a> {
     time: Duration,

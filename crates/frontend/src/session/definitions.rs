@@ -1,5 +1,5 @@
-//! Whether a statement that defines functions or views has done so, or may have: then the catalogue has to be read anew, and until then the
-//! primary answers all reads. So a definition that was refused must not count, or any account could keep everybody's reads there.
+//! Whether a statement that defines functions or views has done so, or may have: then the catalogue has to be read again, and until then the
+//! primary answers all reads. So a refused definition must not count, or any account could keep all sessions' reads there.
 
 use classifier::{Classifier, Effects, Statement};
 use wire::error_code::{
@@ -21,7 +21,7 @@ pub(super) enum End {
     Well,
     /// With this error.
     Error(u16),
-    /// Nobody knows: the connection was lost.
+    /// Unknown: the connection was lost.
     Unknown,
 }
 
@@ -30,7 +30,7 @@ impl Course {
         Self { first: statement.effects.contains(Effects::DEFINES).then_some(statement.first_definition) }
     }
 
-    /// Tells the classifier, if something was defined, or may have been. `results` is how many of the batch's statements succeeded, or more, as
+    /// Notifies the classifier if something was defined, or may have been. `results` is the number of the batch's statements that succeeded, or more, since
     /// some have several results.
     pub(super) fn settle(self, results: u16, end: End, classifier: &Classifier) {
         if self.has_defined(results, end) {

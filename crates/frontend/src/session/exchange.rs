@@ -1,6 +1,6 @@
 //! One try of one statement on one server: check a connection out, bring it to the session's state, send, pass the answer on.
 //!
-//! What was tried and failed, `forward` may try elsewhere.
+//! After a failed try, `forward` may try another server.
 
 mod checkout;
 mod relay;
@@ -30,7 +30,7 @@ use crate::packet::Packet;
 use crate::settings::Settings;
 use crate::worker::{Reign, Shared};
 
-/// What is to be sent.
+/// The command to be sent.
 #[derive(Debug)]
 pub(super) struct Request<'p> {
     pub(super) packet: &'p mut Packet,
@@ -60,12 +60,12 @@ impl<'p> Request<'p> {
     }
 }
 
-/// Where a statement is sent, and what the decision rests on.
+/// Where a statement is sent, and the premises of that decision.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Destination {
     pub(super) route: Route,
     pub(super) reign: Reign,
-    /// It may commit something: it is sent, and its OK passed on, only under this reign.
+    /// It may commit something, so it is sent, and its OK passed on, only under this reign.
     pub(super) may_commit: bool,
 }
 
@@ -80,7 +80,7 @@ impl Destination {
         self.may_commit && self.is_on_primary()
     }
 
-    /// What was decided still holds. A handover that has begun meanwhile lets an open transaction go on, and nothing else.
+    /// Whether the decision still holds. After a handover has begun, only an open transaction may go on.
     fn holds(&self, snapshot: &Snapshot) -> bool {
         let now = Reign::of(snapshot);
         let begins_nothing = self.route.because == Because::Transaction;
@@ -102,7 +102,7 @@ impl Core {
         if let Some(server) = route.end_first {
             self.end_transaction_on(server).await;
         }
-        // Its last statement left none, but one before it, or another session's, may have.
+        // The session's last statement left no warnings, but an earlier one, or another session's, may have left some.
         let is_without_warnings =
             statement.effects.contains(Effects::PREVIOUS_STATEMENT) && self.previous(statement) == Previous::Nothing;
         let index = self.checkout(route.server, statement).await?;
@@ -130,7 +130,7 @@ impl Core {
         exchange.run(client, watch.1, moment.as_deref()).await
     }
 
-    /// A `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
+    /// Ends a `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
     pub(super) async fn end_transaction_on(&mut self, server: ServerId) {
         let limit = self.settings.limits.handshake;
         self.session.binding.transaction_ended();
@@ -154,7 +154,7 @@ struct Exchange<'e, 'p> {
     /// What the client has negotiated.
     capabilities: wire::Capabilities,
     lease: &'e mut Lease,
-    /// It asks about warnings that are not there, and the connection may have others.
+    /// The statement asks about warnings, the session has none, and the connection may have others.
     is_without_warnings: bool,
     /// What the replica must have before it answers.
     awaited: Option<&'e Position>,
@@ -176,12 +176,12 @@ impl Exchange<'_, '_> {
         self.relay(client, time_limit, moment).await
     }
 
-    /// A read may run again elsewhere, and so may wait for nothing. What may write must not run if the state could not be set.
+    /// A read may run again elsewhere, so it does not wait for the setup. A statement that may write must not run if the state could not be set.
     fn is_retried(&self) -> bool {
         self.statement.placement() == Placement::Replica && self.destination.route.because != Because::Transaction
     }
 
-    /// One that may be refused because the server was just closed to writes can then be sent again.
+    /// Whether it can be sent again if the server refuses it because it was just closed to writes.
     fn may_be_sent_again(&self) -> bool {
         self.destination.may_commit_on_primary()
             && self.destination.route.because != Because::Transaction
@@ -189,8 +189,8 @@ impl Exchange<'_, '_> {
             && is_refused_as_a_whole(self.statement)
     }
 
-    /// What goes out before the statement, in the same write, and the statement itself if it has to be written anew. A statement that may write waits
-    /// here until the session's state is set.
+    /// Writes the setup commands, which go out with the statement, and the statement itself if it has to be rewritten. A statement that may write waits here
+    /// until the session's state is set.
     async fn set_up(&mut self) -> Result<SetupCommands, Failure> {
         let mut setup = SetupCommands::default();
         setup.catch_up(self.lease, &self.session.state);
@@ -223,7 +223,7 @@ impl Exchange<'_, '_> {
         let text = if opens_cursor { Arc::new(text.for_cursor_of(id)) } else { Arc::clone(text) };
         if self.lease.prepared.get(&text).is_none() {
             setup.run(self.lease).await?;
-            // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
+            // Boxed, like everything that is rare and large: every idle session would keep the space for it otherwise.
             let prepared = Box::pin(prepare_own(self.lease, &text, &self.session.state.grammar())).await?;
             self.lease.prepared.add(&text, prepared.statement_id, !self.session.binding.has_cursors());
         }
@@ -245,7 +245,7 @@ impl Exchange<'_, '_> {
         self.statements.get(id).map(session::Prepared::text).ok_or(Failure::LostBefore)
     }
 
-    /// Sends the statement, if what was decided still holds.
+    /// Sends the statement, if the decision still holds.
     async fn send(&mut self, setup: &mut SetupCommands) -> Result<(), Failure> {
         if self.destination.may_commit_on_primary() {
             if !self.destination.holds(&self.shared.servers.load()) {
@@ -299,15 +299,15 @@ impl Exchange<'_, '_> {
     }
 }
 
-/// A longer write is not kept until it is answered, in bytes.
+/// Largest write that is kept until it is answered, in bytes.
 const LARGEST_SENT_AGAIN: usize = 4 * 1024;
 
-/// What a read-only server says to a statement that writes.
+/// Whether a read-only server answers a statement that writes with this error.
 fn is_refused_write(code: u16) -> bool {
     matches!(code, ER_OPTION_PREVENTS_STATEMENT | ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION | ER_READ_ONLY_MODE)
 }
 
-/// Where a packet about a prepared statement has its number, after header and command.
+/// Where the number is in a packet about a prepared statement: after header and command.
 const STATEMENT_ID: std::ops::Range<usize> = wire::HEADER + 1..wire::HEADER + 5;
 
 /// The client's packet about a prepared statement, with the server's number for it.

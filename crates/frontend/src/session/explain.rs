@@ -1,6 +1,6 @@
-//! `EXPLAIN ROUTE <statement>`: the decision that the statement would meet now, step by step, as a result set.
+//! `EXPLAIN ROUTE <statement>`: the decision for the statement at this moment, step by step, as a result set.
 //!
-//! It asks the same functions as a statement that runs. Nothing is sent to a server, and nothing changes: not even whose turn it is.
+//! It uses the same functions as a statement that runs. Nothing is sent to a server, and nothing changes, not even the balancer's turn.
 
 use std::time::Instant;
 
@@ -66,7 +66,7 @@ impl Core {
         rows
     }
 
-    /// How often verdicts need not be found out anew.
+    /// How often verdicts come from the cache.
     fn cache_row(&self) -> Row {
         let classifier = &self.worker.shared.classifier;
         let CacheStats { hits, misses, entries } = classifier.cache_stats();

@@ -1,4 +1,4 @@
-//! Why one try of a statement was not answered, and what may be done then.
+//! Why a try of a statement was not answered, and what may be done then.
 
 use backend::ConnectError;
 use net::LinkError;
@@ -13,16 +13,15 @@ use crate::reply::Refusal;
 pub(super) enum Failure {
     /// There is no connection. Nothing was sent.
     Connect(ConnectError),
-    /// The server refused to be brought to the session's state, or to prepare the statement. The statement did not run, or it
-    /// was a read whose answer is thrown away with the connection.
+    /// The server refused to set the session's state, or to prepare the statement. The statement did not run, or it was a read whose answer is discarded
+    /// with the connection.
     Setup(ErrOwned),
-    /// The replica has not applied in time what the session wrote. The read did run, and its answer is thrown away with the connection.
+    /// The replica did not apply the session's write in time. The read did run, and its answer is discarded with the connection.
     Behind,
     /// The connection broke before anything was sent on it.
     LostBefore,
     /// The connection broke afterwards.
     Lost {
-        /// How.
         error: LinkError,
         /// Whether the client has got part of the answer.
         begun: bool,
@@ -45,9 +44,9 @@ pub(super) enum Failure {
     Interrupted(Refusal),
     /// It was prepared with a character set to which no statement leads back.
     NeedsReprepare,
-    /// The client's packet is not what it should be.
+    /// The client's packet is malformed.
     ClientMisbehaved(Malformed),
-    /// Nobody is there to get the answer.
+    /// The client has left.
     ClientGone,
 }
 
@@ -58,12 +57,12 @@ impl From<LinkError> for Failure {
 }
 
 impl Failure {
-    /// All connections to the server are in use, and the statement has waited for one already.
+    /// Whether all connections to the server are in use, and the statement has already waited for one.
     pub(super) fn is_lack_of_room(&self) -> bool {
         matches!(self, Self::Connect(ConnectError::Exhausted { .. }))
     }
 
-    /// Another server may be asked for the same: nothing has happened yet, or it is a plain read of which the client has got nothing.
+    /// Whether another server may be tried: nothing has happened yet, or it is a plain read and the client has got nothing.
     pub(super) fn may_be_tried_elsewhere(&self, is_read: bool) -> bool {
         match self {
             Self::Connect(_) | Self::Setup(_) | Self::Behind | Self::LostBefore | Self::Silent { sent: false, .. } => true,
@@ -74,7 +73,7 @@ impl Failure {
         }
     }
 
-    /// Nothing of the statement was sent, and a moment later, or on another primary, it may well be.
+    /// Whether nothing of the statement was sent, and a later try, or another primary, may succeed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::LostBefore
@@ -102,7 +101,7 @@ impl Core {
             Failure::Lost { error, begun } => {
                 tracing::warn!(connection, server, %error, begun, "lost a server during a statement");
             }
-            Failure::Behind => tracing::debug!(connection, server, "a replica was waited for in vain (routing.causal_wait)"),
+            Failure::Behind => tracing::debug!(connection, server, "a replica did not catch up in time (routing.causal_wait)"),
             Failure::LostBefore => tracing::info!(connection, server, "a server has closed an idle connection"),
             Failure::Silent { sent, begun } => {
                 // The monitor warns when it is sure.

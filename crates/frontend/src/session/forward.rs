@@ -25,18 +25,18 @@ use crate::packet::Packet;
 use crate::record::{Trail, UnderWay};
 use crate::worker::Reign;
 
-/// A read with a longer text stays with a server that falls silent, until it is sure that the server is lost: such a text may well be what keeps
-/// the server busy, and would keep the next one busy, too. In bytes.
+/// Largest text, in bytes, of a read that moves away from a silent server before the server is known to be lost. A longer text may be what keeps the
+/// server busy, and would keep the next one busy, too.
 const LARGEST_MOVED: usize = 256 * 1024;
 
-/// A statement whose client has left gets so long to stop, and to undo what it has done.
+/// How long a statement whose client has left may take to stop and roll back.
 const ABANDONED: Duration = Duration::from_mins(1);
 
-/// Servers that one statement tries at most.
+/// Most servers that one statement tries.
 const ATTEMPTS: usize = 3;
 
 impl Core {
-    /// Has a statement answered, by a server or with an error. `COM_STMT_PREPARE` gives something to keep.
+    /// Answers a statement, by a server or with an error. `COM_STMT_PREPARE` returns something to keep.
     pub(super) async fn forward(
         &mut self,
         client: &mut Link,
@@ -64,7 +64,7 @@ impl Core {
         let mut corrected;
         let mut statement = overfull.as_ref().unwrap_or(statement);
         let mut hold = None;
-        // Servers to which a dead connection was replaced.
+        // Servers to which a broken connection was replaced.
         let mut replaced: Vec<ServerId> = Vec::new();
         loop {
             let waiting = (&mut *request.packet, &mut hold);
@@ -91,7 +91,7 @@ impl Core {
             let course = Course::of(statement);
             let end = match &attempt {
                 Ok(outcome) => Some(outcome.error.map_or(End::Well, End::Error)),
-                // Even one that was lost on the way may have been done. That of a client that has left is still under way.
+                // A statement that was lost on the way may still have run. That of a client that has left is still under way.
                 Err(Failure::Lost { .. } | Failure::Silent { sent: true, .. } | Failure::Deposed { sent: true, .. }) => {
                     Some(End::Unknown)
                 }
@@ -120,7 +120,7 @@ impl Core {
                     return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
                 }
                 Err(Failure::Deposed { sent: false, .. }) => continue,
-                // What was lost on the way was no more than what goes out before the statement.
+                // Only setup commands were lost on the way.
                 Err(Failure::Lost { begun: false, .. }) if !progress.is_sent() => Failure::LostBefore,
                 Err(failure) => failure,
             };

@@ -1,7 +1,7 @@
-//! What a session keeps of the servers' connections, and what it gives back.
+//! Which server connections a session keeps, and which it gives back.
 //!
 //! A connection on which nothing of the session lives is given back: after each statement (`pooling = "transaction"`), or when the session has been idle
-//! for a while. Where only that connection knows something that may be asked for, it is kept for that while, unless somebody waits for one:
+//! for a while. If only that connection knows something that may be asked for, it is kept for that while, unless another session waits for one:
 //! `LAST_INSERT_ID()`, which is then noted and can be brought to another connection, and warnings. What the last statement has counted
 //! (`ROW_COUNT()`, `FOUND_ROWS()`) is noted from its answer. A question about the rest gets an error from then on, never the answer of a connection
 //! that knows nothing.
@@ -78,14 +78,14 @@ impl Core {
         self.entry.idle(servers.filter(|server| !self.session.binding.loses_with(*server)));
     }
 
-    /// Whether somebody waits for a connection that the session could give back.
+    /// Whether another session waits for a connection that this one could give back.
     pub(super) fn is_wanted(&self) -> bool {
         let pools = self.worker.pool.pools();
         let servers = self.held.iter().map(Lease::server);
         servers.filter(|server| pools.waiting(*server) > 0).any(|server| !self.session.binding.loses_with(server))
     }
 
-    /// Gives back what holds nothing of the session; `is_wanted` is somebody who waits for a connection.
+    /// Gives back the connections that hold nothing of the session. `is_wanted`: another session waits for one.
     pub(super) async fn give_back(&mut self, is_wanted: bool) {
         let keeps_diagnostics = self.session.binding.has_diagnostics() && !is_wanted;
         for server in self.held_servers() {

@@ -1,8 +1,8 @@
-//! Waiting for a primary with a statement of which nothing was sent.
+//! A statement that waits for a primary before anything of it was sent.
 //!
-//! It takes up no server connection meanwhile, except one on which something of the session lives.
-//! It is woken when the servers look otherwise, not by the clock; only a primary that the monitor takes for well, and to which no
-//! connection can be had, is tried again after a pause.
+//! Meanwhile it takes up no server connection, except one on which something of the session lives.
+//! A change of the servers' state wakes it, not the clock. Only a primary that is up for the monitor, but cannot be connected to, is tried again after
+//! a pause.
 
 use std::future::{Future as _, poll_fn};
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use super::exchange::READ_AHEAD;
 use crate::registry::Signal;
 use crate::reply::Refusal;
 
-/// Before the first new try to connect to a primary that could not be reached. Each further pause is twice as long.
+/// Pause before the first new attempt to connect to an unreachable primary. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// No pause is longer. Whoever waits also decides anew after this time, since replicas catch up without waking anybody.
+/// Longest pause. A waiting statement is also decided again after this time, since a replica that catches up wakes no statement.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// All the waiting of one statement.
@@ -34,30 +34,30 @@ pub(super) struct Hold {
     bytes: usize,
     /// The most that it may wait.
     at_most: Duration,
-    /// When that is over.
+    /// The end of that time. `None`: never.
     end: Option<Instant>,
     pause: Duration,
 }
 
-/// Why it waits no longer, without having been sent.
+/// Why it stops waiting without having been sent.
 #[derive(Debug)]
 pub(super) enum GivenUp {
-    /// The client is told this, and the session goes on.
+    /// The client gets this error, and the session goes on.
     Told(Refusal),
-    /// The client is told this, and the session ends.
+    /// The client gets this error, and the session ends.
     Dismissed(Refusal),
     /// The client is gone.
     Left,
 }
 
 impl Hold {
-    /// Begins now, for a command of so many bytes.
+    /// Begins now, for a command of this many bytes.
     pub(super) fn new(bytes: usize, at_most: Duration) -> Self {
         // A time beyond what the clock can hold never ends.
         Self { bytes, at_most, end: Instant::now().checked_add(at_most), pause: FIRST_PAUSE }
     }
 
-    /// When it decides anew, whatever happens.
+    /// When it is decided again at the latest.
     fn wake_at(&mut self, awaited: Awaited, limit: Option<&TimeLimit<'_>>) -> Instant {
         let pause = if awaited == Awaited::UnreachablePrimary { self.pause } else { LONGEST_PAUSE };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -65,7 +65,7 @@ impl Hold {
         ends.into_iter().flatten().fold(Instant::now() + pause, Instant::min)
     }
 
-    /// Why it is over by the clock.
+    /// The error, if its time is over.
     fn is_over(&self, awaited: Awaited, limit: Option<&TimeLimit<'_>>) -> Option<Refusal> {
         let now = Instant::now();
         if let Some(limit) = limit.filter(|limit| limit.end() <= now) {
@@ -76,7 +76,7 @@ impl Hold {
 }
 
 impl Core {
-    /// Waits until the statement is to be decided anew. Servers that have failed it may be asked again then.
+    /// Waits until the statement has to be decided again. Servers that have failed it may then be tried again.
     pub(super) async fn hold(
         &mut self,
         client: &mut Link,
@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    /// What is about to wait leaves its server connections to others.
+    /// Gives the server connections to others before the wait.
     async fn leave_connections(&mut self) {
         if let Some(transaction) = self.session.binding.transaction() {
             // A read-only one on a replica, which the statement would have ended implicitly: what else is open does not wait.
@@ -130,7 +130,7 @@ impl Core {
         self.give_back(true).await;
     }
 
-    /// Ready when nobody wants the answer any more.
+    /// Ready when the answer is no longer wanted.
     async fn is_given_up(&mut self, client: &mut Link) -> GivenUp {
         poll_fn(|cx| {
             while client.bytes().len() < READ_AHEAD {
@@ -141,7 +141,7 @@ impl Core {
                 }
             }
             if let Poll::Ready(signal) = self.entry.signals.poll(cx, Signal::KILL_QUERY | Signal::KILL_SESSION) {
-                // Whoever serves the session looks at this one again.
+                // The session handles this signal later.
                 self.entry.signals.raise(signal & Signal::KILL_SESSION);
                 return Poll::Ready(GivenUp::Told(Refusal::interrupted()));
             }

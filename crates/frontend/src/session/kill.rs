@@ -21,7 +21,7 @@ use crate::reply::{self, Refusal};
 pub(super) enum OwnAnswer {
     /// The session's number, in a column of this name.
     ConnectionId(Vec<u8>),
-    /// Stop a session or its statement; `None` is the own one.
+    /// Stop a session or its statement. `None`: the client's own.
     Kill(Signal, Option<u64>),
 }
 
@@ -73,7 +73,7 @@ impl Core {
         let own = u64::from(self.entry.id());
         let id = id.unwrap_or(own);
         if id == own {
-            // ER_QUERY_INTERRUPTED, as a server says to who kills himself.
+            // ER_QUERY_INTERRUPTED, as from a server to a session that kills itself.
             let interrupted = Refusal::interrupted();
             return match signal {
                 Signal::KILL_SESSION => Err(self.dismiss(client, &interrupted, self.answer_sequence).await),

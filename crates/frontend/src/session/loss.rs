@@ -1,4 +1,4 @@
-//! What the client is told when a server is lost, and with what the session goes on.
+//! What the client gets when a server is lost, and how the session goes on.
 //!
 //! It always goes on, unless the client has got half an answer. What was lost with the connection is told once: a transaction as a deadlock is (1213,
 //! which drivers and frameworks answer by trying the transaction again), everything else in words. After that the session is as if it had never
@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::{Core, Ended};
 use crate::reply::{self, Refusal};
 
-/// How far the statement came that could not be answered.
+/// A statement that could not be answered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unanswered<'a> {
     pub(super) statement: &'a Statement,
@@ -73,7 +73,7 @@ impl Core {
         self.reply(client, &refusal).await
     }
 
-    /// The last word to the client on a statement that no server has answered.
+    /// The client's error for a statement that no server has answered.
     pub(super) async fn give_up(
         &mut self,
         client: &mut Link,
@@ -83,7 +83,7 @@ impl Core {
     ) -> Result<Option<PrepareOk>, Ended> {
         self.log_failure(unanswered.server, &failure);
         let refusal = match failure {
-            // A client with half an answer must not take what follows for the other half.
+            // A client with half an answer must not take later bytes for the other half.
             Failure::ClientGone
             | Failure::Lost { begun: true, .. }
             | Failure::Silent { begun: true, .. }
@@ -142,7 +142,7 @@ impl Core {
         self.forget(server);
     }
 
-    /// The monitor had better look at a server now that a session has lost.
+    /// Asks the monitor to look now at a server that a session has lost.
     pub(super) fn suspect(&self, server: ServerId, failure: &Failure) {
         if matches!(failure, Failure::Behind) {
             self.worker.note_late(server);

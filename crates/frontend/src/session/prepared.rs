@@ -31,7 +31,7 @@ impl Core {
 
     /// `COM_STMT_PREPARE`: on the server where it would run now.
     pub(super) async fn prepare(&mut self, client: &mut net::Link, sql: Box<[u8]>, packet: &mut Packet) -> Result<(), Ended> {
-        // Before the verdict: what becomes known in between makes it be given again.
+        // Taken before the verdict, so that later knowledge leads to a new verdict.
         let knowledge = self.worker.shared.classifier.knowledge().version();
         let statement = self.classify(&sql);
         if explained_route(&statement, &sql, &self.session.context()).is_some() {
@@ -116,7 +116,7 @@ impl Core {
         let Some(closed) = self.statements.remove(id) else { return Ok(()) };
         let has_cursor = self.session.binding.has_cursor(id);
         self.session.binding.cursor_closed(id);
-        // Where connections are shared, somebody else may execute the same text next.
+        // Where connections are shared, another session may execute the same text next.
         let is_shared = self.shares_connections || self.statements.has(closed.text());
         let mut lost = Vec::new();
         for lease in &mut self.held {

@@ -41,7 +41,7 @@ pub(super) fn with_attributes(
 ) -> Result<Option<Hint>, Refusal> {
     let mut wrong = None;
     attributes.each(is_ahead, |name, value| {
-        // Servers get these attributes as well, and take no notice.
+        // Servers get these attributes as well, and ignore them.
         let Some(name) = Hint::KEYS.iter().find(|hint| hint.as_bytes() == name) else { return };
         let value = value.map(String::from_utf8_lossy);
         if let Err(error) = hint.get_or_insert_default().add(name, value.as_deref()) {

@@ -1,4 +1,4 @@
-//! What may happen while a server works on a statement: a rule's time is over, somebody kills it, or the server falls silent.
+//! What may happen while a server works on a statement: a rule's time limit is reached, the statement is killed, or the server falls silent.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::registry::{Entry, Signal};
 use crate::reply::Refusal;
 use crate::worker::Worker;
 
-/// A statement that was killed gets so much more to say so.
+/// How long a killed statement may take to answer.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// A read that no other server may answer, although others do answer, waits so long for one that fell silent.
+/// How long a read waits for a silent server if other servers are up, but none of them may answer it.
 const NO_ALTERNATIVE: Duration = Duration::from_millis(1200);
 
-/// How far one try has come. Written by the try, read by whoever watches it.
+/// How far one try has come. The try writes it, its supervision reads it.
 #[derive(Debug)]
 pub(crate) struct Progress {
     began: std::time::Instant,
@@ -152,7 +152,7 @@ impl Supervision<'_> {
                     break Box::pin(self.stop(attempt, refusal.unwrap_or_else(Refusal::interrupted))).await;
                 }
                 Event::Told(signal) if signal.intersects(Signal::KILL_QUERY | Signal::KILL_SESSION) => {
-                    // Whoever serves the session looks at this one again.
+                    // The session handles this signal later.
                     self.entry.signals.raise(signal & Signal::KILL_SESSION);
                     break Box::pin(self.stop(attempt, Refusal::interrupted())).await;
                 }
@@ -172,7 +172,7 @@ impl Supervision<'_> {
         ended
     }
 
-    /// Kills the statement on its server and takes what it still says. One that has not been sent is just dropped.
+    /// Kills the statement on its server and reads its answer. A statement that has not been sent is just dropped.
     async fn stop(&self, attempt: impl Future<Output = Result<Outcome, Failure>>, refusal: Refusal) -> Result<Outcome, Failure> {
         let Some(thread_id) = self.progress.thread_id() else { return Err(Failure::Interrupted(refusal)) };
         let server = self.destination.route.server;
@@ -203,7 +203,7 @@ impl Supervision<'_> {
         if matches!(elsewhere, Decision::Forward(route) if route.server != server.id) {
             return true;
         }
-        // Where nobody answers, the trouble is not this server's, and an error would help nobody.
+        // If no server answers, the fault is not this server's, and an error would not help.
         let answers = |other: &&Server| other.id != server.id && other.answers();
         let is_alone = !snapshot.servers.iter().any(|other| answers(&other));
         !is_alone && Instant::now().into_std().saturating_duration_since(since) >= NO_ALTERNATIVE

@@ -200,17 +200,17 @@ fn a_batch_that_fails_keeps_the_session_on_its_connection() {
 
 #[test]
 fn a_write_is_reported_to_others() {
-    let told = |lines: &[&str]| {
+    let writes = |lines: &[&str]| {
         let mut session = fresh();
         let settled = lines.iter().map(|line| answered(&mut session, line, Instant::now())).last().unwrap();
         settled.may_have_written
     };
-    assert!(told(&["INSERT INTO t VALUES (1)"]));
-    assert!(told(&["error 1062: INSERT INTO t VALUES (1)"]));
-    assert!(!told(&["SELECT a FROM t"]));
+    assert!(writes(&["INSERT INTO t VALUES (1)"]));
+    assert!(writes(&["error 1062: INSERT INTO t VALUES (1)"]));
+    assert!(!writes(&["SELECT a FROM t"]));
     // Any statement in a transaction may have ended it.
-    assert!(told(&["in transaction: BEGIN", "SELECT a FROM t"]));
-    assert!(!told(&["SET time_zone = '+01:00'"]));
+    assert!(writes(&["in transaction: BEGIN", "SELECT a FROM t"]));
+    assert!(!writes(&["SET time_zone = '+01:00'"]));
 }
 
 #[test]

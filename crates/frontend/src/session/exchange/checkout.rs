@@ -11,7 +11,7 @@ use crate::session::Core;
 use crate::session::failure::Failure;
 
 impl Core {
-    /// The place of the connection to this server among those held; another one if there is none that is alive.
+    /// The index of the held connection to this server, which is replaced by another one if none is alive.
     pub(super) async fn checkout(&mut self, server: ServerId, statement: &Statement) -> Result<usize, Failure> {
         let reign = self.worker.shared.reign(server);
         if let Some((index, lease)) = self.held.iter_mut().enumerate().find(|(_, lease)| lease.server() == server) {
@@ -42,7 +42,7 @@ impl Core {
     }
 }
 
-/// On a connection that others have used, the answer would be about their sequences and GTIDs, unless the connection is logged in to once more before.
+/// Whether the answer depends on a connection's former sessions: their sequences and GTIDs. Such a statement needs another login first.
 fn asks_what_others_left(statement: &Statement) -> bool {
     let is_about_them = matches!(statement.because, Reason::Sequence | Reason::ServerVariable);
     is_about_them && statement.effects.contains(Effects::INSERT_ID)

@@ -27,7 +27,7 @@ use crate::moment::Moment;
 use crate::session::deadline::TimeLimit;
 use crate::session::supervision::Progress;
 
-/// While a response is awaited, so many bytes of a client's further commands are taken in at most.
+/// Most bytes of a client's further commands that are read while a response is awaited.
 pub(in crate::session) const READ_AHEAD: usize = 8 * 1024;
 
 /// Why a response could not be passed on to its end.
@@ -35,14 +35,13 @@ pub(in crate::session) const READ_AHEAD: usize = 8 * 1024;
 pub(super) enum RelayError {
     /// The server's fault. If the client has got nothing yet, another server may be tried.
     Server {
-        /// What happened.
         error: LinkError,
         /// Whether bytes of the response have gone to the client.
         begun: bool,
     },
     /// The client is gone, or does not read.
     Client,
-    /// The same while the server waits for a file: there is no response to read, and the connection has to be closed.
+    /// The client is gone while the server waits for a file: there is no response to read, and the connection has to be closed.
     ClientWithFile,
 }
 
@@ -55,13 +54,13 @@ pub(super) struct Relay<'a> {
     pub(super) server: &'a mut Lease,
     /// The statement number that the client gets instead of the server's, for `COM_STMT_PREPARE`.
     pub(super) statement_id: Option<u32>,
-    /// What to say when the server says that the statement was killed.
+    /// Gives the client's error when the server reports that the statement was killed.
     pub(super) time_limit: Option<&'a TimeLimit<'a>>,
-    /// Who must know of a write before the client does.
+    /// Where a write has to be noted before the client gets the answer.
     pub(super) moment: Option<&'a Moment>,
     /// The client has asked to be told of GTIDs itself.
     pub(super) client_tracks_gtids: bool,
-    /// Errors that the client is not told of, if they are all that the response has.
+    /// Errors that are withheld from the client if the response has nothing else.
     pub(super) withholds: fn(u16) -> bool,
     /// Only if the server has been closed to writes since the statement was decided.
     pub(super) withholds_if_closed: bool,
@@ -73,7 +72,7 @@ pub(super) struct Relay<'a> {
     out: BytesMut,
     /// Bytes at the front of the server's inbox that may go out unchanged.
     ready: usize,
-    /// EOF packets inserted so far: what follows is numbered so much higher.
+    /// EOF packets inserted so far. The sequence numbers of later packets are higher by this.
     inserted: u8,
     progress: &'a Progress,
     begun: bool,
@@ -115,7 +114,7 @@ impl<'a> Relay<'a> {
         let mut tracker = ResponseTracker::new(expect, self.server.capabilities());
         let passed = self.pass(&mut tracker).await;
         if let Err(RelayError::Client) = passed {
-            // What the client will not get; whoever stops the statement reads the rest.
+            // The client does not get this part. The rest is read after the statement was stopped.
             self.server.link.consume(self.ready);
             self.server.leave_unfinished(tracker);
         }
@@ -162,7 +161,7 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Reads a packet of the server's inbox, behind what lies ready, and puts it, or what stands for it, in line.
+    /// Reads a packet of the server's inbox, after what lies ready, and queues it or its replacement.
     fn packet(&mut self, kind: PacketKind, length: usize, rows: u64) -> Result<(), wire::Malformed> {
         let from = self.server.capabilities();
         let inbox = self.server.link.bytes();
@@ -238,7 +237,7 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// An OK of so many bytes that may not be passed on is replaced by an error.
+    /// Replaces an OK of `length` bytes that may not be passed on by an error.
     async fn withhold_doubtful(&mut self, length: usize) -> bool {
         let Some(acknowledgement) = self.acknowledgement.filter(|acknowledgement| !acknowledgement.counts()) else {
             return false;
@@ -251,7 +250,7 @@ impl<'a> Relay<'a> {
         true
     }
 
-    /// Puts what lies ready in line, and after it this packet, for the server's own of so many bytes.
+    /// Queues what lies ready, and after it this packet, which replaces the server's own of `length` bytes.
     fn put_in_place_of(&mut self, length: usize, packet: &[u8]) {
         self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
         self.out.extend_from_slice(packet);
@@ -259,7 +258,7 @@ impl<'a> Relay<'a> {
         self.ready = 0;
     }
 
-    /// The client knows no result without an EOF behind the definitions.
+    /// Inserts the EOF that the client expects after the column definitions.
     fn insert_eof(&mut self, last_sequence: u8) {
         if self.capabilities.contains(Capabilities::DEPRECATE_EOF) {
             return;
@@ -273,7 +272,7 @@ impl<'a> Relay<'a> {
         self.inserted = self.inserted.wrapping_add(1);
     }
 
-    /// Sends what is in line, in one write.
+    /// Sends what is queued, in one write.
     async fn flush(&mut self) -> Result<(), RelayError> {
         if self.out.is_empty() && self.ready == 0 {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What goes out before a statement, so that the connection has what the session has set.
+//! The setup commands before a statement, which give the connection the session's settings.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl SetupCommands {
         self.receive(connection).await
     }
 
-    /// Has the warnings of earlier statements forgotten.
+    /// Clears the warnings of earlier statements.
     pub(super) fn end_warnings(&mut self, connection: &mut ServerConnection) {
         let capabilities = connection.capabilities();
         put_packet_with(&mut self.commands, 0, |payload| wire::put_query(payload, capabilities, &[NO_WARNINGS]));
@@ -50,7 +50,7 @@ impl SetupCommands {
     /// Has the replica wait until it has this, if anything. MySQL manual 14.18.2, MariaDB "`MASTER_GTID_WAIT`".
     pub(super) fn await_write(&mut self, connection: &mut ServerConnection, awaited: Option<&Position>, at_most: Duration) {
         let Some(position) = awaited else { return };
-        // Zero would be for ever on MySQL; the router asks for no wait then.
+        // Zero means for ever on MySQL. The router asks for no wait then.
         let seconds = at_most.max(Duration::from_millis(1)).as_secs_f64();
         let sql = match position {
             Position::MySql(set) => format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{set}', {seconds})"),

@@ -14,7 +14,7 @@ use wire::FileTracker;
 use super::{Relay, RelayError};
 use crate::reply::Refusal;
 
-/// What has happened while the client was to send more.
+/// What happened while more of the file was awaited.
 enum Arrived {
     Some,
     ClientGone,
@@ -22,7 +22,7 @@ enum Arrived {
 }
 
 impl Relay<'_> {
-    /// The server has asked for a file, and the client has been told.
+    /// Passes on the file after the server's request for it has reached the client.
     pub(super) async fn upload(&mut self) -> Result<(), RelayError> {
         let (mut file, limit) = (FileTracker::default(), self.file_limit.unwrap_or(0));
         loop {
@@ -48,7 +48,7 @@ impl Relay<'_> {
 
     async fn await_more_of_file(&mut self) -> io::Result<Arrived> {
         poll_fn(|cx| {
-            // Servers read a file to its end before they answer. What they say earlier stays where it is until then.
+            // Servers read a file to its end before they answer. An earlier answer stays in the inbox until then.
             if self.server.link.bytes().is_empty()
                 && let Poll::Ready(read) = self.server.link.poll_fill(cx)
                 && read? == 0
@@ -64,7 +64,7 @@ impl Relay<'_> {
         .await
     }
 
-    /// The client listens only once it has sent all of the file, so the rest is read and thrown away, for a limited time. The session ends.
+    /// The client reads an answer only after it has sent the whole file, so the rest is read and discarded, for a limited time. Then the session ends.
     async fn refuse_file(&mut self, mut file: FileTracker, limit: u64) -> RelayError {
         tracing::info!(limit, "stopped a LOAD DATA LOCAL whose file is too large (limits.local_infile)");
         let rest = async {
