@@ -1,6 +1,6 @@
-//! TLS on a link: who we say we are, whom we believe, and how the ends of a connection become encrypted.
+//! TLS on a link: our identity, the peers that we trust, and how a connection becomes encrypted.
 //!
-//! One provider of cryptography (aws-lc-rs), TLS 1.2 and 1.3. Files are the caller's business: everything here comes as PEM. The stream drives
+//! One provider of cryptography (aws-lc-rs), TLS 1.2 and 1.3. The caller reads the files: everything here comes as PEM. The stream drives
 //! rustls itself, instead of through `tokio-rustls`, whose stream keeps decrypted bytes to itself and cannot say whether it has any.
 
 mod stream;
@@ -24,7 +24,7 @@ use zeroize::Zeroize;
 pub(crate) use self::stream::TlsStream;
 use self::verify::{AnyName, Anybody};
 
-/// Servers that one [`TlsConnector`] remembers sessions of: it is made for one.
+/// Servers whose sessions one [`TlsConnector`] remembers: it is made for one.
 const SESSIONS: usize = 1;
 
 /// Why a certificate, a key or an authority cannot be used. Says nothing of what is in a key.
@@ -80,7 +80,7 @@ impl Identity {
         Ok(Self { chain, key })
     }
 
-    /// A new certificate that nobody has signed but itself: it keeps listeners out, and proves nothing.
+    /// A new self-signed certificate. It protects against eavesdropping, but proves no identity.
     pub fn self_signed(name: &str) -> Result<Self, TlsError> {
         let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([name.to_owned()])?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -88,7 +88,7 @@ impl Identity {
     }
 }
 
-/// Authorities whose certificates are believed.
+/// Trusted authorities.
 #[derive(Debug, Clone)]
 pub struct Authorities(Arc<RootCertStore>);
 
@@ -135,7 +135,7 @@ impl fmt::Debug for TlsAcceptor {
 }
 
 impl TlsAcceptor {
-    /// Shows this certificate. A client that comes again may go on with its former session, which costs less than a new one.
+    /// Uses this certificate. A returning client may resume its former session, which costs less than a new one.
     pub fn new(identity: &Identity, clients: ClientCertificates) -> Result<Self, TlsError> {
         let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let verifier = |Authorities(roots)| WebPkiClientVerifier::builder_with_provider(roots, provider());
@@ -152,10 +152,10 @@ impl TlsAcceptor {
     }
 }
 
-/// Which servers are believed.
+/// Which servers are trusted.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// All. Whoever stands in between can say that he is the server; whoever only listens hears nothing.
+    /// All. This protects against eavesdropping, but not against an active attacker that pretends to be the server.
     Anybody,
     /// Those with a certificate of these authorities, whatever name it is for.
     Signed(Authorities),
@@ -175,7 +175,7 @@ impl fmt::Debug for TlsConnector {
 }
 
 impl TlsConnector {
-    /// Believes whom `trust` says, and shows `identity` to a server that asks for a certificate.
+    /// Trusts the servers that `trust` names, and sends `identity` to a server that asks for a certificate.
     pub fn new(trust: Trust, identity: Option<&Identity>) -> Result<Self, TlsError> {
         let provider = provider();
         let builder =

@@ -1,4 +1,4 @@
-//! Another configuration while Pointsman runs: on SIGHUP, by `pointsman reload`, or because the file has changed.
+//! Reloads the configuration while Pointsman runs: on SIGHUP, by `pointsman reload`, or because the file has changed.
 //!
 //! The file is read as a whole, and a mistake in it, or a change that cannot be made now, leaves everything as it was. Some keys are read only at the
 //! start; a change of one of these is reported, and the rest takes effect.
@@ -17,7 +17,7 @@ pub(crate) struct Reloader<'r> {
     config: Config,
     /// The keys that are read only at the start, as they were then.
     fixed: Vec<(&'static str, String)>,
-    /// The next number that no server has had yet.
+    /// The next unused server number.
     next_id: u16,
     control: monitor::Control,
     running: &'r Running,
@@ -29,7 +29,7 @@ impl<'r> Reloader<'r> {
         Self { path, fixed: fixed(&config), config, next_id, control, running }
     }
 
-    /// The configuration asks to be read again whenever its file changes.
+    /// Whether the configuration is read again when its file changes.
     pub(crate) fn watches_file(&self) -> bool {
         self.config.reload_on_change
     }
@@ -44,7 +44,7 @@ impl<'r> Reloader<'r> {
         let outcome = self.try_reload().await;
         match &outcome {
             Ok(done) => tracing::info!("{done}"),
-            Err(why) => tracing::error!("the configuration was not reloaded, everything is as it was: {why}"),
+            Err(why) => tracing::error!("the configuration was not reloaded, nothing has changed: {why}"),
         }
         outcome
     }
@@ -115,8 +115,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Gives a server that was there before its number, and every other one a number that no server has had. One with the same name at another address is
-/// another server.
+/// Gives known servers their former numbers, and all others new ones. A server with a known name at another address counts as new.
 fn number(servers: &mut [Server], before: &[Server], next: &mut u16) -> Result<(), String> {
     for server in servers {
         let is_same = |known: &&Server| {
@@ -156,7 +155,7 @@ mod tests {
         let mut second = config(&[("c", "c:1"), ("d", "d:1"), ("a", "a:1")], "");
         number(&mut second.servers, &first.servers, &mut next).unwrap();
         assert_eq!((ids(&second), next), (vec![2, 3, 0], 4));
-        // One that comes back is not known any more, and neither is one that has moved.
+        // A server that comes back counts as new, and so does one that has moved.
         let mut third = config(&[("a", "elsewhere:1"), ("b", "b:1"), ("c", "c:1")], "");
         number(&mut third.servers, &second.servers, &mut next).unwrap();
         assert_eq!((ids(&third), next), (vec![4, 5, 2], 6));

@@ -20,7 +20,7 @@ use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
 
-/// Reloads that may wait for the one before them.
+/// Most reloads that may wait for the one before them.
 const RELOADS_QUEUED_MAX: usize = 4;
 
 /// Runs until a signal ends it.
@@ -81,7 +81,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         };
         watch.follow(reloader.files()).await;
-        // The asker may have gone.
+        // The client may have left.
         let _ = reply.map(|reply| reply.send(outcome));
     }
     drop(reloader);
@@ -111,7 +111,7 @@ async fn say_what_is_promised(control: &monitor::Control) {
         failover::Durability::Lossless => {
             tracing::info!("a primary that dies is replaced by a server that has every acknowledged write, or not at all");
         }
-        failover::Durability::Manual => tracing::info!("a primary that dies is not replaced by itself (failover.durability)"),
+        failover::Durability::Manual => tracing::info!("a primary that dies is not replaced automatically (failover.durability)"),
         failover::Durability::Bounded | failover::Durability::Auto => tracing::warn!(
             "a primary that dies is replaced, but acknowledged writes may be lost with it: its commits do not wait for a replica; `pointsman \
              doctor` says what to change"

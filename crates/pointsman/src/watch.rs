@@ -1,13 +1,13 @@
 //! Notices that the configuration file has changed, or a certificate that it names.
 //!
-//! They are looked at once a second, which also sees what notifications of the file system miss: a file on a network, a link that is exchanged as a whole.
-//! A change counts once all of them have looked the same twice in a row, so that nobody reads one while it is being written.
+//! The files are checked once a second. This also finds changes that file system notifications miss: on a network, or of a replaced link. A change counts
+//! when all files were the same in two checks in a row, so that no file is read while it is being written.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Between two looks.
+/// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The files that are watched.
@@ -35,20 +35,20 @@ impl FileWatch {
         watch
     }
 
-    /// They are about to be read, for whatever reason.
+    /// Notes that the files are about to be read.
     pub(crate) async fn note_read(&mut self) {
         let now = stamps(&self.paths).await;
         self.looks = Looks { read: now.clone(), last: now };
     }
 
-    /// Watches these from now on. What was read before is forgotten if they are others.
+    /// Replaces the watched files. If they differ, what was read before is forgotten.
     pub(crate) async fn follow(&mut self, paths: Vec<PathBuf>) {
         if paths != self.paths {
             *self = Self::new(paths).await;
         }
     }
 
-    /// Waits until one of them is another one than the one that was read.
+    /// Waits until one of them differs from what was read.
     pub(crate) async fn changed(&mut self) {
         loop {
             tokio::time::sleep(INTERVAL).await;
@@ -61,7 +61,7 @@ impl FileWatch {
 }
 
 impl Looks {
-    /// One more look: whether the file is another one, and nobody is writing it.
+    /// Takes one more check, and returns whether the files have changed and are no longer being written.
     fn has_settled(&mut self, now: Option<Vec<Stamp>>) -> bool {
         let is_same = self.last == now;
         self.last = now;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_counts_once_nobody_writes_any_more() {
+    fn a_change_counts_when_the_file_is_no_longer_written() {
         let at = |written| Some(vec![(1, 2, 3, 0, 0), (1, 2, 4, written, 0)]);
         let mut looks = Looks { read: at(0), last: at(0) };
         for (now, settled) in [
@@ -95,9 +95,9 @@ mod tests {
             (at(1), false),
             (at(2), false),
             (at(2), true),
-            // Until it is read it goes on being another one.
+            // It counts as changed until it is read.
             (at(2), true),
-            // It is gone for a moment, as some editors have it.
+            // It is missing for a moment, as some editors do it.
             (None, false),
             (None, false),
             (at(3), false),

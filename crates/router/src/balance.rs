@@ -26,11 +26,11 @@ pub struct Balancer {
     /// Credit by server number; grows to the number of servers.
     credit: Vec<i64>,
     load: Load,
-    /// Replicas that were waited for in vain, and when.
+    /// Replicas that did not catch up in time, and when.
     late: Vec<(ServerId, Instant)>,
 }
 
-/// A replica that was waited for in vain is not waited for again for so long.
+/// For this long, no statement waits again for a replica that did not catch up in time.
 const LATE: Duration = Duration::from_secs(1);
 
 impl Balancer {
@@ -47,7 +47,7 @@ impl Balancer {
         &self.load
     }
 
-    /// The same, for whoever gives statements to them.
+    /// The same, for noting statements.
     pub fn load_mut(&mut self) -> &mut Load {
         &mut self.load
     }
@@ -87,7 +87,7 @@ impl Balancer {
         self.late.iter().all(|(late, since)| *late != server || now.saturating_duration_since(*since) >= LATE)
     }
 
-    /// It was waited for in vain.
+    /// Notes that this replica did not catch up in time.
     pub fn note_late(&mut self, server: ServerId, now: Instant) {
         self.late.retain(|(late, _)| *late != server);
         self.late.push((server, now));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_waited_for_in_vain_is_left_alone_for_a_while() {
+    fn a_replica_that_was_late_is_not_waited_for_again_for_a_while() {
         let (mut balancer, now) = (Balancer::default(), Instant::now());
         let may_wait = |balancer: &Balancer, after| balancer.may_wait(ServerId(1), now + after);
         assert!(may_wait(&balancer, Duration::ZERO));

@@ -16,9 +16,9 @@ pub struct Policy {
     pub max_lag: Duration,
     /// A session's reads see what it wrote: `causal_reads = "session"`.
     pub reads_own_writes: bool,
-    /// Replicas with replication filters answer reads: what they leave out is not read through Pointsman.
+    /// Replicas with replication filters answer reads too. The application does not read through Pointsman what they leave out.
     pub filtered_replicas: bool,
-    /// A read that must see what its session wrote waits for so long on a replica until that has it. Zero: it goes to the primary.
+    /// How long a read that must see its session's write may wait for a replica to apply it. Zero: it goes to the primary.
     pub causal_wait: Duration,
     /// How reads are shared out among the replicas that may answer them.
     pub balance: Balance,
@@ -26,18 +26,18 @@ pub struct Policy {
     pub hold_writes: Duration,
 }
 
-/// So long after a write, a replica that keeps up has it.
+/// A replica that keeps up has a write after this time.
 const REPLICATED: Duration = Duration::from_millis(2);
 
-/// What a replica has said of itself counts for so long. Nobody restores a replica from a backup, and starts it again, in less.
+/// How long a replica's own report counts. Restoring a replica from a backup and starting it again takes longer.
 const PROVEN: Duration = Duration::from_secs(1);
 
-/// What is to be done with a statement.
+/// What to do with a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Send it there.
     Forward(Route),
-    /// Send nothing now, and decide anew once the servers look otherwise.
+    /// Send nothing now, and decide again when the servers' state has changed.
     Wait {
         /// What for.
         awaited: Awaited,
@@ -48,7 +48,7 @@ pub enum Decision {
     Refuse(Denial),
 }
 
-/// A server, and why it.
+/// A server, and why it was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// The server.
@@ -76,7 +76,7 @@ pub fn decide(
     }
 }
 
-/// Why what was decided is not done at once. Only what the primary has to run waits, and only while nothing of it was sent.
+/// What the statement waits for, if the decision is not carried out at once. Only a statement for the primary waits, and only before it was sent.
 fn awaited(decision: &Decision, statement: &Statement, session: &SessionView<'_>, snapshot: &Snapshot) -> Option<Awaited> {
     let route = match decision {
         Decision::Refuse(Denial::NoPrimary | Denial::NoServer) => return Some(Awaited::Primary),
@@ -98,7 +98,7 @@ fn awaited(decision: &Decision, statement: &Statement, session: &SessionView<'_>
     }
 }
 
-/// Outside of a transaction: it writes, or begins a transaction, which may. What only asks the primary's connection for what it remembers does
+/// Whether, outside a transaction, it writes or begins a transaction, which may write. A question about the state of the primary's connection does
 /// neither, nor does a `COMMIT` that has nothing to commit.
 fn begins_a_write(statement: &Statement, session: &SessionView<'_>) -> bool {
     let ends_nothing = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
@@ -110,7 +110,7 @@ fn begins_a_write(statement: &Statement, session: &SessionView<'_>) -> bool {
     }
 }
 
-/// The statement reads at most, be it what only the primary's connection knows.
+/// Whether the statement only reads, perhaps something that only the primary's connection knows.
 fn only_asks(effects: Effects) -> bool {
     let asks = Effects::READ_DATA | Effects::PRIMARY_SESSION | Effects::THIS_SERVER | Effects::CONNECTION_MEMORY;
     asks.contains(effects)
@@ -160,7 +160,7 @@ fn place(
         Placement::Primary if begins_reading => read(statement, session, snapshot, policy, now, balancer, end_first),
         Placement::Primary => primary(statement, snapshot, Because::NeedsPrimary, end_first),
         Placement::Previous => previous(statement, session, snapshot, policy, now, balancer),
-        // If a part of it fails, nobody knows what has changed on the connection that ran it: only the primary's may be kept.
+        // If one of its statements fails, the state of its connection is unknown: only the primary's connection may be kept then.
         Placement::Session if statement.verb == Verb::Batch => primary(statement, snapshot, Because::SessionChange, end_first),
         Placement::Session => session_change(statement, session, snapshot, policy, now, balancer),
     }
@@ -362,7 +362,7 @@ fn about_to_have(
     balancer.choose(policy.balance, late.into_iter())
 }
 
-/// On one server and no other: the primary, or a replica that may answer. Its weight does not count.
+/// A read on exactly this server: the primary, or a replica that may answer. Its weight does not count.
 fn read_on(
     name: &str,
     by: By,
@@ -428,7 +428,7 @@ fn freshness_horizon(snapshot: &Snapshot, now: Instant) -> Option<Instant> {
         .max()
 }
 
-/// It is seen to have what the session has committed, or has said so itself a moment ago.
+/// Whether the monitor has seen that it has what the session committed, or it has just reported so itself.
 fn has_committed(server: &Server, session: &SessionView<'_>, now: Instant) -> bool {
     let (Some(committed), Some(position)) = (session.committed, &server.position) else { return false };
     let says_so =

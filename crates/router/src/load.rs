@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use topology::ServerId;
 
-/// How much one more response time counts against those before it, as 1 / this.
+/// The weight of a new response time in the average is 1 / this.
 const SMOOTHING: u32 = 8;
 
 /// One worker's statements on each server: those under way, and how long the last ones took.
@@ -29,7 +29,7 @@ impl Load {
         load.under_way = load.under_way.saturating_add(1);
     }
 
-    /// It has ended, so long after it was sent if it was answered.
+    /// A statement has ended. `response`: the time since it was sent, if it was answered.
     pub fn end(&mut self, server: ServerId, response: Option<Duration>) {
         let load = self.of_mut(server);
         load.under_way = load.under_way.saturating_sub(1);

@@ -19,7 +19,7 @@ pub struct SessionView<'a> {
     pub pin: Option<PinKind>,
     /// The server on whose connection the session's pins live (temporary tables, user variables ...).
     pub home: Option<ServerId>,
-    /// Everything that it has there has a known value, and can be moved to another server.
+    /// Everything that it has there is known, and can be set on another server.
     pub may_leave_home: bool,
     /// Where its previous statement ran.
     pub previous: Previous,
@@ -33,7 +33,7 @@ pub struct SessionView<'a> {
     /// What that write has committed on the present primary, if it is the session's own and the server has reported it. A replica that has this has
     /// all of the session's writes, whenever it was last proven fresh.
     pub committed: Option<&'a Position>,
-    /// Replicas that have said that they have it, and when.
+    /// Replicas that have reported that they have it, and when.
     pub proven: &'a [(ServerId, Instant)],
     /// Servers that have just failed this statement.
     pub avoid: &'a [ServerId],

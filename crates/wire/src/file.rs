@@ -4,12 +4,12 @@
 
 use crate::packet::{HEADER, Header, MAX_PAYLOAD};
 
-/// Knows where it is in a file on its way from a client to a server. Nothing of it is decoded.
+/// Tracks the position in a file that is passed from a client to a server. The file is not decoded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FileTracker {
     /// Bytes left of the physical packet that was passed on in part.
     partial: u32,
-    /// The physical packet before was full, so the next one continues it, and is no end even if it is empty.
+    /// The previous physical packet was full, so the next one continues it, and does not end the file even if it is empty.
     continues: bool,
     is_done: bool,
     bytes: u64,
@@ -18,7 +18,7 @@ pub struct FileTracker {
 }
 
 impl FileTracker {
-    /// Walks over what is there, and returns how many bytes may be passed on: up to the end of the file, or before a header that is there in part.
+    /// Walks over `buf`, and returns how many bytes may be passed on: up to the end of the file, or up to an incomplete header.
     /// Takes `inserted` off the sequence number of every packet: the server knows nothing of packets that were inserted for the client.
     pub fn pass(&mut self, buf: &mut [u8], inserted: u8) -> usize {
         let mut at = 0_usize;

@@ -1,7 +1,7 @@
 //! An encrypted stream: a socket, and rustls between it and the inbox.
 //!
-//! Invariant: what is decrypted is in the inbox before any of these functions returns. So rustls never holds bytes that somebody waits for, and the
-//! socket's readiness says as much as it does without TLS.
+//! Invariant: decrypted bytes are in the inbox before any of these functions returns. So rustls never holds bytes that a reader waits for, and the
+//! socket's readiness means the same as without TLS.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -19,17 +19,17 @@ use super::{TlsAcceptor, TlsConnector};
 use crate::LinkError;
 use crate::link::Inbox;
 
-/// What one read can take in at most, in bytes: nearly two of TLS's largest records.
+/// Most bytes of one read: nearly two of TLS's largest records.
 const READ: usize = 32 * 1024;
 
-/// What is encrypted at once, and waits while the peer does not read, in bytes.
+/// Most bytes that are encrypted at once, and wait while the peer does not read.
 const UNSENT_MAX: usize = 32 * 1024;
 
-/// Reads after which a peer that sends nothing but records of TLS itself is not quiet.
+/// After this many reads, a peer that sends only TLS's own records does not count as quiet.
 const OWN_RECORDS_MAX: usize = 16;
 
 thread_local! {
-    /// What has just been read, still encrypted. rustls takes a copy, so one for all will do.
+    /// Bytes that were just read, still encrypted. rustls copies them, so one buffer is enough for all streams.
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
 }
 
@@ -38,13 +38,13 @@ thread_local! {
 pub(crate) struct TlsStream {
     pub(crate) socket: TcpStream,
     session: Connection,
-    /// Nothing more comes: the peer has said so, or its side of the socket is closed.
+    /// Nothing more comes: the peer has sent `close_notify`, or closed its side of the socket.
     has_ended: bool,
 }
 
 impl TlsStream {
-    /// As the server, for a client that has begun already if it has sent `early`. Those bytes can be nothing but TLS's own: what somebody has slipped
-    /// in unencrypted, to be taken for the client's, ends the handshake.
+    /// The server's side. `early` is what the client has already sent of the handshake. These bytes go to TLS only: unencrypted bytes that an attacker has
+    /// inserted as the client's end the handshake.
     pub(crate) async fn accept(
         socket: TcpStream,
         acceptor: &TlsAcceptor,
@@ -55,7 +55,7 @@ impl TlsStream {
         Self::begin(socket, session.into(), early, inbox).await
     }
 
-    /// As the client, of a server that is reached by this name or address.
+    /// The client's side, for a server with this name or address.
     pub(crate) async fn connect(
         socket: TcpStream,
         connector: &TlsConnector,
@@ -129,7 +129,7 @@ impl TlsStream {
             Poll::Ready(self.decrypt(buffer.filled(), inbox).map_err(LinkError::from))
         });
         let read = ready!(read);
-        // TLS itself may have to answer, or to say what is wrong. What does not fit now goes out with the next bytes.
+        // TLS itself may have to answer, or to send an alert. What does not fit now goes out with the next bytes.
         let _ = self.poll_flush(cx);
         Poll::Ready(read)
     }
@@ -221,7 +221,7 @@ impl TlsStream {
         self.session.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
-    /// Says goodbye, if there is room for it at once.
+    /// Sends `close_notify`, if that is possible at once.
     pub(crate) async fn say_goodbye(&mut self) {
         self.session.send_close_notify();
         poll_fn(|cx| Poll::Ready(self.poll_flush(cx).is_ready())).await;

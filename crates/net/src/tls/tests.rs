@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::{Link, LinkError};
 
-/// Whose word an authority's is.
+/// A certificate authority.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     roots: Authorities,
@@ -91,7 +91,7 @@ async fn what_goes_in_comes_out_and_an_idle_link_holds_no_buffer() {
 #[tokio::test]
 async fn tickets_do_not_disturb_and_anything_else_does() {
     let (mut client, mut server) = secured().await;
-    // The server has sent its tickets with the end of the handshake; they may still be on their way.
+    // The server has sent its tickets with the end of the handshake. They may still be under way.
     for _ in 0..50 {
         assert!(client.is_quiet() && server.is_quiet());
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -99,7 +99,7 @@ async fn tickets_do_not_disturb_and_anything_else_does() {
     server.send(b"4031").await.unwrap();
     client.stir().await.unwrap();
     assert!(!client.is_quiet());
-    // What has been seen on the way is not lost.
+    // The bytes that were read meanwhile are not lost.
     assert_eq!(receive(&mut client, 4).await, b"4031");
     assert!(client.is_quiet());
     server.close().await;
@@ -109,7 +109,7 @@ async fn tickets_do_not_disturb_and_anything_else_does() {
 }
 
 #[tokio::test]
-async fn an_end_without_a_goodbye_is_an_end() {
+async fn an_end_without_close_notify_is_an_end() {
     let (mut client, server) = secured().await;
     drop(server);
     client.stir().await.unwrap();
@@ -158,7 +158,7 @@ async fn the_beginning_of_the_handshake_may_have_come_with_what_was_read_before(
 async fn bytes_in_clear_never_count_as_the_clients() {
     let (mut client, server) = sockets().await;
     let mut server = Link::new(server).unwrap();
-    // A whole packet, as somebody in between may have put it there.
+    // A whole packet, as an attacker in between may have inserted it.
     client.write_all(b"\x0a\x00\x00\x02\x03SELECT 42").await.unwrap();
     server.fill().await.unwrap();
     let error = server.accept_tls(&acceptor()).await.unwrap_err();
@@ -166,7 +166,7 @@ async fn bytes_in_clear_never_count_as_the_clients() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_more_than_its_greeting_in_clear_is_not_believed() {
+async fn a_server_that_sends_more_than_its_greeting_in_clear_is_refused() {
     let (client, mut server) = sockets().await;
     let mut client = Link::new(client).unwrap();
     server.write_all(b"\x07\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00").await.unwrap();
@@ -202,7 +202,7 @@ async fn a_peer_of_tls_1_2_is_served() {
 }
 
 #[tokio::test]
-async fn trust_is_as_it_is_told() {
+async fn servers_are_verified_as_configured() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let server = |identity| TlsAcceptor::new(&identity, ClientCertificates::Off).unwrap();
     let signed = |authority: &Authority| Trust::Signed(authority.roots.clone());
@@ -223,7 +223,7 @@ async fn trust_is_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn certificates_of_clients_count_as_they_are_told() {
+async fn client_certificates_are_verified_as_configured() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let optional = || ClientCertificates::Optional(ours.roots.clone());
     let required = || ClientCertificates::Required(ours.roots.clone());
@@ -243,7 +243,7 @@ async fn certificates_of_clients_count_as_they_are_told() {
 }
 
 #[tokio::test]
-async fn a_session_is_gone_on_with_and_each_server_has_its_own() {
+async fn a_session_is_resumed_and_each_server_has_its_own() {
     let (acceptor, connector) = (acceptor(), connector());
     for (connector, is_resumed) in [(&connector, false), (&connector, true), (&connector.with_own_sessions(), false)] {
         let (client, server) = secure(&acceptor, connector).await;
@@ -255,7 +255,7 @@ async fn a_session_is_gone_on_with_and_each_server_has_its_own() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_fills_no_memory() {
+async fn a_peer_that_does_not_read_fills_no_memory() {
     let (mut client, server) = secured().await;
     let whole = vec![7; 64 << 20];
     assert!(timeout(Duration::from_millis(300), client.send(&whole)).await.is_err(), "nobody reads, and all was sent");
@@ -270,7 +270,7 @@ async fn names_that_no_certificate_can_have_are_refused() {
 }
 
 #[test]
-fn what_is_no_pem_is_said_without_showing_it() {
+fn an_error_about_pem_does_not_show_it() {
     let secret = b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
     let error = Identity::from_pem(secret, secret).unwrap_err();
     assert!(matches!(error, TlsError::NoCertificate), "{error}");

@@ -1,4 +1,4 @@
-//! Two ways to believe a server with less than its name and its chain: without the name, and without anything.
+//! Two weaker ways to verify a server than by chain and name: by the chain alone, and not at all.
 //!
 //! Both still check that the server has the key of the certificate that it shows.
 
@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// The chain counts, the name does not. webpki looks at the name last, so whatever else is wrong is said instead.
+/// Verifies the chain, not the name. webpki checks the name last, so any other fault is reported first.
 #[derive(Debug)]
 pub(super) struct AnyName(pub(super) Arc<WebPkiServerVerifier>);
 
@@ -54,7 +54,7 @@ impl ServerCertVerifier for AnyName {
     }
 }
 
-/// Any certificate will do.
+/// Accepts any certificate.
 #[derive(Debug)]
 pub(super) struct Anybody(pub(super) Arc<CryptoProvider>);
 

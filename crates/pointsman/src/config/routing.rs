@@ -1,4 +1,4 @@
-//! `[routing]`: what a read is sure to see, how reads are shared out, and how connections are.
+//! `[routing]`: which writes a read is sure to see, and how reads and connections are shared.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl Routing {
     }
 }
 
-/// What a read is sure to see.
+/// Which writes a read is sure to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CausalReads {

@@ -35,7 +35,7 @@ enum Shown {
     Required,
 }
 
-/// What a user is asked for.
+/// Whether a user has to use TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Demand {
@@ -72,7 +72,7 @@ fn client_certificates(section: &mut Section<'_>, offer: Offer, files: &mut File
     match (shown, path) {
         (Shown::Off, None) => {}
         (Shown::Off, Some(_)) => section.complain("tls_client_ca needs tls_client_certificates = \"optional\" or \"required\""),
-        (_, None) => section.complain("tls_client_certificates needs tls_client_ca: whose certificates count?"),
+        (_, None) => section.complain("tls_client_certificates needs tls_client_ca: the authorities to trust"),
         (shown, Some(path)) => match authorities(section, "tls_client_ca", path, files) {
             Some(authorities) if shown == Shown::Required => return ClientCertificates::Required(authorities),
             Some(authorities) => return ClientCertificates::Optional(authorities),
@@ -131,12 +131,12 @@ fn read(section: &Section<'_>, key: &'static str, path: PathBuf, files: &mut Fil
         std::fs::read(&path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
     files.push(path);
     let mut bytes = bytes.ok()?;
-    // The files that MySQL makes end in a NUL. Of two of them, one after the other, the second would not be found.
+    // PEM files that MySQL creates end in a NUL. If two were joined, the second would not be found.
     bytes.retain(|byte| *byte != 0);
     Some(bytes)
 }
 
-/// How connections to servers are encrypted: those of sessions, and those of the monitor, which other people's code makes.
+/// How connections to servers are encrypted: those of sessions, and those of the monitor, which another library opens.
 #[derive(Debug, Clone)]
 pub(crate) struct Servers {
     pub(crate) sessions: ServerTls,
@@ -144,7 +144,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Keeps what is there already if nothing has changed, with the connections that were made by it.
+    /// Keeps the former settings, and so the connections opened under them, if nothing has changed.
     pub(crate) fn following(&mut self, before: &Self) {
         if self.monitor == before.monitor {
             self.sessions = before.sessions.clone();
@@ -152,7 +152,7 @@ impl Servers {
     }
 }
 
-/// How much TLS is asked of servers.
+/// What TLS has to prove about servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
@@ -182,7 +182,7 @@ pub(super) fn servers(mut section: Section<'_>, files: &mut Files) -> Option<Ser
     let own = pair(&mut section, "certificate", "key", files);
     let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyIdentity);
     match (&ca, verifies) {
-        (None, true) => section.complain("this mode needs ca: whose certificates count?"),
+        (None, true) => section.complain("this mode needs ca: the authorities to trust"),
         (Some(_), false) => section.complain("ca counts only with mode = \"verify_ca\" or \"verify_identity\""),
         _ => {}
     }
