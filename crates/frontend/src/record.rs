@@ -16,6 +16,8 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) struct Trail {
     began: Instant,
+    /// When a server had answered.
+    ended: Option<Instant>,
     route: Option<Route>,
     tries: u16,
     served: Option<Duration>,
@@ -50,18 +52,30 @@ pub(crate) struct StatementRecord<'a> {
 impl Trail {
     /// A statement begins.
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), route: None, tries: 0, served: None, rows: None, changed: None, error: None }
+        Self { began: Instant::now(), ended: None, route: None, tries: 0, served: None, rows: None, changed: None, error: None }
     }
 
     /// It is tried there.
     pub(crate) fn tried(&mut self, route: Route) {
         self.route = Some(route);
+        self.ended = None;
         self.tries = self.tries.saturating_add(1);
     }
 
-    /// A server has answered, `served` after it was sent.
-    pub(crate) fn answered(&mut self, outcome: &Outcome, served: Option<Duration>) {
-        *self = Self { served, rows: outcome.rows, changed: outcome.changed, error: outcome.error, ..*self };
+    /// A server has answered just now, this long after the statement was sent.
+    pub(crate) fn answered(&mut self, outcome: &Outcome, served: Option<Duration>, now: Instant) {
+        let ended = Some(now);
+        *self = Self { ended, served, rows: outcome.rows, changed: outcome.changed, error: outcome.error, ..*self };
+    }
+
+    /// When the statement began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// When a server had answered, or now.
+    pub(crate) fn ended(&self) -> Instant {
+        self.ended.unwrap_or_else(Instant::now)
     }
 
     /// The client got this error.
@@ -71,8 +85,9 @@ impl Trail {
 
     /// It is over.
     pub(crate) fn record<'a>(&self, statement: &'a Statement, kind: RequestKind) -> StatementRecord<'a> {
-        let Self { began, route, tries, served, rows, changed, error } = *self;
-        StatementRecord { statement, kind, route, tries, took: began.elapsed(), served, rows, changed, error }
+        let Self { began, route, tries, served, rows, changed, error, .. } = *self;
+        let took = self.ended().saturating_duration_since(began);
+        StatementRecord { statement, kind, route, tries, took, served, rows, changed, error }
     }
 }
 

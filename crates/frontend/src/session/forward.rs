@@ -81,7 +81,7 @@ impl Core {
                 verb = ?statement.verb,
                 "routed"
             );
-            let progress = Progress::begin_try();
+            let progress = Progress::begin_try(self.trail.began());
             self.trail.tried(route);
             let watch = (&progress, limit.as_ref());
             let may_commit = self.session.may_commit(statement, request.kind);
@@ -230,8 +230,9 @@ impl Core {
             supervision.see_through(attempt).await
         };
         if let Ok(outcome) = &answered {
-            let served = watch.0.served();
-            self.trail.answered(outcome, served);
+            let now = Instant::now();
+            let served = watch.0.served(now);
+            self.trail.answered(outcome, served, now);
             // What a replica takes for a read says how well it does; a write may wait for others.
             under_way.answered(served.filter(|_| is_read && outcome.error.is_none()));
         }
@@ -374,7 +375,7 @@ impl Core {
 
     /// A statement was answered.
     fn settle(&mut self, statement: &Statement, request: &Request<'_>, server: ServerId, outcome: &Outcome) {
-        let settled = self.session.settle(statement, request.kind, server, outcome, Instant::now());
+        let settled = self.session.settle(statement, request.kind, server, outcome, self.trail.ended());
         if let Some(limit) = settled.idle_limit {
             self.idle_timer.limit_to(limit.min(self.settings.limits.client_idle));
         }

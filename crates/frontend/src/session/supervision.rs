@@ -29,6 +29,7 @@ const NO_ALTERNATIVE: Duration = Duration::from_millis(1200);
 /// How far one try has come. The try writes it, its supervision reads it.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    /// When the statement, of which this may be a further try, began.
     began: std::time::Instant,
     /// When the statement was sent, in nanoseconds after that.
     sent_after: AtomicU64,
@@ -52,9 +53,9 @@ impl Progress {
     }
 
     /// A try begins.
-    pub(super) fn begin_try() -> Self {
+    pub(super) fn begin_try(began: std::time::Instant) -> Self {
         Self {
-            began: std::time::Instant::now(),
+            began,
             sent_after: AtomicU64::new(0),
             thread_id: AtomicU32::new(0),
             begun: AtomicBool::new(false),
@@ -63,9 +64,9 @@ impl Progress {
     }
 
     /// The time since the statement was sent, if it was.
-    pub(super) fn served(&self) -> Option<Duration> {
+    pub(super) fn served(&self, now: std::time::Instant) -> Option<Duration> {
         let sent = Duration::from_nanos(self.sent_after.load(Ordering::Relaxed));
-        self.is_sent().then(|| self.began.elapsed().saturating_sub(sent))
+        self.is_sent().then(|| now.saturating_duration_since(self.began).saturating_sub(sent))
     }
 
     /// The statement goes out on this connection.
