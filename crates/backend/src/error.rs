@@ -33,6 +33,9 @@ pub enum ConnectError {
         /// The server's own error packet.
         error: ErrOwned,
     },
+    /// A reload has taken the server off the list.
+    #[error("the server is no longer in the configuration")]
+    NotConfigured,
     /// The server broke the protocol or lacks what Pointsman needs.
     #[error("{address} cannot be used: {what}")]
     ServerMisbehaved {

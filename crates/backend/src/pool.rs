@@ -399,8 +399,7 @@ impl WorkerPool {
     }
 
     fn server(&self, server: ServerId) -> Result<Pooled, ConnectError> {
-        let gone = || ConnectError::ServerMisbehaved { address: String::new(), what: format!("there is no server {}", server.0) };
-        self.pools.current.load().server(server).cloned().ok_or_else(gone)
+        self.pools.current.load().server(server).cloned().ok_or(ConnectError::NotConfigured)
     }
 
     fn terms(&self) -> Terms {

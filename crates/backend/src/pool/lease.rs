@@ -8,6 +8,7 @@ use topology::ServerId;
 
 use super::server::ServerPool;
 use super::{Idle, WorkerPool};
+use crate::ConnectError;
 use crate::connection::{Rest, ServerConnection};
 
 /// A server connection that one session uses. Dropping it closes the connection: only [`Lease::share`] and [`Lease::give_back`] keep it for others.
@@ -56,7 +57,13 @@ impl Lease {
             let (server, thread_id) = (*server, connection.thread_id());
             let kill = pool.kill_query(server, options, thread_id);
             let (killed, stopped) = tokio::join!(kill, timeout(limit, connection.discard_unfinished()));
-            if !matches!(killed, Ok(Ok(()))) {
+            if matches!(killed, Err(ConnectError::NotConfigured)) {
+                let server = server.0;
+                tracing::info!(
+                    server,
+                    "a client has left a server that is no longer configured; its statement may run to its end"
+                );
+            } else if !matches!(killed, Ok(Ok(()))) {
                 tracing::warn!(server = server.0, ?killed, "cannot stop the statement of a client that has left");
             }
             let rest = stopped.ok().and_then(Result::ok).flatten();
