@@ -163,7 +163,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let (account, lacks_tls) = {
         let accounts = &shared.settings.load().accounts;
         let lacks_tls = accounts.demands_tls(login.user) && !exchange.is_encrypted();
-        // To who lacks it, the account is none: he is told the same, whatever his password is.
+        // Without TLS such a client is treated like an unknown user, whatever its password is.
         (accounts.find(login.user).filter(|_| !lacks_tls), lacks_tls)
     };
     if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {

@@ -274,14 +274,13 @@ async fn a_handover_holds_what_begins_and_lets_what_is_open_finish() {
     assert_eq!(on_new, ["BEGIN", "DELETE FROM t"]);
 }
 
-/// The statement was on its way when the server was closed to writes.
-#[tokio::test]
-async fn a_write_that_a_closed_primary_refuses_runs_on_the_next_one() {
+/// A write that was on its way when its server was closed to writes, and is refused.
+async fn refused_by_a_closed_primary(insert: &str) -> (Setup, RawClient) {
     let refuses = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(tokio::sync::Notify::new());
     let (is_closed, told) = (Arc::clone(&refuses), Arc::clone(&asked));
     let old = scripted(move |call| {
-        if call.sql() != INSERT {
+        if !call.sql().starts_with(INSERT) {
             return usual("old", call);
         }
         told.notify_one();
@@ -292,13 +291,30 @@ async fn a_write_that_a_closed_primary_refuses_runs_on_the_next_one() {
     });
     let setup = Setup::new(vec![on_a_thread_of_its_own(old).await, server("new").await]);
     let mut client = setup.client().await;
-    send(&mut client, INSERT).await;
+    send(&mut client, insert).await;
     asked.notified().await;
     setup.publish(|snapshot| snapshot.primary = None);
     refuses.store(true, Ordering::Release);
+    (setup, client)
+}
+
+#[tokio::test]
+async fn a_write_that_a_closed_primary_refuses_runs_on_the_next_one() {
+    let (setup, mut client) = refused_by_a_closed_primary(INSERT).await;
     setup.wait_for_held(1).await;
     setup.promote(1);
     answer(&mut client).await.expect_ok();
+    assert_eq!(setup.statements(1), [INSERT]);
+}
+
+/// It is not kept until it is answered.
+#[tokio::test]
+async fn a_long_write_that_a_closed_primary_refuses_is_told_so() {
+    let long = format!("{INSERT} /* {} */", "x".repeat(5_000));
+    let (setup, mut client) = refused_by_a_closed_primary(&long).await;
+    assert_eq!(answer(&mut client).await.expect_err().code, 1290);
+    setup.promote(1);
+    client.query_one(INSERT).await.expect_ok();
     assert_eq!(setup.statements(1), [INSERT]);
 }
 

@@ -167,13 +167,14 @@ impl Exchange<'_, '_> {
         time_limit: Option<&TimeLimit<'_>>,
         moment: Option<&Moment>,
     ) -> Result<Outcome, Failure> {
+        let may_be_sent_again = self.may_be_sent_again();
         let mut setup = self.set_up().await?;
         self.send(&mut setup).await?;
-        if !self.is_retried() && !self.may_be_sent_again() {
+        if !self.is_retried() && !may_be_sent_again {
             self.request.packet.release();
         }
         setup.receive(self.lease).await?;
-        self.relay(client, time_limit, moment).await
+        self.relay(client, may_be_sent_again, time_limit, moment).await
     }
 
     /// A read may run again elsewhere, so it does not wait for the setup. A statement that may write must not run if the state could not be set.
@@ -181,7 +182,7 @@ impl Exchange<'_, '_> {
         self.statement.placement() == Placement::Replica && self.destination.route.because != Because::Transaction
     }
 
-    /// Whether it can be sent again if the server refuses it because it was just closed to writes.
+    /// Whether it can be sent again if the server refuses it because it was just closed to writes. Asked before its packet may be released.
     fn may_be_sent_again(&self) -> bool {
         self.destination.may_commit_on_primary()
             && self.destination.route.because != Because::Transaction
@@ -265,13 +266,14 @@ impl Exchange<'_, '_> {
     async fn relay(
         self,
         client: &mut Link,
+        may_be_sent_again: bool,
         time_limit: Option<&TimeLimit<'_>>,
         moment: Option<&Moment>,
     ) -> Result<Outcome, Failure> {
-        let (is_retried, may_be_sent_again) = (self.is_retried(), self.may_be_sent_again());
         let may_write = self.statement.placement() == Placement::Primary || self.session.binding.may_have_pending_writes();
         let Destination { route, reign, .. } = *self.destination;
         let Shared { servers, generations, .. } = self.shared;
+        let is_retried = self.is_retried();
         let mut relay = Relay::new(client, self.capabilities, self.settings.limits.client_write, self.lease, self.progress);
         relay.time_limit = time_limit;
         relay.client_tracks_gtids = self.session.binding.tracks_gtids();
