@@ -12,7 +12,7 @@ use session::{ConnectionState, LoginDetails};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting, Login, StatusFlags};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::ConnectError;
 use crate::connection::{LoggedIn, ServerConnection};
@@ -68,6 +68,13 @@ pub struct Account {
     pub user: Vec<u8>,
     /// In clear: server and client may each ask for another proof of it.
     pub password: Vec<u8>,
+}
+
+/// Leaves no copy of the password.
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.password.zeroize();
+    }
 }
 
 impl std::fmt::Debug for Account {

@@ -72,11 +72,13 @@ impl Accounts {
             let noted = match self.scope {
                 CausalScope::Session => continue,
                 CausalScope::Global => Some(Arc::clone(&self.of_all)),
-                CausalScope::User if before.scope == CausalScope::User => before.moment(name),
+                CausalScope::User if before.scope == CausalScope::User => before.moment(name, || None),
                 CausalScope::User => None,
             };
+            // A user that is new here may have sessions by `security.auth = "passthrough"`.
+            let is_noted = noted.is_some() && before.scope == self.scope;
             let moment = noted.unwrap_or_else(|| Arc::new(Moment::never()));
-            if before.scope != self.scope {
+            if !is_noted {
                 moment.note(Instant::now());
             }
             entry.moment = Some(moment);
@@ -99,9 +101,14 @@ impl Accounts {
         self.by_name.get(user).is_some_and(|entry| entry.demands_tls)
     }
 
-    /// The last write, besides its own, that a session of that user must see.
-    pub(crate) fn moment(&self, user: &[u8]) -> Option<Arc<Moment>> {
-        self.by_name.get(user)?.moment.clone()
+    /// The last write, besides its own, that a session of that user must see. `own`: that of an account that is not in the list.
+    pub(crate) fn moment(&self, user: &[u8], own: impl FnOnce() -> Option<Arc<Moment>>) -> Option<Arc<Moment>> {
+        match (self.by_name.get(user), self.scope) {
+            (Some(entry), _) => entry.moment.clone(),
+            (None, CausalScope::Session) => None,
+            (None, CausalScope::User) => own(),
+            (None, CausalScope::Global) => Some(Arc::clone(&self.of_all)),
+        }
     }
 }
 
@@ -115,7 +122,7 @@ mod tests {
     }
 
     fn last(accounts: &Accounts, user: &str) -> Option<Instant> {
-        accounts.moment(user.as_bytes())?.last()
+        accounts.moment(user.as_bytes(), || None)?.last()
     }
 
     #[test]
@@ -123,12 +130,12 @@ mod tests {
         let at = Instant::now();
         for scope in [CausalScope::User, CausalScope::Global] {
             let before = accounts(&["a", "b"], scope);
-            before.moment(b"a").expect("a moment").note(at);
+            before.moment(b"a", || None).expect("a moment").note(at);
             let after = accounts(&["a", "c"], scope).following(&before);
             assert!(last(&after, "a") >= Some(at));
-            assert_eq!(last(&after, "c").is_some(), scope == CausalScope::Global);
+            assert!(last(&after, "c") >= Some(at));
             // Sessions of the old list still write.
-            before.moment(b"a").expect("a moment").note(at + std::time::Duration::from_secs(1));
+            before.moment(b"a", || None).expect("a moment").note(at + std::time::Duration::from_secs(1));
             assert!(last(&after, "a") > Some(at));
             assert!(!after.has(b"b"));
         }
@@ -142,6 +149,6 @@ mod tests {
             assert!(last(&accounts(&["a"], scope).following(&before), "a") >= Some(since));
         }
         let after = accounts(&["a"], CausalScope::Session).following(&accounts(&["a"], CausalScope::User));
-        assert!(after.moment(b"a").is_none());
+        assert!(after.moment(b"a", || None).is_none());
     }
 }

@@ -54,7 +54,9 @@ async fn look_after_sessions(shared: &Shared, pools: &Pools) {
         ask_for_wanted(shared, pools);
         if looked_at.elapsed() >= IDLE_LOOK {
             looked_at = Instant::now();
-            shared.sessions.tell_idle_for(shared.settings.load().limits.session_idle, Signal::GIVE_BACK);
+            let settings = shared.settings.load();
+            shared.sessions.tell_idle_for(settings.limits.session_idle, Signal::GIVE_BACK);
+            shared.remembered.sweep(std::time::Instant::now(), settings.remembered_login.unwrap_or_default());
             follow_limits(pools, &snapshot);
         }
     }

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Client connections at once, over all workers. One more gets `ER_CON_COUNT_ERROR`.
     pub client_connections: usize,
+    /// Failed logins of one address within a minute; one more gets `ER_HOST_IS_BLOCKED`. With 0, there may be any number.
+    pub failed_logins: usize,
+    /// Accounts without an entry of the configuration that are remembered at once after their login, besides those that are in use.
+    pub remembered_logins: usize,
     /// From accept to the end of the login.
     pub handshake: Duration,
     /// Time between two commands. After that the connection is closed with `ER_CLIENT_INTERACTION_TIMEOUT`.
@@ -35,6 +39,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             client_connections: 10_000,
+            failed_logins: 100,
+            remembered_logins: 1000,
             handshake: Duration::from_secs(10),
             client_idle: Duration::from_hours(8),
             session_idle: Duration::from_secs(5),

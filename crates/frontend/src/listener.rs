@@ -21,6 +21,7 @@ use topology::Published;
 
 use crate::held::HeldStatements;
 use crate::keeper;
+use crate::login::{FailedLogins, RememberedLogins};
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
 use crate::settings::Settings;
@@ -92,6 +93,8 @@ impl Frontend {
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             sessions: Registry::new(),
+            failed_logins: FailedLogins::default(),
+            remembered: RememberedLogins::default(),
             clients: AtomicUsize::new(0),
         });
         let count = match self.runtime {

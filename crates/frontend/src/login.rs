@@ -1,58 +1,35 @@
-//! From an accepted socket to a client that has proved its identity and that a server lets in as well.
+//! From an accepted socket to a client that has proved its identity and that a server lets in as well; and the same once more for a client that
+//! changes its user (`COM_CHANGE_USER`).
+//!
+//! `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
+mod failures;
+mod greeting;
+mod proof;
+mod remembered;
 mod verify;
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use backend::{Account, ConnectOptions, Lease};
+use backend::{ConnectOptions, Lease};
 use bytes::BytesMut;
 use classifier::Dialect;
 use net::{Exchange, Link, LinkError};
-use session::{LoginDetails, SessionState};
+use session::{LoginDetails, Session, SessionState};
 use tokio::time::timeout;
-use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_SECURE_TRANSPORT_REQUIRED};
-use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
-use zeroize::Zeroizing;
+use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_UNKNOWN_CHARACTER_SET};
+use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
-use self::verify::verify;
-use crate::limits::Limits;
+pub(crate) use self::failures::FailedLogins;
+use self::proof::Proven;
+pub(crate) use self::remembered::RememberedLogins;
+use self::verify::{Refused, confirm, verify};
 use crate::reply::{self, Refusal};
-use crate::tls::ClientTls;
 use crate::worker::{Defaults, Shared, Worker};
 
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
-
-/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files. Because it is not there yet: compression.
-pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
-    .union(Capabilities::FOUND_ROWS)
-    .union(Capabilities::LONG_FLAG)
-    .union(Capabilities::CONNECT_WITH_DB)
-    .union(Capabilities::NO_SCHEMA)
-    .union(Capabilities::ODBC)
-    .union(Capabilities::IGNORE_SPACE)
-    .union(Capabilities::PROTOCOL_41)
-    .union(Capabilities::INTERACTIVE)
-    .union(Capabilities::IGNORE_SIGPIPE)
-    .union(Capabilities::TRANSACTIONS)
-    .union(Capabilities::SECURE_CONNECTION)
-    .union(Capabilities::MULTI_STATEMENTS)
-    .union(Capabilities::MULTI_RESULTS)
-    .union(Capabilities::PS_MULTI_RESULTS)
-    .union(Capabilities::PLUGIN_AUTH)
-    .union(Capabilities::CONNECT_ATTRS)
-    .union(Capabilities::PLUGIN_AUTH_LENENC)
-    .union(Capabilities::SESSION_TRACK)
-    .union(Capabilities::DEPRECATE_EOF);
-
-/// What is offered to clients of servers of this kind. MariaDB knows no query attributes.
-fn offered(dialect: Dialect, limits: &Limits) -> Capabilities {
-    let mut offered = OFFERED;
-    offered.set(Capabilities::QUERY_ATTRIBUTES, dialect == Dialect::MySql);
-    offered.set(Capabilities::LOCAL_FILES, limits.local_infile > 0);
-    offered
-}
 
 /// Connection attributes beyond this are not passed on, in bytes. MySQL keeps 512 of them by default.
 const LARGEST_ATTRIBUTES: usize = 4 * 1024;
@@ -60,19 +37,39 @@ const LARGEST_ATTRIBUTES: usize = 4 * 1024;
 /// A client that is logged in.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) link: Link,
+    pub(crate) connection: Connection,
     /// The account and capabilities with which it logs in to servers.
     pub(crate) options: ConnectOptions,
-    /// What both sides can do.
-    pub(crate) capabilities: Capabilities,
     /// What its server connections must look like.
     pub(crate) state: SessionState,
     /// The first of them, if a server could be asked.
     pub(crate) lease: Option<Lease>,
     /// Before the account was looked at.
     pub(crate) since: Instant,
+    /// That of the former user of its connection.
+    pub(crate) former: Option<Session>,
+}
+
+/// What stays the same when a client changes its user.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) link: Link,
     pub(crate) id: u32,
     pub(crate) peer: SocketAddr,
+    /// What both sides can do.
+    pub(crate) capabilities: Capabilities,
+    /// That of the greeting. A client without plugins makes all its proofs with it.
+    pub(crate) nonce: [u8; 20],
+}
+
+/// A `COM_CHANGE_USER`. The session of the former user has ended.
+#[derive(Debug)]
+pub(crate) struct UserChange {
+    pub(crate) connection: Connection,
+    pub(crate) payload: Vec<u8>,
+    /// The number of the packet that answers it.
+    pub(crate) sequence: u8,
+    pub(crate) former: Session,
 }
 
 /// Why the login failed. The client has got an error, where that was possible.
@@ -93,7 +90,7 @@ pub(crate) enum LoginError {
         /// The name given.
         user: String,
         /// For the log; the client is not told.
-        why: &'static str,
+        why: String,
     },
     /// A server does not let it in, or does not know its schema.
     #[error("a server refuses user {user:?}: {why}")]
@@ -109,9 +106,39 @@ pub(crate) enum LoginError {
     /// It did not ask for what it must.
     #[error("the client did not ask for TLS, which listen.tls demands")]
     NotEncrypted,
+    /// Its address has had too many failed logins.
+    #[error("too many logins from this address have failed (limits.failed_logins)")]
+    Blocked,
     /// No random numbers.
     #[error("the system gives no random numbers")]
     NoRandomness,
+}
+
+/// On which occasion a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    Connect,
+    ChangeUser,
+}
+
+/// A client that is not let in, and the packet by which it is told.
+struct Rejected {
+    packet: BytesMut,
+    error: LoginError,
+}
+
+impl Rejected {
+    fn new(refusal: &Refusal, error: LoginError) -> Self {
+        Self { packet: refusal.packet(0), error }
+    }
+}
+
+/// A client that is let in.
+struct Admitted {
+    options: ConnectOptions,
+    state: SessionState,
+    lease: Option<Lease>,
+    since: Instant,
 }
 
 /// Greets the client and has it prove who it is, within the time allowed.
@@ -120,32 +147,28 @@ pub(crate) async fn log_in(link: Link, peer: SocketAddr, worker: &Worker) -> Res
     timeout(limit, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 
+/// Has the client prove that it is another user, within the time allowed. As with the servers, a client that fails loses its connection.
+pub(crate) async fn change_user(change: UserChange, worker: &Worker) -> Result<Client, LoginError> {
+    let limit = worker.shared.settings.load().limits.handshake;
+    timeout(limit, converse_again(change, worker)).await.unwrap_or(Err(LoginError::Timeout))
+}
+
 async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
     let shared = &worker.shared;
+    let settings = shared.settings();
+    let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
+    if let Some(wait) = shared.failed_logins.wait(peer.ip(), settings.limits.failed_logins, Instant::now()) {
+        tell(exchange, &Refusal::blocked(peer.ip(), wait)).await;
+        return Err(LoginError::Blocked);
+    }
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
-    let Defaults { dialect, collation, autocommit, .. } = shared.defaults();
-    let settings = shared.settings();
-    let offered = offered(dialect, &settings.limits);
+    let Defaults { dialect, .. } = shared.defaults();
+    let offered = greeting::offered(dialect, &settings.limits);
     let tls = settings.tls.clone();
-    let tls_offered = if tls.acceptor().is_some() { Capabilities::SSL } else { Capabilities::empty() };
-    let status = if autocommit { StatusFlags::AUTOCOMMIT } else { StatusFlags::empty() };
-    let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
-    let mut greeting = BytesMut::new();
-    let [charset, _] = collation.to_le_bytes();
-    Greeting {
-        server_version: shared.server_version(),
-        connection_id: id,
-        nonce,
-        capabilities: offered | tls_offered,
-        charset,
-        status,
-        auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
-    }
-    .encode(&mut greeting);
-    exchange.send(&greeting).await?;
+    exchange.send(&greeting::greeting(shared, id, nonce, offered, &tls)).await?;
 
-    let (mut exchange, payload) = receive_login(exchange, &tls).await?;
+    let (exchange, payload) = greeting::receive_login(exchange, &tls).await?;
     let login = match Login::decode(&payload) {
         Ok(login) => login,
         Err(error) => {
@@ -159,129 +182,150 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
         tell(exchange, &refusal).await;
         return Err(LoginError::NotOffered("compression"));
     }
-    let user = || String::from_utf8_lossy(login.user).into_owned();
-    let (account, lacks_tls) = {
-        let accounts = &shared.settings.load().accounts;
-        let lacks_tls = accounts.demands_tls(login.user) && !exchange.is_encrypted();
-        // Without TLS such a client is treated like an unknown user, whatever its password is.
-        (accounts.find(login.user).filter(|_| !lacks_tls), lacks_tls)
-    };
-    if let Err(why) = authenticate(&mut exchange, &login, account.as_deref(), &nonce, shared).await? {
-        let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
-        tell(exchange, &refusal).await;
-        let why = if lacks_tls { "the account demands TLS" } else { why };
-        return Err(LoginError::Denied { user: user(), why });
-    }
-    let Some(account) = account else {
-        return Err(LoginError::Denied { user: user(), why: "unknown user" });
-    };
     let capabilities = login.capabilities & offered;
-    let options = ConnectOptions { account, capabilities: ConnectOptions::passed_on(capabilities) };
-    let state = session_state(&login, capabilities, dialect, autocommit);
-    let since = Instant::now();
-    let lease = match verify(worker, &options, &state).await {
-        Ok(lease) => lease,
-        Err(refused) => {
-            let (packet, why) = (refused.packet(), refused.to_string());
-            let _ = exchange.send(packet.get(wire::HEADER..).unwrap_or_default()).await;
-            exchange.into_link().close().await;
-            return Err(LoginError::Refused { user: user(), why });
+    let login = Login { capabilities, ..login };
+    let (exchange, admitted) = admit(exchange, &login, nonce, Occasion::Connect, peer, worker).await?;
+    let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
+    Ok(admitted.into_client(connection, None))
+}
+
+async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, LoginError> {
+    let UserChange { connection: Connection { link, id, peer, capabilities, nonce }, payload, sequence, former } = change;
+    let exchange = Exchange::resume(link, sequence, LARGEST_LOGIN_PACKET);
+    let login = match ChangeUser::decode(&payload, capabilities) {
+        Ok(login) => login,
+        Err(error) => {
+            tell(exchange, &Refusal::malformed(&error)).await;
+            return Err(error.into());
         }
     };
-    let ok = reply::ok(0, status, capabilities);
-    exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
-    Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, since, id, peer })
+    let has_plugins = capabilities.contains(Capabilities::PLUGIN_AUTH);
+    let challenge_nonce = if has_plugins { self::nonce()? } else { nonce };
+    let (exchange, admitted) = admit(exchange, &login, challenge_nonce, Occasion::ChangeUser, peer, worker).await?;
+    let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
+    Ok(admitted.into_client(connection, Some(former)))
 }
 
-/// The client's login, inside of TLS if the client asks for that, as it must where it is required.
-async fn receive_login(exchange: Exchange, tls: &ClientTls) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
-    let (exchange, payload) = receive(exchange).await?;
-    if !Login::is_ssl_request(&payload) {
-        if tls.is_required() {
-            tell(exchange, &Refusal::tls_required()).await;
-            return Err(LoginError::NotEncrypted);
+impl Admitted {
+    fn into_client(self, connection: Connection, former: Option<Session>) -> Client {
+        let Self { options, state, lease, since } = self;
+        Client { connection, options, state, lease, since, former }
+    }
+}
+
+/// From a login to its OK, or to its error and the end of the connection.
+async fn admit(
+    mut exchange: Exchange,
+    login: &Login<'_>,
+    nonce: [u8; 20],
+    occasion: Occasion,
+    peer: SocketAddr,
+    worker: &Worker,
+) -> Result<(Exchange, Admitted), LoginError> {
+    match examine(&mut exchange, login, nonce, occasion, peer, worker).await? {
+        Ok(admitted) => {
+            let status = greeting::status(worker.shared.defaults().autocommit);
+            let ok = reply::ok(0, status, login.capabilities);
+            exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
+            Ok((exchange, admitted))
         }
-        return Ok((exchange, payload));
+        Err(Rejected { packet, error }) => {
+            if matches!(error, LoginError::Denied { .. }) {
+                let limit = worker.shared.settings.load().limits.failed_logins;
+                worker.shared.failed_logins.note(peer.ip(), limit, Instant::now());
+            }
+            end(exchange, &packet).await;
+            Err(error)
+        }
     }
-    let Some(acceptor) = tls.acceptor() else {
-        let refusal = Refusal::new(ER_SECURE_TRANSPORT_REQUIRED, "TLS is not offered here; connect without it");
-        tell(exchange, &refusal).await;
-        return Err(LoginError::NotOffered("TLS"));
-    };
-    // A second request for TLS is no login, and is refused as that.
-    receive(exchange.accept_tls(acceptor).await?).await
 }
 
-/// The client's next packet. Who breaks the protocol is told how.
-async fn receive(mut exchange: Exchange) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
-    let error = match exchange.receive().await {
-        Ok(payload) => return Ok((exchange, payload)),
-        Err(error) => error,
-    };
-    match &error {
-        LinkError::TooLarge => tell(exchange, &Refusal::packet_too_large(LARGEST_LOGIN_PACKET)).await,
-        LinkError::OutOfOrder => tell(exchange, &Refusal::out_of_order()).await,
-        _ => {}
-    }
-    Err(error.into())
-}
-
-/// What the login says of the session. What a collation's number means is the servers' business: they get it as it came.
-fn session_state(login: &Login<'_>, capabilities: Capabilities, dialect: Dialect, autocommit: bool) -> SessionState {
-    let [collation, _] = login.collation.to_le_bytes();
-    let attributes = login.attributes.filter(|attributes| attributes.len() <= LARGEST_ATTRIBUTES).unwrap_or_default();
-    let schema = login.schema.filter(|schema| !schema.is_empty());
-    let multi_statements = capabilities.contains(Capabilities::MULTI_STATEMENTS);
-    SessionState::new(LoginDetails { collation, attributes: attributes.into() }, schema).with_defaults(
-        dialect,
-        autocommit,
-        multi_statements,
-    )
-}
-
-/// The proof of the password. `Ok(Err(why))` is a client that has not given it.
-async fn authenticate(
+/// What the client is, by its proof and by a server's word.
+async fn examine(
     exchange: &mut Exchange,
     login: &Login<'_>,
-    account: Option<&Account>,
-    nonce: &[u8; 20],
-    shared: &Shared,
-) -> Result<Result<(), &'static str>, LoginError> {
+    nonce: [u8; 20],
+    occasion: Occasion,
+    peer: SocketAddr,
+    worker: &Worker,
+) -> Result<Result<Admitted, Rejected>, LoginError> {
+    let shared = &worker.shared;
+    let Defaults { dialect, autocommit, .. } = shared.defaults();
     let challenge = Challenge {
-        nonce: *nonce,
+        nonce,
         announced: Plugin::CachingSha2,
         force_full: shared.force_full_authentication,
         secure_transport: exchange.is_encrypted(),
     };
-    let password = account.map(|account| account.password.as_slice());
-    let (mut proof, mut step) = ServerLogin::start(challenge, login, password);
-    loop {
-        step = match step {
-            ServerStep::Send(payload) => {
-                exchange.send(&payload).await?;
-                proof.on_packet(&exchange.receive().await?)
+    let user = || String::from_utf8_lossy(login.user).into_owned();
+    let deny = |why: String| {
+        let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
+        Rejected::new(&refusal, LoginError::Denied { user: user(), why })
+    };
+    let Some(state) = session_state(login, dialect, autocommit) else {
+        let why = "the number of the collation is above 255; connect with another one, and choose it by SET NAMES";
+        let refusal = Refusal::new(ER_UNKNOWN_CHARACTER_SET, why);
+        return Ok(Err(Rejected::new(&refusal, LoginError::NotOffered("a collation above 255"))));
+    };
+    let proven = match proof::prove(exchange, login, challenge, occasion, shared).await? {
+        Ok(proven) => proven,
+        Err(why) => return Ok(Err(deny(why.to_owned()))),
+    };
+    let options = ConnectOptions {
+        account: proven.account().clone(),
+        capabilities: ConnectOptions::passed_on(login.capabilities),
+    };
+    let since = Instant::now();
+    let verdict = match &proven {
+        Proven::Account(_) => verify(worker, &options, &state).await,
+        Proven::Claimed(_) | Proven::VainClaim(..) => confirm(worker, &options, &state).await,
+    };
+    Ok(match (verdict, proven) {
+        (_, Proven::VainClaim(_, why)) => Err(deny(why.to_owned())),
+        (Ok(lease), proven) => {
+            if lease.is_some() {
+                remember(&proven, shared);
             }
-            ServerStep::SendPublicKey => {
-                let mut payload = BytesMut::new();
-                AuthMoreData { data: shared.login_key.public_pem() }.encode(&mut payload);
-                exchange.send(&payload).await?;
-                proof.on_packet(&exchange.receive().await?)
-            }
-            ServerStep::DecryptPassword(encrypted) => proof.on_decrypted(shared.login_key.decrypt(&encrypted).as_deref()),
-            ServerStep::Accepted { send_first } => {
-                if let Some(payload) = send_first {
-                    exchange.send(&payload).await?;
-                }
-                return Ok(Ok(()));
-            }
-            ServerStep::Denied(why) => return Ok(Err(why)),
+            Ok(Admitted { options, state, lease, since })
         }
+        (Err(Refused::Account(why)), Proven::Claimed(_)) => Err(deny(why)),
+        (Err(refused), proven) => {
+            if refused.is_about_the_password() {
+                shared.remembered.forget(proven.account());
+            }
+            let (packet, why) = (refused.packet(), refused.to_string());
+            Err(Rejected { packet, error: LoginError::Refused { user: user(), why } })
+        }
+    })
+}
+
+/// Notes that a server has let in a client whose account the configuration does not list.
+fn remember(proven: &Proven, shared: &Shared) {
+    let settings = shared.settings.load();
+    let account = proven.account();
+    if settings.remembered_login.is_some() && !settings.accounts.has(&account.user) {
+        shared.remembered.note(account, Instant::now(), settings.limits.remembered_logins);
     }
 }
 
+/// What the login says of the session. What a collation's number means is the servers' business: they get it as it came. `None` if it has no place in
+/// the login that they get.
+fn session_state(login: &Login<'_>, dialect: Dialect, autocommit: bool) -> Option<SessionState> {
+    let collation = u8::try_from(login.collation).ok()?;
+    let attributes = login.attributes.filter(|attributes| attributes.len() <= LARGEST_ATTRIBUTES).unwrap_or_default();
+    let schema = login.schema.filter(|schema| !schema.is_empty());
+    let multi_statements = login.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+    let details = LoginDetails { collation, attributes: attributes.into() };
+    Some(SessionState::new(details, schema).with_defaults(dialect, autocommit, multi_statements))
+}
+
 /// Sends an error; whether it arrives does not matter any more.
-async fn tell(mut exchange: Exchange, refusal: &Refusal) {
-    let packet = refusal.packet(0);
+async fn tell(exchange: Exchange, refusal: &Refusal) {
+    end(exchange, &refusal.packet(0)).await;
+}
+
+/// Sends the payload of a packet as the last one.
+async fn end(mut exchange: Exchange, packet: &[u8]) {
     let _ = exchange.send(packet.get(wire::HEADER..).unwrap_or_default()).await;
     exchange.into_link().close().await;
 }

@@ -17,6 +17,13 @@ impl Moment {
         Self { epoch: Instant::now(), last: AtomicU64::new(0) }
     }
 
+    /// At this time, or before it.
+    pub(crate) fn at(time: Instant) -> Self {
+        let moment = Self::never();
+        moment.note(time);
+        moment
+    }
+
     /// Something was written at this time, or before it.
     pub(crate) fn note(&self, at: Instant) {
         let nanos = at.saturating_duration_since(self.epoch).as_nanos();

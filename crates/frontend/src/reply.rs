@@ -1,12 +1,13 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use router::{Awaited, Denial, HintError};
 use wire::error_code::{
     self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
-    ER_CON_COUNT_ERROR, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE,
+    ER_CON_COUNT_ERROR, ER_HOST_IS_BLOCKED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE,
     ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET,
     ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN,
     ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS,
@@ -68,6 +69,18 @@ impl Refusal {
         let user = String::from_utf8_lossy(user);
         let using = if with_password { "YES" } else { "NO" };
         Self::new(ER_ACCESS_DENIED_ERROR, format!("Access denied for user '{user}'@'{host}' (using password: {using})"))
+    }
+
+    /// Pointsman does not know the account, and no server can be asked about it.
+    pub(crate) fn nobody_to_ask() -> Self {
+        Self::new(ER_BAD_HOST_ERROR, "no server can say now whether the password is right; Pointsman's log has the reason")
+    }
+
+    /// In the servers' words.
+    pub(crate) fn blocked(host: IpAddr, wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(1);
+        let why = format!("too many of its logins have failed (limits.failed_logins); try again in {seconds} s");
+        Self::new(ER_HOST_IS_BLOCKED, format!("Host '{host}' is blocked: {why}"))
     }
 
     pub(crate) fn shutting_down() -> Self {

@@ -4,6 +4,7 @@ use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// A key pair of this process. Made at start and never stored.
 #[derive(Debug)]
@@ -32,8 +33,8 @@ impl LoginKey {
     }
 
     /// What a client has encrypted; `None` if it was not encrypted with this key.
-    pub(crate) fn decrypt(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
-        let mut clear = vec![0; self.private.min_output_size()];
+    pub(crate) fn decrypt(&self, encrypted: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let mut clear = Zeroizing::new(vec![0; self.private.min_output_size()]);
         let length = self.private.decrypt(&OAEP_SHA1_MGF1SHA1, encrypted, &mut clear, None).ok()?.len();
         clear.truncate(length);
         Some(clear)

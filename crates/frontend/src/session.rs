@@ -19,6 +19,7 @@ mod supervision;
 
 use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -34,7 +35,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use topology::WriteUnderWay;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
-use crate::login::Client;
+use crate::login::{Client, Connection, UserChange};
 use crate::moment::Moment;
 use crate::packet::Packet;
 use crate::record::Trail;
@@ -65,8 +66,10 @@ struct Core {
     /// What the client and Pointsman have negotiated.
     capabilities: Capabilities,
     /// What others see of this session.
-    entry: Arc<Entry>,
+    entry: Registered,
     peer: SocketAddr,
+    /// That of its greeting.
+    nonce: [u8; 20],
     /// The last write of the other sessions whose writes this one must see.
     moment: Option<Arc<Moment>>,
     /// Its settings, and what binds it to servers.
@@ -83,40 +86,50 @@ struct Core {
     /// The number of the packet that answers the command under way.
     answer_sequence: u8,
     idle_timer: IdleTimer,
+    /// The `COM_CHANGE_USER` with which it ends.
+    user_change: Option<Box<[u8]>>,
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl ClientSession {
     pub(crate) fn new(client: Client, worker: Arc<Worker>) -> Self {
-        let account = &client.options.account;
-        tracing::debug!(connection = client.id, peer = %client.peer, user = %String::from_utf8_lossy(&account.user), "logged in");
-        let beginning = worker.shared.beginning(client.state.login().collation);
+        let Client { connection, options, state, lease, since, former } = client;
+        let Connection { link, id, peer, capabilities, nonce } = connection;
+        let account = &options.account;
+        tracing::debug!(connection = id, %peer, user = %String::from_utf8_lossy(&account.user), "logged in");
+        let beginning = worker.shared.beginning(state.login().collation);
         let settings = worker.shared.settings();
+        let session = match former {
+            None => Session::new(state, beginning),
+            Some(former) => Session::succeeding(former, state, beginning, Instant::now()),
+        };
         let core = Core {
-            capabilities: client.capabilities,
-            peer: client.peer,
-            moment: settings.accounts.moment(&account.user),
-            entry: worker.shared.sessions.add(client.id, client.options),
-            session: Session::new(client.state, beginning),
+            capabilities,
+            peer,
+            nonce,
+            moment: worker.shared.moment(&settings, &account.user),
+            entry: Registered { entry: worker.shared.sessions.add(id, options), worker: Arc::clone(&worker) },
+            session,
             statements: ClientStatements::default(),
-            held: Vec::from_iter(client.lease),
-            since: client.since,
+            held: Vec::from_iter(lease),
+            since,
             write: None,
             trail: Trail::begin(),
             answer_sequence: 1,
             idle_timer: IdleTimer::new(settings.limits.client_idle),
+            user_change: None,
             shares_connections: settings.pooling == Pooling::Transaction,
             settings,
             drain: Box::pin(worker.shared.drain.clone().cancelled_owned()),
             worker,
         };
-        Self { client: client.link, core }
+        Self { client: link, core }
     }
 
-    /// Serves the client until it leaves, breaks the protocol, or the process ends.
+    /// Serves the client until it leaves, breaks the protocol, changes its user, or the process ends.
     ///
     /// A block, since an async function would keep what it is given a second time.
-    pub(crate) fn run(self) -> impl Future<Output = ()> {
+    pub(crate) fn run(self) -> impl Future<Output = Option<UserChange>> {
         let Self { mut client, mut core } = self;
         async move {
             while let Ok(mut packet) = core.next_command(&mut client).await {
@@ -128,14 +141,33 @@ impl ClientSession {
             }
             tracing::debug!(connection = core.entry.id(), "left");
             core.give_back_all();
-            drop(core);
-            client.close().await;
+            match core.user_change.take() {
+                Some(payload) => Some(core.into_user_change(client, payload)),
+                None => {
+                    drop(core);
+                    client.close().await;
+                    None
+                }
+            }
         }
     }
 }
 
-/// Removes it from the registry, however it ends.
-impl Drop for Core {
+/// A session's entry in the registry, until the session ends, however that happens.
+struct Registered {
+    entry: Arc<Entry>,
+    worker: Arc<Worker>,
+}
+
+impl Deref for Registered {
+    type Target = Arc<Entry>;
+
+    fn deref(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+}
+
+impl Drop for Registered {
     fn drop(&mut self) {
         self.worker.shared.sessions.remove(self.entry.id());
     }
@@ -179,9 +211,9 @@ impl Core {
             return;
         }
         self.settings = Guard::into_inner(latest);
-        let user = &self.entry.options().account.user;
-        if self.settings.accounts.has(user) {
-            self.moment = self.settings.accounts.moment(user);
+        let (user, shared) = (&self.entry.options().account.user, &self.worker.shared);
+        if self.settings.accounts.has(user) || shared.remembered.moment(user).is_some() {
+            self.moment = shared.moment(&self.settings, user);
         }
     }
 
@@ -286,6 +318,7 @@ impl Core {
             }
             Command::Ping => self.reply_ok(client).await,
             Command::ResetConnection => self.reset(client).await,
+            Command::ChangeUser => Err(Box::pin(self.change_user(&payload)).await),
             Command::Quit => Err(Ended),
             Command::FieldList { .. } => {
                 let statement = Statement { effects: Effects::READ_DATA, ..session_statement(Verb::Show, Vec::new()) };

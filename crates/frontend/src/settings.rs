@@ -1,6 +1,7 @@
 //! What the configuration says of sessions: published as a whole, and taken in by each session before its next statement.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use router::{Policy, Rule};
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub rules: Arc<[Rule]>,
     /// Who may log in. Sessions of an account that is no longer here go on.
     pub accounts: Accounts,
+    /// Other accounts may log in, too, if a server lets them in. They are remembered for this long after their last login. `None`: no other account may.
+    pub remembered_login: Option<Duration>,
     /// How long a session keeps a server connection.
     pub pooling: Pooling,
     /// The server version that clients are told; `None`: that of the servers.

@@ -1,6 +1,7 @@
 //! One worker: the sessions of one thread, their share of the pools, and their balancer.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -20,7 +21,8 @@ use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
 use crate::held::HeldStatements;
 use crate::limits::Limits;
-use crate::login::{LoginError, log_in};
+use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, log_in};
+use crate::moment::Moment;
 use crate::registry::Registry;
 use crate::reply::Refusal;
 use crate::rsa::LoginKey;
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     /// Cancelled when the time for the drain is over.
     pub(crate) stop: CancellationToken,
     pub(crate) sessions: Registry,
+    pub(crate) failed_logins: FailedLogins,
+    pub(crate) remembered: RememberedLogins,
     /// Clients over all workers.
     pub(crate) clients: AtomicUsize,
 }
@@ -52,6 +56,12 @@ impl Shared {
     /// The latest settings, to keep.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.settings.load_full()
+    }
+
+    /// The last write, besides its own, that a session of that user must see.
+    pub(crate) fn moment(&self, settings: &Settings, user: &[u8]) -> Option<Arc<Moment>> {
+        let of_its_own = || self.remembered.moment(user).unwrap_or_else(|| Arc::new(Moment::at(Instant::now())));
+        settings.accounts.moment(user, || Some(of_its_own()))
     }
 
     /// The server version in the greeting.
@@ -228,19 +238,32 @@ impl Worker {
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;
         }
-        let client = tokio::select! {
-            // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
-            client = Box::pin(log_in(link, peer, self)) => client,
-            () = shared.drain.cancelled() => return,
-        };
-        match client {
-            Ok(client) => Box::pin(ClientSession::new(client, Arc::clone(self)).run()).await,
-            // Port scanners and health checks connect and leave without sending anything.
-            Err(LoginError::Link(error)) if !matches!(error, LinkError::Tls(_)) => {
-                tracing::debug!(%peer, %error, "a client left during its login");
-            }
-            Err(error) => tracing::info!(%peer, %error, "a login failed"),
+        // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
+        let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, self));
+        loop {
+            let client = tokio::select! {
+                client = login => client,
+                () = shared.drain.cancelled() => return,
+            };
+            let session = match client {
+                Ok(client) => ClientSession::new(client, Arc::clone(self)),
+                Err(error) => return log_failed_login(peer, &error),
+            };
+            let Some(change) = Box::pin(session.run()).await else { return };
+            login = Box::pin(change_user(change, self));
         }
+    }
+}
+
+fn log_failed_login(peer: SocketAddr, error: &LoginError) {
+    match error {
+        // Port scanners and health checks connect and leave without sending anything.
+        LoginError::Link(error) if !matches!(error, LinkError::Tls(_)) => {
+            tracing::debug!(%peer, %error, "a client left during its login");
+        }
+        // Each of its failed logins was logged.
+        LoginError::Blocked => tracing::debug!(%peer, %error, "a login failed"),
+        error => tracing::info!(%peer, %error, "a login failed"),
     }
 }
 

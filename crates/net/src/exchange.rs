@@ -21,6 +21,11 @@ impl Exchange {
         Self { link, sequence: 0, max_packet }
     }
 
+    /// In the middle of a connection's life: the next packet has this number.
+    pub fn resume(link: Link, sequence: u8, max_packet: usize) -> Self {
+        Self { link, sequence, max_packet }
+    }
+
     /// The next packet of the peer. Over TLS it may be a password.
     pub async fn receive(&mut self) -> Result<Zeroizing<Vec<u8>>, LinkError> {
         let (payload, sequence) = receive_packet(&mut self.link, self.sequence, self.max_packet).await?;

@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) users: Vec<PooledAccount>,
     /// Those of them who must log in over TLS.
     pub(crate) users_with_tls: Vec<Vec<u8>>,
+    /// Other accounts may log in if a server lets them in, and are remembered for so long. `None`: only those of the list may.
+    pub(crate) remembered_login: Option<Duration>,
     pub(crate) limits: frontend::Limits,
     pub(crate) pool_limits: PoolLimits,
     pub(crate) digest_cache: usize,
@@ -142,6 +144,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Who may log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Auth {
+    /// The users of the list.
+    Configured,
+    /// These, and whoever a server lets in.
+    Passthrough,
+}
+
 /// What is wrong with a configuration, all of it.
 #[derive(Debug)]
 pub(crate) struct Invalid {
@@ -211,7 +223,16 @@ impl Config {
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
         duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
+        let mut security = file.section("security");
+        let public_key_retrieval = security.optional("public_key_retrieval", false);
+        let admin_commands = security.optional("admin_commands", false);
+        let is_passthrough = security.optional("auth", Auth::Configured) == Auth::Passthrough;
+        security.finish();
+
         let (users, users_with_tls) = users(&mut file, &client_tls);
+        if users.is_empty() && !is_passthrough {
+            file.complain("there is no [[users]]: list every user that applications log in with, or set security.auth = \"passthrough\"");
+        }
 
         let default = frontend::Limits::default();
         let mut limits = file.section("limits");
@@ -219,6 +240,8 @@ impl Config {
         let mut period = |key, default| timeouts.optional(key, Period(default)).0;
         let config_limits = frontend::Limits {
             client_connections: limits.positive("client_connections", default.client_connections),
+            failed_logins: limits.optional("failed_logins", default.failed_logins),
+            remembered_logins: limits.positive("remembered_logins", default.remembered_logins),
             max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
             local_infile: limits.optional("local_infile", Size(default.local_infile)).0,
             prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
@@ -237,13 +260,10 @@ impl Config {
         let connect_timeout = period("connect", Duration::from_secs(3));
         let lease_timeout = period("lease", Duration::from_secs(5));
         let server_idle = period("server_idle", Duration::from_mins(1));
+        let remembered_login = period("remembered_login", Duration::from_hours(1));
         limits.finish();
         timeouts.finish();
 
-        let mut security = file.section("security");
-        let public_key_retrieval = security.optional("public_key_retrieval", false);
-        let admin_commands = security.optional("admin_commands", false);
-        security.finish();
         let server_tls = tls::servers(file.section("server_tls"), &mut tls_files);
 
         let failover = failover(file.section("failover"));
@@ -270,6 +290,7 @@ impl Config {
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             users_with_tls,
+            remembered_login: is_passthrough.then_some(remembered_login),
             limits: config_limits,
             pool_limits,
             digest_cache,
@@ -377,9 +398,6 @@ fn users(file: &mut Section<'_>, client_tls: &frontend::ClientTls) -> (Vec<Optio
     let mut sections = file.sections("users");
     let demands_tls: Vec<bool> = sections.iter_mut().map(|user| tls::is_demanded_by(user, client_tls)).collect();
     let users = sections.into_iter().map(user).collect::<Vec<_>>();
-    if users.is_empty() {
-        file.complain("there is no [[users]]: list every user that applications log in with");
-    }
     duplicates(file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.account.user).into_owned()));
     let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
     let with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.account.user.clone())).collect();

@@ -255,6 +255,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         rules: config.rules.as_slice().into(),
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
+        remembered_login: config.remembered_login,
         tls: config.client_tls.clone(),
     }
 }

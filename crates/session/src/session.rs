@@ -111,6 +111,13 @@ impl Session {
         self.binding.reset(beginning, now);
     }
 
+    /// That of the next user of a client's connection (`COM_CHANGE_USER`): its reads see what the former one wrote.
+    pub fn succeeding(former: Self, state: SessionState, beginning: Beginning, now: Instant) -> Self {
+        let mut binding = former.binding;
+        binding.reset(beginning, now);
+        Self { state, binding }
+    }
+
     /// The connection to this server is gone, and with it everything that cannot be restored on another one.
     pub fn lose_connection(&mut self, server: ServerId) -> Loss {
         let state = &mut self.state;

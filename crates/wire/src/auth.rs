@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 pub use client::{ClientLogin, ClientStep};
-pub use server::{Challenge, ServerLogin, ServerStep};
+pub use server::{Challenge, Expected, ServerLogin, ServerStep};
 
 use crate::handshake::NONCE;
 
@@ -23,6 +23,8 @@ use crate::handshake::NONCE;
 pub const NATIVE: &str = "mysql_native_password";
 /// The name of [`Plugin::CachingSha2`].
 pub const CACHING_SHA2: &str = "caching_sha2_password";
+/// The plugin that sends the password as it is. Taken from clients that name it, over a transport on which nobody listens; never asked of one.
+pub const CLEAR: &str = "mysql_clear_password";
 
 /// `caching_sha2_password`, server to client: the proof was right, OK follows.
 pub const FAST_AUTH_OK: u8 = 3;

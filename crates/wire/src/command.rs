@@ -128,6 +128,8 @@ pub enum Command<'a> {
     },
     /// [`COM_RESET_CONNECTION`]
     ResetConnection,
+    /// [`COM_CHANGE_USER`], to be read by [`crate::ChangeUser::decode`].
+    ChangeUser,
     /// Any other command, by its byte.
     Other(u8),
 }
@@ -169,6 +171,7 @@ impl<'a> Command<'a> {
             COM_STMT_RESET => Self::ResetStatement(reader.u32()?),
             COM_STMT_FETCH => Self::Fetch { statement_id: reader.u32()?, rows: reader.u32()? },
             COM_RESET_CONNECTION => Self::ResetConnection,
+            COM_CHANGE_USER => Self::ChangeUser,
             other => Self::Other(other),
         })
     }

@@ -254,6 +254,29 @@ pub struct ChangeUser<'a> {
     pub attributes: &'a [u8],
 }
 
+impl<'a> ChangeUser<'a> {
+    /// Reads a payload of a client with these capabilities, as the login that it is. Its end may be missing, from the collation on.
+    pub fn decode(payload: &'a [u8], capabilities: Capabilities) -> Result<Login<'a>, Malformed> {
+        let mut reader = Reader::new(payload);
+        if reader.u8()? != COM_CHANGE_USER {
+            return Err(Malformed::new("not a COM_CHANGE_USER"));
+        }
+        let has = |flag| capabilities.contains(flag);
+        let user = reader.nul_bytes()?;
+        let auth_response = if has(Capabilities::SECURE_CONNECTION) {
+            let length = reader.u8()?;
+            reader.take(usize::from(length))?
+        } else {
+            reader.nul_bytes()?
+        };
+        let schema = Some(text(&mut reader));
+        let collation = if reader.is_empty() { 0 } else { reader.u16()? };
+        let auth_plugin = (has(Capabilities::PLUGIN_AUTH) && !reader.is_empty()).then(|| text(&mut reader));
+        let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
+        Ok(Login { capabilities, max_packet: 0, collation, user, auth_response, schema, auth_plugin, attributes })
+    }
+}
+
 impl ChangeUser<'_> {
     /// Appends the payload, without a default schema, for a connection with these capabilities, `PLUGIN_AUTH` and `SECURE_CONNECTION` among
     /// them. A proof beyond 255 bytes is cut.

@@ -33,7 +33,7 @@ pub mod file;
 pub mod command;
 
 pub use auth::client::{ClientLogin, ClientStep};
-pub use auth::server::{Challenge, ServerLogin, ServerStep};
+pub use auth::server::{Challenge, Expected, ServerLogin, ServerStep};
 pub use auth::{Plugin, nonce_from_random};
 pub use capabilities::{Capabilities, StatusFlags};
 pub use command::*;

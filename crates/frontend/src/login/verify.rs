@@ -2,7 +2,7 @@
 //!
 //! The account may have been dropped, locked, or given another password since the configuration was written, and the schema may not exist: a server
 //! says so at the login, so Pointsman does. The connection that was asked is the session's first. If no server can be asked, the login goes on: the
-//! first statement gets the error, or waits.
+//! first statement gets the error, or waits. Only where the server has to say whether the password is right (`confirm`), no login goes on without one.
 //!
 //! Without a primary a replica is asked. If it accepts, that counts: the client can read, and its first write waits. If it refuses, that does not,
 //! since the account or the schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login
@@ -18,7 +18,7 @@ use session::SessionState;
 use tokio::time::timeout;
 use topology::{Role, Server, ServerId, Snapshot};
 use wire::ErrOwned;
-use wire::error_code::{ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS};
+use wire::error_code::{ER_ACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS};
 
 use crate::reply::{self, Refusal};
 use crate::worker::Worker;
@@ -30,15 +30,27 @@ pub(super) enum Refused {
     ByServer(ErrOwned),
     /// Ours: the server cannot be asked, and never will be as things stand.
     ByUs(Refusal),
+    /// The server wants a proof that Pointsman cannot give, as it also does for accounts that do not exist.
+    Unproved(Refusal),
+    /// There is no such account, or it has another password, for this reason. Nothing of it is for a client that has proved nothing.
+    Account(String),
+    /// No server has said whether the password is right. The reason is not for a client that has proved nothing.
+    NotAsked(String),
 }
 
 impl Refused {
-    /// A whole packet.
+    /// A whole packet. [`Refused::Account`] is told otherwise.
     pub(super) fn packet(&self) -> BytesMut {
         match self {
             Self::ByServer(error) => reply::server_error(error, 0),
-            Self::ByUs(refusal) => refusal.packet(0),
+            Self::ByUs(refusal) | Self::Unproved(refusal) => refusal.packet(0),
+            Self::Account(_) | Self::NotAsked(_) => Refusal::nobody_to_ask().packet(0),
         }
+    }
+
+    /// The server knows no such account with this password.
+    pub(super) fn is_about_the_password(&self) -> bool {
+        matches!(self, Self::ByServer(error) if error.code == ER_ACCESS_DENIED_ERROR)
     }
 }
 
@@ -46,7 +58,8 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ByServer(error) => error.fmt(f),
-            Self::ByUs(refusal) => f.write_str(&refusal.message),
+            Self::ByUs(refusal) | Self::Unproved(refusal) => f.write_str(&refusal.message),
+            Self::Account(why) | Self::NotAsked(why) => f.write_str(why),
         }
     }
 }
@@ -69,6 +82,21 @@ pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &Se
         Ok(()) => ask_somebody(worker, options, state).await.map_err(|(refused, _)| refused),
         Err(_) => Err(refused),
     }
+}
+
+/// Logs in to a server as a client whose password is not known here: whether it is right, the server decides.
+pub(super) async fn confirm(worker: &Worker, options: &ConnectOptions, state: &SessionState) -> Result<Option<Lease>, Refused> {
+    let refused = match verify(worker, options, state).await {
+        Ok(Some(lease)) => return Ok(Some(lease)),
+        Ok(None) => return Err(Refused::NotAsked("no server answers, so nobody can say whether the password is right".to_owned())),
+        Err(refused) => refused,
+    };
+    Err(match refused {
+        refused if refused.is_about_the_password() => Refused::Account(refused.to_string()),
+        Refused::Unproved(refusal) => Refused::Account(refusal.message),
+        Refused::ByUs(refusal) => Refused::NotAsked(refusal.message),
+        refused => refused,
+    })
 }
 
 /// Waits until there is a primary to ask.
@@ -125,9 +153,8 @@ async fn ask(
     let mut lease = match worker.pool.lease(server, &wanted).await {
         Ok(lease) => lease,
         Err(ConnectError::Refused { error, .. }) if !is_for_now(error.code) => return Err(Refused::ByServer(error)),
-        Err(error @ (ConnectError::KeyNotTrusted { .. } | ConnectError::UnsupportedPlugin { .. })) => {
-            return Err(Refused::ByUs(Refusal::from(&error)));
-        }
+        Err(error @ ConnectError::KeyNotTrusted { .. }) => return Err(Refused::ByUs(Refusal::from(&error))),
+        Err(error @ ConnectError::UnsupportedPlugin { .. }) => return Err(Refused::Unproved(Refusal::from(&error))),
         Err(error) => {
             tracing::debug!(server = server.0, %error, "a login goes on without a server");
             return Ok(None);

@@ -6,6 +6,7 @@ use net::Link;
 use wire::command::{MULTI_STATEMENTS_OFF, MULTI_STATEMENTS_ON};
 
 use super::{Core, Ended};
+use crate::login::{Connection, UserChange};
 use crate::packet::Packet;
 use crate::reply::{self, Refusal};
 use session::ClientStatements;
@@ -13,6 +14,32 @@ use session::ClientStatements;
 impl Core {
     /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
     pub(super) async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
+        self.reset_connections().await;
+        self.statements = ClientStatements::default();
+        let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
+        self.session.reset(beginning, Instant::now());
+        self.idle_timer.limit_to(self.settings.limits.client_idle);
+        self.note_write();
+        self.reply_ok(client).await
+    }
+
+    /// `COM_CHANGE_USER`: the session ends, and with it all that it has on its connections, before the client can ask for anything else.
+    pub(super) async fn change_user(&mut self, payload: &[u8]) -> Ended {
+        self.reset_connections().await;
+        self.session.reset(self.worker.shared.beginning(0), Instant::now());
+        self.note_write();
+        self.user_change = Some(payload.into());
+        Ended
+    }
+
+    /// What the session of the next user begins with.
+    pub(super) fn into_user_change(self, link: Link, payload: Box<[u8]>) -> UserChange {
+        let Self { entry, peer, capabilities, nonce, answer_sequence: sequence, session: former, .. } = self;
+        let connection = Connection { link, id: entry.id(), peer, capabilities, nonce };
+        UserChange { connection, payload: payload.into(), sequence, former }
+    }
+
+    async fn reset_connections(&mut self) {
         let limit = self.settings.limits.handshake;
         let mut kept = Vec::with_capacity(self.held.len());
         for mut lease in std::mem::take(&mut self.held) {
@@ -22,12 +49,6 @@ impl Core {
             }
         }
         self.held = kept;
-        self.statements = ClientStatements::default();
-        let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
-        self.session.reset(beginning, Instant::now());
-        self.idle_timer.limit_to(self.settings.limits.client_idle);
-        self.note_write();
-        self.reply_ok(client).await
     }
 
     /// `COM_SET_OPTION`: connections follow before their next statement.

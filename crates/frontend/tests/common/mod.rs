@@ -46,6 +46,7 @@ pub struct Settings {
     /// Whether the account demands it.
     pub demands_tls: bool,
     pub force_full_authentication: bool,
+    pub remembered_login: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -66,6 +67,7 @@ impl Default for Settings {
             tls: ClientTls::Off,
             demands_tls: false,
             force_full_authentication: false,
+            remembered_login: None,
         }
     }
 }
@@ -114,7 +116,7 @@ impl Setup {
     pub fn configured(servers: Vec<FakeServer>, settings: Settings) -> Self {
         let Settings { limits, server_connections, waiting, own_connections, .. } = settings;
         let Settings { warm_connections, idle_timeout, rules, hold_writes, causal_wait, balance, pooling, .. } = settings;
-        let Settings { tls, demands_tls, force_full_authentication, .. } = settings;
+        let Settings { tls, demands_tls, force_full_authentication, remembered_login, .. } = settings;
         let account = Arc::new(Account { user: b"app".to_vec(), password: b"secret".to_vec() });
         let accounts = Accounts::new([Arc::clone(&account)], CausalScope::Session);
         let snapshot = snapshot(servers.len());
@@ -140,6 +142,7 @@ impl Setup {
                 rules: rules.into(),
                 server_version: None,
                 admin_commands: false,
+                remembered_login,
                 tls,
             },
             pools: PoolSettings {

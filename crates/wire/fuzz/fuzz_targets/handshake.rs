@@ -3,8 +3,8 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use wire::auth::{Challenge, ClientLogin, ClientStep, Plugin, ServerLogin, ServerStep};
-use wire::handshake::{AuthMoreData, AuthSwitch, Greeted, Greeting, Login, decode_greeting};
+use wire::auth::{Challenge, ClientLogin, ClientStep, Expected, Plugin, ServerLogin, ServerStep};
+use wire::handshake::{AuthMoreData, AuthSwitch, ChangeUser, Greeted, Greeting, Login, decode_greeting};
 use wire::{Capabilities, StatusFlags};
 
 /// Nothing that the fuzzer could find proves it.
@@ -61,16 +61,24 @@ fn server(flags: u8, payload: &[u8]) {
         force_full: flags & 2 != 0,
         secure_transport: flags & 4 != 0,
     };
-    let account = (flags & 8 == 0).then_some(PASSWORD);
+    let expected = match flags & 24 {
+        0 => Expected::Password(PASSWORD),
+        8 => Expected::Nothing,
+        16 => Expected::Disclosure { remembered: Some(PASSWORD) },
+        _ => Expected::Disclosure { remembered: None },
+    };
     // The login ends where the second byte says; what follows are further packets of 1 to 32 bytes, cut where they say.
     let Some((&length, payload)) = payload.split_first() else {
         return;
     };
     let (first, rest) = payload.split_at(usize::from(length).min(payload.len()));
-    let Ok(login) = Login::decode(first) else {
+    let is_again = flags & 32 != 0;
+    let login = if is_again { ChangeUser::decode(first, Capabilities::from_bits_retain(u64::from(flags) << 13)) } else { Login::decode(first) };
+    let Ok(login) = login else {
         return;
     };
-    let (mut server, mut step) = ServerLogin::start(challenge, &login, account);
+    let start = if is_again { ServerLogin::again } else { ServerLogin::start };
+    let (mut server, mut step) = start(challenge, &login, expected);
     let mut switches = 0;
     for packet in rest.chunks(32) {
         step = match step {
@@ -79,6 +87,10 @@ fn server(flags: u8, payload: &[u8]) {
             ServerStep::Send(payload) => {
                 switches += usize::from(payload.first() == Some(&0xfe));
                 assert!(switches <= 1);
+                server.on_packet(packet)
+            }
+            ServerStep::Disclosed(password) => {
+                assert!(matches!(expected, Expected::Disclosure { .. }) && *password != PASSWORD);
                 server.on_packet(packet)
             }
             ServerStep::SendPublicKey | ServerStep::Denied(_) => server.on_packet(packet),

@@ -1,8 +1,9 @@
 //! The server's side of a login: checks that the client knows the password.
 //!
-//! The proxy knows its accounts' passwords, so the fast path of `caching_sha2_password` always suffices; full authentication is only for clients that
-//! are forced to it. The login of an unknown account goes through all the steps with a dummy password, and is denied at the same place as a wrong
-//! password, with the same packets.
+//! Where the password is known, the fast path of `caching_sha2_password` suffices; full authentication is only for clients that are forced to it. The
+//! login of an unknown account goes through all the steps with a dummy password, and is denied at the same place as a wrong password, with the same
+//! packets. Where the password is not known ([`Expected::Disclosure`]), full authentication has the client send it, and the caller finds out whether it
+//! is right.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
+use super::{CLEAR, FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
 use crate::capabilities::Capabilities;
 use crate::handshake::{AuthMoreData, AuthSwitch, Login, NONCE};
 
@@ -19,6 +20,8 @@ pub(super) const DUMMY_PASSWORD: &[u8] = b"no account has this name";
 
 const WRONG: &str = "wrong user or password";
 const NO_PLUGIN: &str = "the client proves its password in no way that is known here";
+pub(super) const NO_DISCLOSURE: &str =
+    "the client has no plugin by which it could send its password (security.auth = \"passthrough\")";
 const OUT_OF_TURN: &str = "a packet that no step of the login waits for";
 
 /// What the server asked the client to prove, and how it checks the proof.
@@ -34,8 +37,29 @@ pub struct Challenge {
     pub secure_transport: bool,
 }
 
+/// What the client's proof is compared with.
+#[derive(Clone, Copy)]
+pub enum Expected<'a> {
+    /// This password, and no other.
+    Password(&'a [u8]),
+    /// Nothing that the client can send: there is no such account.
+    Nothing,
+    /// The password itself, which the caller checks. A proof of the remembered password suffices, if there is one.
+    Disclosure {
+        /// The password that was right at the last login.
+        remembered: Option<&'a [u8]>,
+    },
+}
+
+/// An account's password; `None` if there is no such account.
+impl<'a> From<Option<&'a [u8]>> for Expected<'a> {
+    fn from(password: Option<&'a [u8]>) -> Self {
+        password.map_or(Self::Nothing, Self::Password)
+    }
+}
+
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum ServerStep {
     /// Send this payload, then give the client's answer to [`ServerLogin::on_packet`].
     Send(Vec<u8>),
@@ -48,14 +72,32 @@ pub enum ServerStep {
         /// `caching_sha2_password`'s "the proof was right".
         send_first: Option<Vec<u8>>,
     },
+    /// The client has sent this password, without its NUL: find out whether it is right. `send_first` of [`ServerStep::Accepted`] is not due.
+    Disclosed(Zeroizing<Vec<u8>>),
     /// The account is not proved: send `ER_ACCESS_DENIED_ERROR`. The reason is for the log, not for the client.
     Denied(&'static str),
+}
+
+/// Without passwords, encrypted or not.
+impl fmt::Debug for ServerStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(payload) => f.debug_tuple("Send").field(payload).finish(),
+            Self::SendPublicKey => f.write_str("SendPublicKey"),
+            Self::DecryptPassword(encrypted) => write!(f, "DecryptPassword({} bytes)", encrypted.len()),
+            Self::Accepted { send_first } => f.debug_struct("Accepted").field("send_first", send_first).finish(),
+            Self::Disclosed(_) => f.write_str("Disclosed"),
+            Self::Denied(why) => f.debug_tuple("Denied").field(why).finish(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The client's proof by this plugin, after a switch.
     ExpectResponse(Plugin),
+    /// The password in clear text, after a switch to `mysql_clear_password`.
+    ExpectClear,
     /// The client's password in full authentication, or its request for the key.
     ExpectPassword,
     /// As before, but the key was asked for.
@@ -68,9 +110,44 @@ enum State {
 /// One login, from the client's answer to the greeting on.
 pub struct ServerLogin {
     challenge: Challenge,
-    password: Zeroizing<Vec<u8>>,
-    is_known: bool,
+    secret: Secret,
     state: State,
+}
+
+/// [`Expected`], for as long as the login lasts.
+enum Secret {
+    /// A password that counts only if the account is known.
+    Password {
+        password: Zeroizing<Vec<u8>>,
+        is_known: bool,
+    },
+    Disclosure {
+        remembered: Option<Zeroizing<Vec<u8>>>,
+    },
+}
+
+impl From<Expected<'_>> for Secret {
+    fn from(expected: Expected<'_>) -> Self {
+        let owned = |password: &[u8]| Zeroizing::new(password.to_vec());
+        match expected {
+            Expected::Password(password) => Self::Password { password: owned(password), is_known: true },
+            Expected::Nothing => Self::Password { password: owned(DUMMY_PASSWORD), is_known: false },
+            Expected::Disclosure { remembered } => Self::Disclosure { remembered: remembered.map(owned) },
+        }
+    }
+}
+
+impl Secret {
+    /// Whether a plugin's proof is right. Takes the same time wherever they differ.
+    fn is_proved_by(&self, plugin: Plugin, nonce: &[u8; NONCE], response: &[u8]) -> bool {
+        let (password, counts) = match self {
+            Self::Password { password, is_known } => (password, *is_known),
+            Self::Disclosure { remembered: Some(password) } => (password, true),
+            Self::Disclosure { remembered: None } => return false,
+        };
+        let is_right: bool = plugin.response(password, nonce).ct_eq(response).into();
+        is_right & counts
+    }
 }
 
 /// Without the password.
@@ -81,15 +158,19 @@ impl fmt::Debug for ServerLogin {
 }
 
 impl ServerLogin {
-    /// Takes the client's login. `password` is the account's, `None` if there is no such account.
-    pub fn start(challenge: Challenge, login: &Login<'_>, password: Option<&[u8]>) -> (Self, ServerStep) {
-        let mut server = Self {
-            challenge,
-            password: Zeroizing::new(password.unwrap_or(DUMMY_PASSWORD).to_vec()),
-            is_known: password.is_some(),
-            state: State::Ended,
-        };
+    /// Takes the client's login.
+    pub fn start<'a>(challenge: Challenge, login: &Login<'_>, expected: impl Into<Expected<'a>>) -> (Self, ServerStep) {
+        let mut server = Self { challenge, secret: expected.into().into(), state: State::Ended };
         let step = server.first(login);
+        (server, step)
+    }
+
+    /// Takes a `COM_CHANGE_USER`. The proof in it was made with a nonce that has been used before, so the client is asked for another one, as servers do.
+    /// Only a client without plugins cannot be asked: `challenge` then has the nonce of its greeting.
+    pub fn again<'a>(challenge: Challenge, login: &Login<'_>, expected: impl Into<Expected<'a>>) -> (Self, ServerStep) {
+        let mut server = Self { challenge, secret: expected.into().into(), state: State::Ended };
+        let has_plugins = login.capabilities.contains(Capabilities::PLUGIN_AUTH);
+        let step = if has_plugins { server.ask(login) } else { server.prove(Plugin::Native, login.auth_response) };
         (server, step)
     }
 
@@ -100,30 +181,55 @@ impl ServerLogin {
             return self.prove(Plugin::Native, response);
         }
         let name = login.auth_plugin.unwrap_or_default();
-        let Some(plugin) = Plugin::from_name(name) else {
-            return self.switch(Plugin::CachingSha2);
+        if self.takes_clear(name) && !response.is_empty() {
+            return self.compare(Some(response));
+        }
+        let Some(plugin) = Plugin::from_name(name).filter(|plugin| self.can_check(*plugin)) else {
+            return self.ask(login);
         };
         let has_length = response.len() == plugin.response_length();
         // A client whose plugin was not announced sends no proof yet: it waits for a nonce of its own plugin.
-        let is_deferred = is_empty(response) && plugin != self.challenge.announced && !self.password.is_empty();
+        let is_deferred = is_empty(response) && plugin != self.challenge.announced && !self.expects_empty();
         if is_deferred || !(has_length || is_empty(response)) {
             return self.switch(plugin);
         }
         self.prove(plugin, response)
     }
 
+    /// Asks for a proof by the client's own plugin, if that will do.
+    fn ask(&mut self, login: &Login<'_>) -> ServerStep {
+        let name = login.auth_plugin.unwrap_or_default();
+        if self.takes_clear(name) {
+            self.state = State::ExpectClear;
+            return request(CLEAR, &self.challenge.nonce);
+        }
+        self.switch(Plugin::from_name(name).filter(|plugin| self.can_check(*plugin)).unwrap_or(Plugin::CachingSha2))
+    }
+
     fn switch(&mut self, plugin: Plugin) -> ServerStep {
         self.state = State::ExpectResponse(plugin);
-        let request = AuthSwitch { plugin: plugin.name().as_bytes(), nonce: &self.challenge.nonce };
-        let mut payload = BytesMut::new();
-        request.encode(&mut payload);
-        ServerStep::Send(payload.to_vec())
+        request(plugin.name(), &self.challenge.nonce)
+    }
+
+    /// Over a transport on which nobody listens, a client may send its password as it is.
+    fn takes_clear(&self, plugin: &[u8]) -> bool {
+        self.challenge.secure_transport && plugin == CLEAR.as_bytes()
+    }
+
+    /// A native proof shows nothing to those who do not know the password, and has no way to ask for it.
+    fn can_check(&self, plugin: Plugin) -> bool {
+        plugin == Plugin::CachingSha2 || matches!(self.secret, Secret::Password { .. })
+    }
+
+    fn expects_empty(&self) -> bool {
+        matches!(&self.secret, Secret::Password { password, .. } if password.is_empty())
     }
 
     /// Takes the client's next packet.
     pub fn on_packet(&mut self, payload: &[u8]) -> ServerStep {
         match self.state {
             State::ExpectResponse(plugin) => self.prove(plugin, payload),
+            State::ExpectClear => self.compare(Some(payload)),
             State::ExpectPassword if self.challenge.secure_transport => self.compare(Some(payload)),
             State::ExpectPassword if payload == [REQUEST_PUBLIC_KEY] => {
                 self.state = State::ExpectCiphertext;
@@ -156,33 +262,54 @@ impl ServerLogin {
         if !is_empty(response) && response.len() != plugin.response_length() {
             return self.deny(NO_PLUGIN);
         }
+        let is_sha2 = plugin == Plugin::CachingSha2;
         // An empty password cannot be sent in full; sending nothing proves it.
-        if plugin == Plugin::CachingSha2 && self.challenge.force_full && !is_empty(response) {
-            self.state = State::ExpectPassword;
-            return ServerStep::Send(more_data(FULL_AUTH));
+        if is_sha2 && self.challenge.force_full && !is_empty(response) {
+            return self.ask_for_password();
         }
         let response = if is_empty(response) { &[] } else { response };
-        let expected = plugin.response(&self.password, &self.challenge.nonce);
-        let is_right: bool = expected.ct_eq(response).into();
-        if !(is_right & self.is_known) {
-            return self.deny(WRONG);
+        if self.secret.is_proved_by(plugin, &self.challenge.nonce, response) {
+            return ServerStep::Accepted { send_first: (is_sha2 && !response.is_empty()).then(|| more_data(FAST_AUTH_OK)) };
         }
-        let has_proof = plugin == Plugin::CachingSha2 && !response.is_empty();
-        ServerStep::Accepted { send_first: has_proof.then(|| more_data(FAST_AUTH_OK)) }
+        match &self.secret {
+            Secret::Password { .. } => self.deny(WRONG),
+            Secret::Disclosure { .. } if response.is_empty() => ServerStep::Disclosed(Zeroizing::default()),
+            Secret::Disclosure { .. } if is_sha2 => self.ask_for_password(),
+            Secret::Disclosure { .. } => self.deny(NO_DISCLOSURE),
+        }
+    }
+
+    fn ask_for_password(&mut self) -> ServerStep {
+        self.state = State::ExpectPassword;
+        ServerStep::Send(more_data(FULL_AUTH))
     }
 
     /// Checks the password itself, which ends in a NUL.
     fn compare(&mut self, text: Option<&[u8]>) -> ServerStep {
         self.state = State::Ended;
         let given = text.and_then(|text| text.strip_suffix(&[0]));
-        let is_right: bool = self.password.ct_eq(given.unwrap_or_default()).into();
-        if is_right & given.is_some() & self.is_known { ServerStep::Accepted { send_first: None } } else { self.deny(WRONG) }
+        match (&self.secret, given) {
+            (Secret::Disclosure { .. }, Some(given)) => ServerStep::Disclosed(Zeroizing::new(given.to_vec())),
+            (Secret::Disclosure { .. }, None) => self.deny(WRONG),
+            (Secret::Password { password, is_known }, _) => {
+                let is_right: bool = password.ct_eq(given.unwrap_or_default()).into();
+                let is_right = is_right & given.is_some() & is_known;
+                if is_right { ServerStep::Accepted { send_first: None } } else { self.deny(WRONG) }
+            }
+        }
     }
 
     fn deny(&mut self, why: &'static str) -> ServerStep {
         self.state = State::Ended;
         ServerStep::Denied(why)
     }
+}
+
+/// To go on with another plugin.
+fn request(plugin: &str, nonce: &[u8; NONCE]) -> ServerStep {
+    let mut payload = BytesMut::new();
+    AuthSwitch { plugin: plugin.as_bytes(), nonce }.encode(&mut payload);
+    ServerStep::Send(payload.to_vec())
 }
 
 /// A proof of the empty password: nothing, or the one NUL that MySQL's own client sends for it.

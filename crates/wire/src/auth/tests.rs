@@ -136,7 +136,7 @@ fn nothing_proves_the_empty_password_and_only_that() {
     for plugin in PLUGINS {
         assert_eq!(attempt(plugin, b"", Some(b"")), ACCEPTED);
         assert!(is_denied(&attempt(plugin, b"secret", Some(b""))));
-        let (_, step) = ServerLogin::start(challenge(), &login(plugin.name(), &[0]), Some(b""));
+        let (_, step) = ServerLogin::start(challenge(), &login(plugin.name(), &[0]), Expected::Password(b""));
         assert_eq!(step, ACCEPTED);
     }
     assert!(is_denied(&attempt(Plugin::CachingSha2, b"", Some(b"secret"))));
@@ -158,9 +158,9 @@ fn a_client_of_a_plugin_that_was_not_announced_is_asked_for_its_proof() {
 #[test]
 fn an_unknown_plugin_is_switched_once() {
     for name in ["mysql_clear_password", "client_ed25519", "mysql_old_password", ""] {
-        let (mut server, step) = ServerLogin::start(challenge(), &login(name, b"x"), Some(b"secret"));
+        let (mut server, step) = ServerLogin::start(challenge(), &login(name, b"x"), Expected::Password(b"secret"));
         assert_eq!(step, ServerStep::Send(switch_to(CACHING_SHA2)));
-        let mut again = ServerLogin::start(challenge(), &login(name, b"x"), Some(b"secret")).0;
+        let mut again = ServerLogin::start(challenge(), &login(name, b"x"), Expected::Password(b"secret")).0;
         assert_eq!(server.on_packet(&caching_sha2_response(b"secret", &NONCE_BYTES)), fast_ok());
         assert!(is_denied(&again.on_packet(&[1; 31])));
         assert!(is_denied(&again.on_packet(&caching_sha2_response(b"secret", &NONCE_BYTES))));
@@ -171,7 +171,8 @@ fn an_unknown_plugin_is_switched_once() {
 fn a_proof_of_the_wrong_length_is_asked_for_again_once() {
     for plugin in PLUGINS {
         for length in [1, 19, 21, 31, 33, 255] {
-            let (mut server, step) = ServerLogin::start(challenge(), &login(plugin.name(), &vec![9; length]), Some(b"secret"));
+            let (mut server, step) =
+                ServerLogin::start(challenge(), &login(plugin.name(), &vec![9; length]), Expected::Password(b"secret"));
             assert_eq!(step, ServerStep::Send(switch_to(plugin.name())), "{length}");
             assert!(is_denied(&server.on_packet(&vec![9; length])));
         }
@@ -184,7 +185,7 @@ fn a_client_without_plugins_proves_natively_and_is_never_asked_to_switch() {
         let mut login = login(NATIVE, response);
         login.capabilities.remove(Capabilities::PLUGIN_AUTH);
         login.auth_plugin = None;
-        ServerLogin::start(challenge(), &login, Some(b"secret")).1
+        ServerLogin::start(challenge(), &login, Expected::Password(b"secret")).1
     };
     assert_eq!(without(&native_response(b"secret", &NONCE_BYTES)), ACCEPTED);
     assert!(is_denied(&without(&native_response(b"guess", &NONCE_BYTES))));
@@ -249,7 +250,7 @@ fn full_authentication_over_tls_takes_the_password_as_it_is() {
 #[test]
 fn an_empty_password_needs_no_full_authentication() {
     let challenge = Challenge { force_full: true, ..challenge() };
-    let start = |account| ServerLogin::start(challenge, &login(CACHING_SHA2, b""), Some(account)).1;
+    let start = |account| ServerLogin::start(challenge, &login(CACHING_SHA2, b""), Expected::Password(account)).1;
     assert_eq!(start(b""), ACCEPTED);
     assert!(is_denied(&start(b"secret")));
 }
@@ -265,7 +266,7 @@ fn the_key_is_sent_once() {
 #[test]
 fn what_comes_out_of_turn_is_denied_whatever_it_is() {
     let right = caching_sha2_response(b"secret", &NONCE_BYTES);
-    let (mut server, _) = ServerLogin::start(challenge(), &login(CACHING_SHA2, &[1; 32]), Some(b"secret"));
+    let (mut server, _) = ServerLogin::start(challenge(), &login(CACHING_SHA2, &[1; 32]), Expected::Password(b"secret"));
     assert!(is_denied(&server.on_packet(&right)));
     assert!(is_denied(&server.on_decrypted(Some(&masked(b"secret\0")))));
     let mut server = full(false, Some(b"secret"));
@@ -273,6 +274,121 @@ fn what_comes_out_of_turn_is_denied_whatever_it_is() {
     let mut server = full(false, Some(b"secret"));
     server.on_packet(&[2; 256]);
     assert!(is_denied(&server.on_packet(b"secret\0")));
+}
+
+// Where somebody else knows the password.
+
+const SOUGHT: Expected<'_> = Expected::Disclosure { remembered: None };
+
+fn disclosed(step: ServerStep) -> Option<Vec<u8>> {
+    match step {
+        ServerStep::Disclosed(password) => Some(password.to_vec()),
+        _ => None,
+    }
+}
+
+#[test]
+fn who_does_not_know_the_password_has_it_sent() {
+    let sha2 = caching_sha2_response(b"secret", &NONCE_BYTES);
+    for secure_transport in [true, false] {
+        let challenge = Challenge { secure_transport, ..challenge() };
+        let (mut server, step) = ServerLogin::start(challenge, &login(CACHING_SHA2, &sha2), SOUGHT);
+        assert_eq!(step, ServerStep::Send(vec![1, FULL_AUTH]));
+        let step = if secure_transport {
+            server.on_packet(b"secret\0")
+        } else {
+            assert_eq!(server.on_packet(&[REQUEST_PUBLIC_KEY]), ServerStep::SendPublicKey);
+            server.on_packet(&[9; 256]);
+            server.on_decrypted(Some(&masked(b"secret\0")))
+        };
+        assert!(!format!("{step:?}").contains("secret"));
+        assert_eq!(disclosed(step), Some(b"secret".to_vec()));
+        assert!(is_denied(&server.on_packet(b"secret\0")));
+    }
+    let (mut server, _) =
+        ServerLogin::start(Challenge { secure_transport: true, ..challenge() }, &login(CACHING_SHA2, &sha2), SOUGHT);
+    assert!(is_denied(&server.on_packet(b"without its end")));
+}
+
+#[test]
+fn a_proof_of_the_remembered_password_suffices_and_another_is_sought() {
+    let expected = Expected::Disclosure { remembered: Some(b"secret") };
+    let start = |password| {
+        ServerLogin::start(challenge(), &login(CACHING_SHA2, &caching_sha2_response(password, &NONCE_BYTES)), expected).1
+    };
+    assert_eq!(start(b"secret"), fast_ok());
+    assert_eq!(start(b"changed"), ServerStep::Send(vec![1, FULL_AUTH]));
+    // What an account that nobody remembers gets, too.
+    assert_eq!(start(b"changed"), ServerLogin::start(challenge(), &login(CACHING_SHA2, &[1; 32]), SOUGHT).1);
+}
+
+#[test]
+fn an_empty_password_is_disclosed_by_sending_nothing() {
+    for response in [&b""[..], &[0]] {
+        assert_eq!(disclosed(ServerLogin::start(challenge(), &login(CACHING_SHA2, response), SOUGHT).1), Some(vec![]));
+    }
+}
+
+#[test]
+fn a_native_proof_discloses_nothing_so_the_client_is_asked_for_one_that_does() {
+    for response in [&[1; 20][..], b""] {
+        let (mut server, step) = ServerLogin::start(challenge(), &login(NATIVE, response), SOUGHT);
+        assert_eq!(step, ServerStep::Send(switch_to(CACHING_SHA2)));
+        assert_eq!(server.on_packet(&[1; 32]), ServerStep::Send(vec![1, FULL_AUTH]));
+    }
+    let mut without = login(NATIVE, &[1; 20]);
+    without.capabilities.remove(Capabilities::PLUGIN_AUTH);
+    assert_eq!(ServerLogin::start(challenge(), &without, SOUGHT).1, ServerStep::Denied(server::NO_DISCLOSURE));
+}
+
+#[test]
+fn a_password_in_clear_text_is_taken_where_nobody_listens_and_nowhere_else() {
+    let start = |secure_transport, response: &[u8], expected| {
+        ServerLogin::start(Challenge { secure_transport, ..challenge() }, &login(CLEAR, response), expected)
+    };
+    let known = Expected::Password(b"secret");
+    assert_eq!(start(true, b"secret\0", known).1, ACCEPTED);
+    assert!(is_denied(&start(true, b"guess\0", known).1));
+    assert!(is_denied(&start(true, b"secret\0", Expected::Nothing).1));
+    assert_eq!(disclosed(start(true, b"secret\0", SOUGHT).1), Some(b"secret".to_vec()));
+    for expected in [known, SOUGHT] {
+        assert_eq!(start(false, b"secret\0", expected).1, ServerStep::Send(switch_to(CACHING_SHA2)));
+        let (mut server, step) = start(true, b"", expected);
+        assert_eq!(step, ServerStep::Send(switch_to(CLEAR)));
+        assert!(!is_denied(&server.on_packet(b"secret\0")));
+    }
+}
+
+// The same connection, once more.
+
+fn again(plugin: &str, response: &[u8], expected: Expected<'_>) -> (ServerLogin, ServerStep) {
+    ServerLogin::again(challenge(), &login(plugin, response), expected)
+}
+
+#[test]
+fn a_change_of_user_takes_only_a_proof_with_a_new_nonce() {
+    for plugin in PLUGINS {
+        let proof = plugin.response(b"secret", &NONCE_BYTES);
+        let (mut server, step) = again(plugin.name(), &proof, Expected::Password(b"secret"));
+        assert_eq!(step, ServerStep::Send(switch_to(plugin.name())));
+        assert!(matches!(server.on_packet(&proof), ServerStep::Accepted { .. }));
+        let (mut server, _) = again(plugin.name(), &proof, Expected::Nothing);
+        assert!(is_denied(&server.on_packet(&proof)));
+    }
+    assert_eq!(again(NATIVE, &[1; 20], SOUGHT).1, ServerStep::Send(switch_to(CACHING_SHA2)));
+    assert_eq!(again("client_ed25519", &[], SOUGHT).1, ServerStep::Send(switch_to(CACHING_SHA2)));
+}
+
+#[test]
+fn a_change_of_user_without_plugins_proves_natively() {
+    let change = |password: &[u8]| {
+        let proof = native_response(password, &NONCE_BYTES);
+        let mut login = login(NATIVE, &proof);
+        login.capabilities.remove(Capabilities::PLUGIN_AUTH);
+        ServerLogin::again(challenge(), &login, Expected::Password(b"secret")).1
+    };
+    assert_eq!(change(b"secret"), ACCEPTED);
+    assert!(is_denied(&change(b"guess")));
 }
 
 // The client's side.
@@ -412,45 +528,53 @@ fn no_login_shows_its_password() {
     assert!(shown.contains("Send(7 bytes)"), "{shown}");
 }
 
-/// The two machines, with an RSA of their own: it reverses.
+/// The two machines, with an RSA of their own: it reverses. Returns whether the password was right.
+fn converse(client: &mut ClientLogin, challenge: Challenge, expected: Expected<'_>) -> bool {
+    let reverse = |text: &[u8]| text.iter().rev().copied().collect::<Vec<_>>();
+    let response = client.first_response();
+    let login = login(client.plugin().name(), &response);
+    let (mut server, mut step) = ServerLogin::start(challenge, &login, expected);
+    let mut say = |payload: &[u8]| client.on_packet(payload, CAPABILITIES).unwrap();
+    loop {
+        let said = match step {
+            ServerStep::Send(payload) => say(&payload),
+            ServerStep::SendPublicKey => say(b"\x01PEM"),
+            ServerStep::DecryptPassword(ciphertext) => {
+                step = server.on_decrypted(Some(&reverse(&ciphertext)));
+                continue;
+            }
+            ServerStep::Accepted { send_first } => {
+                if let Some(payload) = send_first {
+                    assert_eq!(say(&payload), ClientStep::Await);
+                }
+                assert!(matches!(say(&ok_payload()), ClientStep::Done(_)));
+                return true;
+            }
+            ServerStep::Disclosed(password) => return **password == *b"secret",
+            ServerStep::Denied(_) => return false,
+        };
+        step = match said {
+            ClientStep::Send(payload) => server.on_packet(&payload),
+            ClientStep::RequestPublicKey => server.on_packet(ClientLogin::PUBLIC_KEY_REQUEST),
+            ClientStep::EncryptPassword { cleartext_xored, .. } => server.on_packet(&reverse(&cleartext_xored)),
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
 #[test]
 fn both_sides_agree_whatever_the_server_asks_for() {
-    let reverse = |text: &[u8]| text.iter().rev().copied().collect::<Vec<_>>();
+    let remembered = Expected::Disclosure { remembered: Some(b"secret") };
     for announced in PLUGINS {
         for first in [NATIVE, CACHING_SHA2, "parsec"] {
             for (force_full, secure_transport) in [(false, false), (true, false), (true, true)] {
                 for (password, is_right) in [(&b"secret"[..], true), (b"guess", false), (b"", false)] {
-                    let mut client = ClientLogin::start(password, &greeting(first), secure_transport);
-                    let response = client.first_response();
-                    let challenge = Challenge { nonce: NONCE_BYTES, announced, force_full, secure_transport };
-                    let login = login(client.plugin().name(), &response);
-                    let (mut server, mut step) = ServerLogin::start(challenge, &login, Some(b"secret"));
-                    let mut say = |payload: &[u8]| client.on_packet(payload, CAPABILITIES).unwrap();
-                    let accepted = loop {
-                        let said = match step {
-                            ServerStep::Send(payload) => say(&payload),
-                            ServerStep::SendPublicKey => say(b"\x01PEM"),
-                            ServerStep::DecryptPassword(ciphertext) => {
-                                step = server.on_decrypted(Some(&reverse(&ciphertext)));
-                                continue;
-                            }
-                            ServerStep::Accepted { send_first } => {
-                                if let Some(payload) = send_first {
-                                    assert_eq!(say(&payload), ClientStep::Await);
-                                }
-                                assert!(matches!(say(&ok_payload()), ClientStep::Done(_)));
-                                break true;
-                            }
-                            ServerStep::Denied(_) => break false,
-                        };
-                        step = match said {
-                            ClientStep::Send(payload) => server.on_packet(&payload),
-                            ClientStep::RequestPublicKey => server.on_packet(ClientLogin::PUBLIC_KEY_REQUEST),
-                            ClientStep::EncryptPassword { cleartext_xored, .. } => server.on_packet(&reverse(&cleartext_xored)),
-                            other => panic!("{other:?}"),
-                        };
-                    };
-                    assert_eq!(accepted, is_right, "{announced:?} {first} {force_full} {password:?}");
+                    for expected in [Expected::Password(b"secret"), SOUGHT, remembered] {
+                        let mut client = ClientLogin::start(password, &greeting(first), secure_transport);
+                        let challenge = Challenge { nonce: NONCE_BYTES, announced, force_full, secure_transport };
+                        let accepted = converse(&mut client, challenge, expected);
+                        assert_eq!(accepted, is_right, "{announced:?} {first} {force_full} {password:?}");
+                    }
                 }
             }
         }

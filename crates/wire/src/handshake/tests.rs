@@ -286,3 +286,37 @@ fn a_second_login_has_its_attributes_only_where_they_were_negotiated() {
     assert_eq!(payload(Capabilities::PLUGIN_AUTH), short);
     assert_eq!(payload(Capabilities::CONNECT_ATTRS), [short.as_slice(), b"\x04\x01a\x01b"].concat());
 }
+
+#[test]
+fn a_change_of_user_is_read_as_a_login_and_may_end_early() {
+    const ALL: Capabilities = Capabilities::SECURE_CONNECTION
+        .union(Capabilities::PLUGIN_AUTH)
+        .union(Capabilities::CONNECT_ATTRS)
+        .union(Capabilities::PROTOCOL_41);
+    let whole = b"\x11app\0\x03abcdb\0\x2d\x01plugin\0\x04\x01a\x01b";
+    let login = ChangeUser::decode(whole, ALL).unwrap();
+    assert_eq!((login.user, login.auth_response, login.schema), (&b"app"[..], &b"abc"[..], Some(&b"db"[..])));
+    assert_eq!((login.collation, login.auth_plugin, login.attributes), (0x012d, Some(&b"plugin"[..]), Some(&b"\x01a\x01b"[..])));
+    let shorter = ChangeUser::decode(&whole[..21], ALL).unwrap();
+    assert_eq!((shorter.auth_plugin, shorter.attributes), (Some(&b"plugin"[..]), None));
+    let shortest = ChangeUser::decode(&whole[..12], ALL).unwrap();
+    assert_eq!((shortest.collation, shortest.auth_plugin, shortest.attributes), (0, None, None));
+    for length in [0, 1, 4, 5, 8, 13] {
+        assert!(ChangeUser::decode(&whole[..length], ALL).is_err(), "{length}");
+    }
+    assert!(ChangeUser::decode(b"\x03app\0\0\0", ALL).is_err());
+    let old = ChangeUser::decode(b"\x11app\0proof\0db\0", Capabilities::PROTOCOL_41).unwrap();
+    assert_eq!((old.auth_response, old.schema, old.auth_plugin), (&b"proof"[..], Some(&b"db"[..]), None));
+}
+
+#[test]
+fn the_change_of_user_that_is_written_is_read() {
+    let change =
+        ChangeUser { user: b"app", auth_response: &[7; 32], collation: 45, auth_plugin: b"p", attributes: b"\x01a\x01b" };
+    let capabilities = Capabilities::SECURE_CONNECTION | Capabilities::PLUGIN_AUTH | Capabilities::CONNECT_ATTRS;
+    let mut out = BytesMut::new();
+    change.encode(capabilities, &mut out);
+    let read = ChangeUser::decode(&out, capabilities).unwrap();
+    assert_eq!((read.user, read.auth_response, read.collation), (change.user, change.auth_response, 45));
+    assert_eq!((read.schema, read.auth_plugin, read.attributes), (Some(&b""[..]), Some(&b"p"[..]), Some(change.attributes)));
+}

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use backend::Wanted;
+use backend::{ConnectError, Wanted};
 use classifier::{Effects, Reason, Statement};
 use session::Distance;
 use topology::ServerId;
+use wire::error_code::ER_ACCESS_DENIED_ERROR;
 
 use crate::session::Core;
 use crate::session::failure::Failure;
@@ -35,10 +36,18 @@ impl Core {
         let lease = match self.worker.pool.take(server, &wanted) {
             Some(lease) => lease,
             // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
-            None => Box::pin(self.worker.pool.lease(server, &wanted)).await.map_err(Failure::Connect)?,
+            None => Box::pin(self.worker.pool.lease(server, &wanted)).await.map_err(|error| self.not_connected(error))?,
         };
         self.held.push(lease);
         Ok(self.held.len() - 1)
+    }
+
+    /// A password that a server refuses does not let in the next client.
+    fn not_connected(&self, error: ConnectError) -> Failure {
+        if matches!(&error, ConnectError::Refused { error, .. } if error.code == ER_ACCESS_DENIED_ERROR) {
+            self.worker.shared.remembered.forget(&self.entry.options().account);
+        }
+        Failure::Connect(error)
     }
 }
 
