@@ -38,6 +38,11 @@ impl From<Output> for Said {
 ///
 /// Through Docker's command line, as the client must see the loopback interface of the host, where the proxy listens.
 pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script: &str) -> Said {
+    command_line_as(client, proxy, (APP, password), script).await
+}
+
+/// The same with another account: its name and its password.
+pub async fn command_line_as(client: Engine, proxy: &Proxy, (user, password): (&str, &str), script: &str) -> Said {
     let (image, tag) = client.image();
     let (label, run) = cluster::label();
     let mut docker = Command::new("docker");
@@ -53,7 +58,7 @@ pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script:
         .arg(format!("{image}:{tag}"))
         .args(["--protocol=tcp", "--default-character-set=utf8mb4", "--batch"])
         .args([format!("--host={}", proxy.address.ip()), format!("--port={}", proxy.address.port())])
-        .args([format!("--user={APP}"), format!("--password={password}"), format!("--database={SCHEMA}")]);
+        .args([format!("--user={user}"), format!("--password={password}"), format!("--database={SCHEMA}")]);
     // From its standard input, since the command DELIMITER is not known to --execute.
     run_with_input(docker, script).await
 }

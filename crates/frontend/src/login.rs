@@ -24,6 +24,7 @@ use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 pub(crate) use self::failures::FailedLogins;
 use self::proof::Proven;
 pub(crate) use self::remembered::RememberedLogins;
+pub(crate) use self::verify::is_account_refused;
 use self::verify::{Refused, confirm, verify};
 use crate::reply::{self, Refusal};
 use crate::worker::{Defaults, Shared, Worker};
@@ -271,10 +272,8 @@ async fn examine(
         Ok(proven) => proven,
         Err(why) => return Ok(Err(deny(why.to_owned()))),
     };
-    let options = ConnectOptions {
-        account: proven.account().clone(),
-        capabilities: ConnectOptions::passed_on(login.capabilities),
-    };
+    let options =
+        ConnectOptions { account: proven.account().clone(), capabilities: ConnectOptions::passed_on(login.capabilities) };
     let since = Instant::now();
     let verdict = match &proven {
         Proven::Account(_) => verify(worker, &options, &state).await,

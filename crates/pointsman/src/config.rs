@@ -231,7 +231,9 @@ impl Config {
 
         let (users, users_with_tls) = users(&mut file, &client_tls);
         if users.is_empty() && !is_passthrough {
-            file.complain("there is no [[users]]: list every user that applications log in with, or set security.auth = \"passthrough\"");
+            file.complain(
+                "there is no [[users]]: list every user that applications log in with, or set security.auth = \"passthrough\"",
+            );
         }
 
         let default = frontend::Limits::default();

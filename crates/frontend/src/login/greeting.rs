@@ -68,10 +68,7 @@ pub(super) fn status(autocommit: bool) -> StatusFlags {
 }
 
 /// The client's login, inside of TLS if the client asks for that, as it must where it is required.
-pub(super) async fn receive_login(
-    exchange: Exchange,
-    tls: &ClientTls,
-) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
+pub(super) async fn receive_login(exchange: Exchange, tls: &ClientTls) -> Result<(Exchange, Zeroizing<Vec<u8>>), LoginError> {
     let (exchange, payload) = receive(exchange).await?;
     if !Login::is_ssl_request(&payload) {
         if tls.is_required() {

@@ -106,7 +106,9 @@ pub(super) async fn prove(
                 exchange.send(&payload).await?;
                 proof.on_packet(&exchange.receive().await?)
             }
-            ServerStep::DecryptPassword(encrypted) => proof.on_decrypted(shared.login_key.decrypt(&encrypted).as_deref().map(Vec::as_slice)),
+            ServerStep::DecryptPassword(encrypted) => {
+                proof.on_decrypted(shared.login_key.decrypt(&encrypted).as_deref().map(Vec::as_slice))
+            }
             ServerStep::Accepted { send_first } => {
                 if let Some(payload) = send_first {
                     exchange.send(&payload).await?;

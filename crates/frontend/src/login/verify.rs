@@ -18,7 +18,9 @@ use session::SessionState;
 use tokio::time::timeout;
 use topology::{Role, Server, ServerId, Snapshot};
 use wire::ErrOwned;
-use wire::error_code::{ER_ACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS};
+use wire::error_code::{
+    self, ER_ACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS,
+};
 
 use crate::reply::{self, Refusal};
 use crate::worker::Worker;
@@ -50,7 +52,11 @@ impl Refused {
 
     /// The server knows no such account with this password.
     pub(super) fn is_about_the_password(&self) -> bool {
-        matches!(self, Self::ByServer(error) if error.code == ER_ACCESS_DENIED_ERROR)
+        match self {
+            Self::ByServer(error) => is_access_denied(error),
+            Self::Unproved(_) => true,
+            Self::ByUs(_) | Self::Account(_) | Self::NotAsked(_) => false,
+        }
     }
 }
 
@@ -88,12 +94,13 @@ pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &Se
 pub(super) async fn confirm(worker: &Worker, options: &ConnectOptions, state: &SessionState) -> Result<Option<Lease>, Refused> {
     let refused = match verify(worker, options, state).await {
         Ok(Some(lease)) => return Ok(Some(lease)),
-        Ok(None) => return Err(Refused::NotAsked("no server answers, so nobody can say whether the password is right".to_owned())),
+        Ok(None) => {
+            return Err(Refused::NotAsked("no server answers, so nobody can say whether the password is right".to_owned()));
+        }
         Err(refused) => refused,
     };
     Err(match refused {
         refused if refused.is_about_the_password() => Refused::Account(refused.to_string()),
-        Refused::Unproved(refusal) => Refused::Account(refusal.message),
         Refused::ByUs(refusal) => Refused::NotAsked(refusal.message),
         refused => refused,
     })
@@ -181,6 +188,20 @@ fn whom_to_ask(snapshot: &Snapshot) -> Option<(ServerId, Refuser)> {
     let mut replicas = snapshot.servers.iter().filter(|server| server.answers() && server.role == Role::Replica);
     let primary = primary.map(|server| (server.id, Refuser::Primary));
     primary.or_else(|| replicas.next().map(|server| (server.id, Refuser::Replica)))
+}
+
+/// Whether a server lets nobody in with this account and password, as far as Pointsman can prove it.
+pub(crate) fn is_account_refused(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Refused { error, .. } => is_access_denied(error),
+        ConnectError::UnsupportedPlugin { .. } => true,
+        _ => false,
+    }
+}
+
+/// 1045, or 1698 where a MariaDB account has no password by which it could log in, as those it makes up for unknown users.
+fn is_access_denied(error: &ErrOwned) -> bool {
+    error.sqlstate == error_code::sqlstate(ER_ACCESS_DENIED_ERROR)
 }
 
 /// A refusal that says nothing of the account: the server is full, starting, or stopping.

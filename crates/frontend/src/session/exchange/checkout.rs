@@ -6,8 +6,8 @@ use backend::{ConnectError, Wanted};
 use classifier::{Effects, Reason, Statement};
 use session::Distance;
 use topology::ServerId;
-use wire::error_code::ER_ACCESS_DENIED_ERROR;
 
+use crate::login::is_account_refused;
 use crate::session::Core;
 use crate::session::failure::Failure;
 
@@ -44,7 +44,7 @@ impl Core {
 
     /// A password that a server refuses does not let in the next client.
     fn not_connected(&self, error: ConnectError) -> Failure {
-        if matches!(&error, ConnectError::Refused { error, .. } if error.code == ER_ACCESS_DENIED_ERROR) {
+        if is_account_refused(&error) {
             self.worker.shared.remembered.forget(&self.entry.options().account);
         }
         Failure::Connect(error)
