@@ -19,6 +19,7 @@ e2e::suite! {
         its_next_login_needs_no_password_again,
         a_changed_password_counts_at_once,
         a_failed_login_does_not_say_whether_there_is_such_a_user,
+        an_account_with_a_key_pair_logs_in,
         an_unknown_schema_is_told_to_the_right_user_only,
         no_password_is_logged,
         who_fails_too_often_has_to_wait,
@@ -213,6 +214,33 @@ async fn a_failed_login_does_not_say_whether_there_is_such_a_user(cluster: Arc<C
     times.1.sort();
     let (app, nobody) = (times.0[4].as_secs_f64(), times.1[4].as_secs_f64());
     assert!(app > nobody / 3.0 && app < nobody * 3.0, "{app} {nobody}");
+    proxy.finish().await;
+}
+
+/// MariaDB's ed25519, with the password in the configuration and without; of MySQL, an account that has another password of its kind.
+async fn an_account_with_a_key_pair_logs_in(cluster: Arc<Cluster>) {
+    let (listed, unlisted) = (unique("listed"), unique("unlisted"));
+    for user in [&listed, &unlisted] {
+        let identified = match cluster.engine {
+            Engine::MariaDb => format!("VIA ed25519 USING PASSWORD('{user}')"),
+            Engine::MySql => format!("BY '{user}'"),
+        };
+        let grant = format!("GRANT ALL ON {SCHEMA}.* TO {user}@'%'");
+        cluster.prepare(format!("CREATE USER {user}@'%' IDENTIFIED {identified}; {grant}")).await;
+    }
+    let users = format!("users = [{{ name = '{APP}', password = '{APP}' }}, {{ name = '{listed}', password = '{listed}' }}]");
+    let proxy = passthrough(&cluster, &users).await;
+    for user in [&listed, &unlisted] {
+        // The second session takes over a connection of the first one, where it logs in again.
+        for _ in 0..2 {
+            let mut client = log_in(as_user(&proxy, user, user)).await.unwrap();
+            for _ in 0..4 {
+                assert_eq!(who(&mut client).await, *user);
+            }
+            client.disconnect().await.unwrap();
+        }
+        assert_eq!(code(log_in(as_user(&proxy, user, "wrong")).await), 1045);
+    }
     proxy.finish().await;
 }
 

@@ -10,9 +10,12 @@
 pub mod client;
 pub mod server;
 
+use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize as _;
 
 pub use client::{ClientLogin, ClientStep};
 pub use server::{Challenge, Expected, ServerLogin, ServerStep};
@@ -33,7 +36,13 @@ pub const FULL_AUTH: u8 = 4;
 /// `caching_sha2_password`, client to server: send the RSA key to encrypt it with.
 pub const REQUEST_PUBLIC_KEY: u8 = 2;
 
-/// The plugins that this crate supports.
+/// MariaDB's plugin with a key pair made of the password. Spoken to servers only: a client can be asked for its password by another one.
+pub const ED25519: &str = "client_ed25519";
+
+/// Bytes of the text that [`ED25519`] has signed.
+pub(crate) const ED25519_NONCE: usize = 32;
+
+/// The plugins that this crate supports on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Plugin {
     /// `mysql_native_password`: SHA-1, 20 bytes.
@@ -106,6 +115,15 @@ pub fn caching_sha2_response(password: &[u8], nonce: &[u8; NONCE]) -> Vec<u8> {
     let twice = Sha256::digest(once);
     let mask = Sha256::new().chain_update(twice).chain_update(nonce).finalize();
     xor(&once, &mask)
+}
+
+/// The proof of [`ED25519`]: the server's text, signed with the key whose expanded secret half is SHA-512 of the password (MariaDB "Authentication Plugin
+/// - ed25519").
+pub(crate) fn ed25519_response(password: &[u8], nonce: &[u8; ED25519_NONCE]) -> Vec<u8> {
+    let mut hash: [u8; 64] = Sha512::digest(password).into();
+    let secret = ExpandedSecretKey::from_bytes(&hash);
+    hash.zeroize();
+    raw_sign::<Sha512>(&secret, nonce, &VerifyingKey::from(&secret)).to_bytes().to_vec()
 }
 
 fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {

@@ -1,13 +1,13 @@
 //! The client's side of a login: proves that it knows the password.
 //!
 //! The server chooses the plugin, by its greeting and by one request to switch. The password itself is sent only encrypted, by RSA or by the
-//! transport. Plugins that want it in clear text are refused.
+//! transport: a plugin that wants it in clear text (accounts of PAM or LDAP) is refused where the transport is not encrypted.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
+use super::{CLEAR, ED25519, FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, ed25519_response, xor_with_nonce};
 use crate::capabilities::{Capabilities, StatusFlags};
 use crate::handshake::{AuthMoreData, AuthSwitch, Greeting, NONCE};
 use crate::primitives::Malformed;
@@ -148,6 +148,16 @@ impl ClientLogin {
         let switch = AuthSwitch::decode(payload)?;
         if std::mem::replace(&mut self.has_switched, true) {
             return Err(Malformed::new("a second switch of the authentication plugin"));
+        }
+        if switch.plugin == ED25519.as_bytes() {
+            let nonce = switch.nonce.first_chunk().ok_or(Malformed::new("a nonce that is too short"))?;
+            // Neither the plugin nor its nonce is kept: a later login on this connection is asked to switch as well.
+            self.state = State::ExpectVerdict;
+            return Ok(ClientStep::Send(ed25519_response(&self.password, nonce)));
+        }
+        if switch.plugin == CLEAR.as_bytes() && self.secure_transport {
+            self.state = State::ExpectVerdict;
+            return Ok(ClientStep::Send(self.password_and_nul()));
         }
         let Some(plugin) = Plugin::from_name(switch.plugin) else {
             let name = match switch.plugin {

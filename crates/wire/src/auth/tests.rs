@@ -210,7 +210,7 @@ fn masked(text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn full_authentication_sends_the_key_and_has_the_password_decrypted() {
-    let check = |account, cleartext: Option<&[u8]>, is_right| {
+    let check = |account, cleartext: Option<&[u8]>, is_right: bool| {
         for asks_for_key in [true, false] {
             let mut server = full(false, account);
             if asks_for_key {
@@ -430,6 +430,28 @@ fn a_switch_is_answered_with_its_own_nonce() {
     let empty = |plugin| answer(&mut client(NATIVE, b""), &request(plugin));
     assert_eq!(empty(NATIVE), Ok(ClientStep::Send(vec![])));
     assert_eq!(empty(CACHING_SHA2), Ok(ClientStep::Send(vec![0])));
+}
+
+/// As mysql_common does it, which is another implementation.
+#[test]
+fn a_switch_to_ed25519_is_answered_with_a_signature() {
+    use mysql_common::scramble::create_response_for_ed25519;
+    let nonce = *b"abcdefghijklmnopqrstuvwxyz012345";
+    for password in [&b"secret"[..], b"", &[0xff; 100]] {
+        let mut client = client(NATIVE, password);
+        let step = answer(&mut client, &[b"\xfeclient_ed25519\0", &nonce[..]].concat());
+        assert_eq!(step, Ok(ClientStep::Send(create_response_for_ed25519(password, &nonce).to_vec())));
+        assert!(answer(&mut client, &[1, FULL_AUTH]).is_err());
+    }
+    assert!(answer(&mut client(NATIVE, b"secret"), b"\xfeclient_ed25519\0too short").is_err());
+}
+
+#[test]
+fn the_password_goes_out_as_it_is_over_an_encrypted_transport_only() {
+    let request = b"\xfemysql_clear_password\0";
+    let mut encrypted = ClientLogin::start(b"secret", &greeting(NATIVE), true);
+    assert_eq!(answer(&mut encrypted, request), Ok(ClientStep::Send(b"secret\0".to_vec())));
+    assert!(matches!(answer(&mut client(NATIVE, b"secret"), request), Ok(ClientStep::Unsupported(_))));
 }
 
 #[test]
