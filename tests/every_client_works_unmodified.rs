@@ -24,6 +24,7 @@ e2e::suite! {
         the_greeting_is_that_of_the_primary,
         a_configured_version_is_greeted_with,
         admin_commands_reach_the_primary_if_the_configuration_says_so,
+        the_binary_log_is_followed_if_the_configuration_says_so,
         several_statements_in_one_query,
         procedures_with_several_results,
         packets_of_any_size_to_the_client,
@@ -265,6 +266,34 @@ async fn admin_commands_reach_the_primary_if_the_configuration_says_so(cluster: 
         assert_eq!(client.query_one("SELECT 1").await.expect_rows().single(), "1");
         proxy.finish().await;
     }
+}
+
+async fn the_binary_log_is_followed_if_the_configuration_says_so(cluster: Arc<Cluster>) {
+    let table = unique("followed");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT, b LONGTEXT)")).await;
+    let monitor = if cluster.engine == Engine::MariaDb { "BINLOG MONITOR" } else { "REPLICATION CLIENT" };
+    let grants = format!("GRANT REPLICATION SLAVE, {monitor}, SELECT ON *.* TO follower@'%'");
+    cluster.prepare(format!("CREATE USER IF NOT EXISTS follower@'%' IDENTIFIED BY 'follower'; {grants}")).await;
+    let users = "users = [{ name = 'app', password = 'app' }, { name = 'follower', password = 'follower' }]";
+    let proxy = Start::before(&cluster).config(users).start().await;
+    let mut client = raw(&proxy).await;
+    for command in [0x12, 0x15, 0x1e] {
+        let error = client.command(&[command, 0, 0]).await.expect_err();
+        assert_eq!(error.code, 1235);
+        assert!(String::from_utf8_lossy(&error.message).contains("security.binlog_commands"));
+    }
+    proxy.finish().await;
+    let config = format!("security.binlog_commands = true\n{users}");
+    let proxy = Start::before(&cluster).config(&config).start().await;
+    let said = clients::python("binlog_client.py", &proxy, &table).await;
+    assert_eq!(said.output(), "good\n", "{}", said.errors());
+    // Without the right to it, and from a place that is not there, the server's own words.
+    let mut client = raw(&proxy).await;
+    client.send_command(b"\x12\x04\0\0\0\0\0\x09\0\0\0no_such_log").await;
+    let error = client.receive().await.unwrap();
+    assert!(matches!(wire::ErrPacket::decode(&error).unwrap().code, 1227 | 1142 | 1045));
+    assert_eq!(client.query_one("SELECT 'in step'").await.expect_rows().single(), "in step");
+    proxy.finish().await;
 }
 
 async fn several_statements_in_one_query(cluster: Arc<Cluster>) {

@@ -56,6 +56,11 @@ impl Refusal {
         Self::new(ER_UNKNOWN_COM_ERROR, format!("command 0x{command:02x} is not supported"))
     }
 
+    pub(crate) fn no_binlog() -> Self {
+        let why = "the binary log is not passed on here (security.binlog_commands); read it from a server";
+        Self::new(ER_NOT_SUPPORTED_YET, why)
+    }
+
     pub(crate) fn unknown_statement(id: u32, command: &str) -> Self {
         Self::new(ER_UNKNOWN_STMT_HANDLER, format!("unknown prepared statement handler ({id}) given to {command}"))
     }

@@ -1,5 +1,6 @@
 //! One client's session: its commands, one after the other, until it leaves.
 
+mod binlog;
 mod commands;
 mod cursor;
 mod deadline;
@@ -334,6 +335,8 @@ impl Core {
                 let statement = Statement { effects: Effects::UNKNOWN, ..session_statement(Verb::Other, Vec::new()) };
                 self.forward(client, &statement, Steering::default(), Request::whole(packet, Expect::Ok)).await.map(drop)
             }
+            Command::RegisterReplica => Box::pin(self.follow_binlog(client, packet, Expect::Ok)).await,
+            Command::BinlogDump => Box::pin(self.follow_binlog(client, packet, Expect::Events)).await,
             Command::Refresh(_) | Command::Debug | Command::Other(_) => {
                 let byte = payload.first().copied().unwrap_or_default();
                 self.reply(client, &Refusal::unknown_command(byte)).await

@@ -38,6 +38,8 @@ pub struct Settings {
     pub server_version: Option<Box<str>>,
     /// `COM_REFRESH` and `COM_DEBUG` are passed on to the primary.
     pub admin_commands: bool,
+    /// `COM_REGISTER_SLAVE`, `COM_BINLOG_DUMP` and `COM_BINLOG_DUMP_GTID` are passed on to the primary.
+    pub binlog_commands: bool,
     /// Whether clients may encrypt their connections. What was agreed on at a login stays.
     pub tls: ClientTls,
 }

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) server_version: Option<Box<str>>,
     /// `COM_REFRESH` and `COM_DEBUG` are passed on.
     pub(crate) admin_commands: bool,
+    /// The commands of replicas are passed on.
+    pub(crate) binlog_commands: bool,
     /// The file is read anew whenever it changes.
     pub(crate) reload_on_change: bool,
     /// Certificates and keys.
@@ -226,6 +228,7 @@ impl Config {
         let mut security = file.section("security");
         let public_key_retrieval = security.optional("public_key_retrieval", false);
         let admin_commands = security.optional("admin_commands", false);
+        let binlog_commands = security.optional("binlog_commands", false);
         let is_passthrough = security.optional("auth", Auth::Configured) == Auth::Passthrough;
         security.finish();
 
@@ -306,6 +309,7 @@ impl Config {
             admin_socket,
             server_version,
             admin_commands,
+            binlog_commands,
             reload_on_change,
             tls_files,
             log: log_settings,

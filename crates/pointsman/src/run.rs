@@ -252,6 +252,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         },
         server_version: config.server_version.clone(),
         admin_commands: config.admin_commands,
+        binlog_commands: config.binlog_commands,
         rules: config.rules.as_slice().into(),
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),

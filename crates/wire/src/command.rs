@@ -37,6 +37,8 @@ pub const COM_PING: u8 = 0x0e;
 pub const COM_CHANGE_USER: u8 = 0x11;
 /// Stream the binary log.
 pub const COM_BINLOG_DUMP: u8 = 0x12;
+/// Announce that this connection is a replica's.
+pub const COM_REGISTER_SLAVE: u8 = 0x15;
 /// Prepare a statement.
 pub const COM_STMT_PREPARE: u8 = 0x16;
 /// Run a prepared statement.
@@ -130,6 +132,10 @@ pub enum Command<'a> {
     ResetConnection,
     /// [`COM_CHANGE_USER`], to be read by [`crate::ChangeUser::decode`].
     ChangeUser,
+    /// [`COM_REGISTER_SLAVE`]
+    RegisterReplica,
+    /// [`COM_BINLOG_DUMP`] and [`COM_BINLOG_DUMP_GTID`]. From which place on is the servers' business.
+    BinlogDump,
     /// Any other command, by its byte.
     Other(u8),
 }
@@ -172,6 +178,8 @@ impl<'a> Command<'a> {
             COM_STMT_FETCH => Self::Fetch { statement_id: reader.u32()?, rows: reader.u32()? },
             COM_RESET_CONNECTION => Self::ResetConnection,
             COM_CHANGE_USER => Self::ChangeUser,
+            COM_REGISTER_SLAVE => Self::RegisterReplica,
+            COM_BINLOG_DUMP | COM_BINLOG_DUMP_GTID => Self::BinlogDump,
             other => Self::Other(other),
         })
     }

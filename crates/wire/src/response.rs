@@ -33,8 +33,10 @@ pub enum Expect {
     Fetch,
     /// Definitions, each with its column's default value, without a count: `COM_FIELD_LIST`. They end as rows do.
     FieldList,
+    /// Events of the binary log, each after a 0x00, for as long as the server has any: `COM_BINLOG_DUMP`, `COM_BINLOG_DUMP_GTID`.
+    Events,
     /// One OK (or EOF) or ERR: `COM_INIT_DB`, `COM_PING`, `COM_RESET_CONNECTION`, `COM_STMT_RESET`, `COM_SET_OPTION`, `COM_DEBUG`,
-    /// `COM_REFRESH`, `COM_PROCESS_KILL`.
+    /// `COM_REFRESH`, `COM_PROCESS_KILL`, `COM_REGISTER_SLAVE`.
     Ok,
     /// One packet of text, or ERR: `COM_STATISTICS`.
     Text,
@@ -79,7 +81,7 @@ pub enum PacketKind {
     PrepareOk(PrepareOk),
     /// The server asks for the file of a LOAD DATA LOCAL and waits for it; an empty packet refuses. Then OK or ERR follows.
     LocalInfile,
-    /// The answer to `COM_STATISTICS`.
+    /// The answer to `COM_STATISTICS`, or the end of events: to be passed on as it is.
     Text,
 }
 
@@ -146,7 +148,7 @@ impl ResponseTracker {
             expect,
             deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF),
             phase: match expect {
-                Expect::Fetch | Expect::FieldList => Phase::Rows,
+                Expect::Fetch | Expect::FieldList | Expect::Events => Phase::Rows,
                 Expect::Query | Expect::Prepare | Expect::Ok | Expect::Text => Phase::First,
             },
             partial: 0,
@@ -344,7 +346,9 @@ impl ResponseTracker {
                     PacketKind::Text
                 }
                 // Their responses begin with rows, and end with them.
-                Expect::Fetch | Expect::FieldList => return Err(Malformed::new("a further result of a command that has one")),
+                Expect::Fetch | Expect::FieldList | Expect::Events => {
+                    return Err(Malformed::new("a further result of a command that has one"));
+                }
             },
             Phase::Definitions { then, .. } => {
                 let status = EofPacket::decode(payload)?.status;
@@ -355,6 +359,11 @@ impl ResponseTracker {
                     self.phase = then.phase();
                     PacketKind::DefinitionsEof
                 }
+            }
+            // MySQL ends them with EOF even where the connection has `DEPRECATE_EOF`.
+            Phase::Rows if self.expect == Expect::Events => {
+                self.phase = Phase::Done;
+                PacketKind::Text
             }
             Phase::Rows => {
                 self.end_result(self.rows_end_status(payload)?);

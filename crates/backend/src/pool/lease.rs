@@ -40,6 +40,11 @@ impl Lease {
         self.is_worth_keeping() && self.held.connection.state.is_known()
     }
 
+    /// Closes it after this session's use: the session has left something that no reset takes away.
+    pub fn keep_from_others(&mut self) {
+        self.keeps_idle = false;
+    }
+
     /// Ends the session's use. The connection is reset in the background, and kept for the next session. A connection with an outstanding response is
     /// closed instead.
     pub fn give_back(self) {

@@ -142,6 +142,7 @@ impl Setup {
                 rules: rules.into(),
                 server_version: None,
                 admin_commands: false,
+                binlog_commands: false,
                 remembered_login,
                 tls,
             },

@@ -24,6 +24,10 @@ fn commands_borrow_what_follows_their_byte() {
     check(&[0x19, 1, 0, 0, 0], Command::CloseStatement(1));
     check(&[0x1a, 0, 0, 0, 1], Command::ResetStatement(1 << 24));
     check(&[0x1f], Command::ResetConnection);
+    check(b"\x11app\0\0\0", Command::ChangeUser);
+    check(&[0x15, 1, 0, 0, 0], Command::RegisterReplica);
+    check(&[0x12, 4, 0, 0, 0], Command::BinlogDump);
+    check(&[0x1e, 0, 0], Command::BinlogDump);
     check(&[0x18, 1, 0, 0, 0, 2, 0, 7, 8], Command::SendLongData { statement_id: 1, parameter: 2, data: &[7, 8] });
     check(&[0x1c, 1, 0, 0, 0, 0, 1, 0, 0], Command::Fetch { statement_id: 1, rows: 256 });
     check(&[0x1b, 0, 0], Command::SetOption(MULTI_STATEMENTS_ON));
@@ -41,7 +45,7 @@ fn commands_borrow_what_follows_their_byte() {
 
 #[test]
 fn every_other_byte_is_another_command() {
-    let known = [1, 2, 3, 4, 7, 9, 10, 12, 13, 14, 0x11, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1f];
+    let known = [1, 2, 3, 4, 7, 9, 10, 12, 13, 14, 0x11, 0x12, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1e, 0x1f];
     for byte in (0..=u8::MAX).filter(|byte| !known.contains(byte)) {
         check(&[byte, 1, 2], Command::Other(byte));
     }

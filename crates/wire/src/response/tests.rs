@@ -200,6 +200,15 @@ const CHANGED: StatusFlags = IDLE.union(StatusFlags::SESSION_STATE_CHANGED);
 const MORE: StatusFlags = IDLE.union(StatusFlags::MORE_RESULTS);
 
 #[test]
+fn events_are_passed_on_until_they_end() {
+    for capabilities in [OLD, NEW] {
+        let events = || Recorded::new(Expect::Events, capabilities).pass(b"\0an event").pass(&[0; 300]);
+        events().read(PacketKind::Text, b"\xfe\0\0\x02\0").check();
+        events().read(PacketKind::Err, b"\xff\xd4\x04#HY000Could not find first log file name in binary log index file").check();
+    }
+}
+
+#[test]
 fn an_ok_or_an_error_is_a_whole_response() {
     for expect in [Expect::Query, Expect::Ok] {
         check(expect, |r| r.ok(IDLE));
