@@ -167,7 +167,7 @@ impl Core {
         limit: Option<&TimeLimit<'_>>,
     ) -> ControlFlow<Result<(), Ended>, (Route, Reign)> {
         loop {
-            if self.write.is_none() && (statement.placement() == Placement::Primary || !self.session.binding.autocommit()) {
+            if self.write.is_none() && (is_waited_for(statement) || !self.session.binding.autocommit()) {
                 self.write = Some(self.worker.shared.servers.writes().begin());
             }
             let (decision, reign) = self.decide(statement, failed, steering);
@@ -387,4 +387,10 @@ impl Core {
             lease.state.note(settled.traces);
         }
     }
+}
+
+/// Whether a handover gives it time to end: on the primary it may write, or hold locks. What only looks at the server ends whenever it does: who follows
+/// the binary log stays for ever.
+fn is_waited_for(statement: &Statement) -> bool {
+    statement.placement() == Placement::Primary && !(Effects::READ_DATA | Effects::THIS_SERVER).contains(statement.effects)
 }
