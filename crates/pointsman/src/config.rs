@@ -20,7 +20,7 @@ use toml::de::DeTable;
 use topology::ServerId;
 
 use self::reader::{Mistakes, Section};
-pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing};
+pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
 use self::units::{Address, Level, Period, Size};
 
 /// A whole configuration.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{Balance, CausalReads, Config, Durability, Pooling};
+use crate::config::{Balance, CausalReads, Config, Durability, Pooling, TransactionReads};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
@@ -248,6 +248,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
                 Balance::RoundRobin => router::Balance::RoundRobin,
                 Balance::LeastConnections => router::Balance::LeastConnections,
             },
+            lazy_transactions: config.routing.transaction_reads == TransactionReads::Lazy,
             hold_writes: config.routing.hold_writes,
         },
         server_version: config.server_version.clone(),

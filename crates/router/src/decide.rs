@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
-use session::OpenTransaction;
+use session::{OpenTransaction, TransactionKind};
 use topology::{Position, Role, Server, ServerId, Snapshot};
 
 use crate::view::Previous;
@@ -22,6 +22,8 @@ pub struct Policy {
     pub causal_wait: Duration,
     /// How reads are shared out among the replicas that may answer them.
     pub balance: Balance,
+    /// A transaction at `READ COMMITTED` begins on a replica, and goes on on the primary with its first statement that is no plain read.
+    pub lazy_transactions: bool,
     /// A statement that needs the primary waits for it for at most this long. Zero: it does not wait.
     pub hold_writes: Duration,
 }
@@ -57,6 +59,15 @@ pub struct Route {
     pub because: Because,
     /// A read-only transaction on this other server ends first: the statement would have ended it implicitly.
     pub end_first: Option<ServerId>,
+    /// That transaction goes on here, so it is begun here before the statement.
+    pub begin_first: bool,
+}
+
+impl Route {
+    /// Without anything before the statement.
+    fn to(server: ServerId, because: Because) -> Self {
+        Self { server, because, end_first: None, begin_first: false }
+    }
 }
 
 /// Decides where a statement runs. It sees one snapshot, does not block, and touches nothing but the balancer's memory.
@@ -131,22 +142,46 @@ fn place(
     if let Some(denial) = lost_memory(statement, session, snapshot) {
         return Decision::Refuse(denial);
     }
-    let mut end_first = None;
-    if let Some(transaction) = session.transaction {
-        match in_transaction(statement, transaction, snapshot) {
-            InTransaction::Stay(decision) => return decision,
-            InTransaction::EndFirst(server) => end_first = Some(server),
+    let Some(transaction) = session.transaction else {
+        return place_outside(statement, session, snapshot, policy, now, balancer, None);
+    };
+    match in_transaction(statement, transaction, session, snapshot, policy, now) {
+        InTransaction::Stay(decision) => decision,
+        InTransaction::EndFirst(server) => place_outside(statement, session, snapshot, policy, now, balancer, Some(server)),
+        InTransaction::MoveFrom(server, begin_first) => {
+            match primary(statement, snapshot, Because::LazyTransaction, Some(server)) {
+                Decision::Forward(route) => Decision::Forward(Route { begin_first, ..route }),
+                decision => decision,
+            }
         }
     }
+}
+
+/// The choice where no transaction is open, or `end_first` will have ended the one that is.
+fn place_outside(
+    statement: &Statement,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    balancer: &mut Balancer,
+    end_first: Option<ServerId>,
+) -> Decision {
     if let Some(home) = session.home.filter(|home| snapshot.primary != Some(*home)) {
         if ends_state(statement) && snapshot.server(home).is_some_and(Server::is_up) {
-            return Decision::Forward(Route { server: home, because: Because::EndsState, end_first });
+            return Decision::Forward(Route { end_first, ..Route::to(home, Because::EndsState) });
         }
         // A plain read of a session that only has user variables there, which it does not name, needs nothing of it.
         let needs_home = session.is_autocommit_off || session.pin.is_some() || statement.placement() != Placement::Replica;
         if snapshot.primary.is_some() && needs_home {
             return Decision::Refuse(Denial::PinLost);
         }
+    }
+    if policy.lazy_transactions
+        && may_be_lazy(statement, session)
+        && let Some(server) = replica_for_transaction(session, snapshot, policy, now, balancer)
+    {
+        return Decision::Forward(Route { end_first, ..Route::to(server, Because::LazyTransaction) });
     }
     let begins_reading = begins_read_only_transaction(statement);
     if session.is_autocommit_off && !begins_reading {
@@ -216,12 +251,21 @@ fn only_controls_transaction(statement: &Statement) -> bool {
 enum InTransaction {
     Stay(Decision),
     EndFirst(ServerId),
+    /// It goes on on the primary. Whether it has to be begun there.
+    MoveFrom(ServerId, bool),
 }
 
 /// A transaction keeps its server; on a replica it keeps out what only the primary may run.
-fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot: &Snapshot) -> InTransaction {
+fn in_transaction(
+    statement: &Statement,
+    transaction: OpenTransaction,
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+) -> InTransaction {
     let stay = |decision| InTransaction::Stay(decision);
-    let here = Decision::Forward(Route { server: transaction.server, because: Because::Transaction, end_first: None });
+    let here = Decision::Forward(Route::to(transaction.server, Because::Transaction));
     let Some(server) = snapshot.server(transaction.server).filter(|server| server.is_up()) else {
         return stay(Decision::Refuse(Denial::TransactionLost));
     };
@@ -229,11 +273,24 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
     if snapshot.primary == Some(server.id) || statement.verb == Verb::Rollback {
         return stay(here);
     }
-    if !transaction.read_only || server.role != Role::Replica {
+    if transaction.kind == TransactionKind::Ordinary || server.role != Role::Replica {
         return stay(Decision::Refuse(Denial::TransactionLost));
     }
     if statement.session.iter().any(|effect| matches!(effect, SessionEffect::Begin { .. })) {
         return InTransaction::EndFirst(transaction.server);
+    }
+    if let TransactionKind::Lazy { is_explicit } = transaction.kind {
+        let is_fresh =
+            candidates(session, snapshot, policy, now).any(|(server, why)| server.id == transaction.server && why.is_none());
+        let only_ends = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
+        return match statement.placement() {
+            Placement::Previous | Placement::Session => stay(here),
+            Placement::Replica if is_fresh || snapshot.primary.is_none() => stay(here),
+            Placement::Primary if only_ends => stay(here),
+            // Begun on the primary now, it would be another transaction than the one that began here.
+            _ if !session.is_read_committed => stay(Decision::Refuse(Denial::TransactionLost)),
+            Placement::Replica | Placement::Primary => InTransaction::MoveFrom(transaction.server, is_explicit),
+        };
     }
     let only_transaction_control = Effects::TRANSACTION | Effects::CHANGE_SESSION | Effects::USER_VARIABLES | Effects::READ_DATA;
     match statement.placement() {
@@ -248,6 +305,30 @@ fn in_transaction(statement: &Statement, transaction: OpenTransaction, snapshot:
         }
         Placement::Primary => stay(Decision::Refuse(Denial::PrimaryOnlyInReplicaTransaction)),
     }
+}
+
+/// Whether it begins a transaction that can read on a replica until it does something else. Each statement of a transaction at `READ COMMITTED` reads what
+/// is committed when it begins, so to read there is the same as to read outside of a transaction.
+fn may_be_lazy(statement: &Statement, session: &SessionView<'_>) -> bool {
+    let is_free = session.pin.is_none() && session.home.is_none() && session.steering.target().is_none();
+    let begins = matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: false }])
+        && only_controls_transaction(statement);
+    let begins_implicitly = session.is_autocommit_off && statement.placement() == Placement::Replica;
+    session.is_read_committed && is_free && (begins || begins_implicitly)
+}
+
+/// A fresh replica that has what the session wrote.
+fn replica_for_transaction(
+    session: &SessionView<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Instant,
+    balancer: &mut Balancer,
+) -> Option<ServerId> {
+    snapshot.primary?;
+    let fresh = candidates(session, snapshot, policy, now)
+        .filter(|(server, exclusion)| server.role == Role::Replica && exclusion.is_none());
+    balancer.choose(policy.balance, fresh.map(|(server, _)| (server.id, server.weight)))
 }
 
 /// `START TRANSACTION READ ONLY`, alone: the whole transaction may run on a replica.
@@ -286,11 +367,11 @@ fn sets_server(statement: &Statement) -> bool {
 
 fn primary(statement: &Statement, snapshot: &Snapshot, because: Because, end_first: Option<ServerId>) -> Decision {
     if let Some(server) = snapshot.primary_server() {
-        return Decision::Forward(Route { server: server.id, because, end_first });
+        return Decision::Forward(Route { end_first, ..Route::to(server.id, because) });
     }
     let last = snapshot.last_primary.and_then(|id| snapshot.server(id)).filter(|server| server.is_up());
     match last.filter(|_| sets_server(statement)) {
-        Some(server) => Decision::Forward(Route { server: server.id, because: Because::LastPrimary, end_first }),
+        Some(server) => Decision::Forward(Route { end_first, ..Route::to(server.id, Because::LastPrimary) }),
         None => Decision::Refuse(Denial::NoPrimary),
     }
 }
@@ -311,7 +392,7 @@ fn read(
         Some((Target::Replica, _)) | None => {}
     }
     let mut because = Because::NoFreshReplica;
-    let forward = |server, because| Decision::Forward(Route { server, because, end_first });
+    let forward = |server, because| Decision::Forward(Route { end_first, ..Route::to(server, because) });
     let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| match exclusion {
         None => Some((server.id, server.weight)),
         Some(Exclusion::LacksOwnWrite) => {
@@ -373,7 +454,7 @@ fn read_on(
     end_first: Option<ServerId>,
 ) -> Decision {
     let found = candidates(session, snapshot, policy, now).find(|(server, _)| &*server.name == name);
-    let forward = |server: &Server| Decision::Forward(Route { server: server.id, because: Because::Steered(by), end_first });
+    let forward = |server: &Server| Decision::Forward(Route { end_first, ..Route::to(server.id, Because::Steered(by)) });
     match found {
         None => Decision::Refuse(Denial::NoSuchServer),
         Some((server, _)) if snapshot.primary == Some(server.id) => forward(server),
@@ -392,7 +473,7 @@ fn previous(
     balancer: &mut Balancer,
 ) -> Decision {
     match session.previous {
-        Previous::On(server) => Decision::Forward(Route { server, because: Because::PreviousStatement, end_first: None }),
+        Previous::On(server) => Decision::Forward(Route::to(server, Because::PreviousStatement)),
         Previous::Nothing | Previous::Lost => session_change(statement, session, snapshot, policy, now, balancer),
     }
 }
@@ -410,7 +491,7 @@ fn session_change(
     let held = || session.held.iter().copied().filter(is_usable);
     let held_primary = held().find(|id| snapshot.primary == Some(*id));
     match held_primary.or_else(|| held().next()).or_else(|| snapshot.primary.filter(is_usable)) {
-        Some(server) => Decision::Forward(Route { server, because: Because::SessionChange, end_first: None }),
+        Some(server) => Decision::Forward(Route::to(server, Because::SessionChange)),
         None => read(statement, session, snapshot, policy, now, balancer, None),
     }
 }

@@ -14,6 +14,8 @@ pub enum Because {
     Transaction,
     /// The session has `autocommit = 0`, so that every statement belongs to a transaction.
     NoAutocommit,
+    /// A transaction at `READ COMMITTED`: it begins on a replica, or goes on on the primary (`routing.transaction_reads`).
+    LazyTransaction,
     /// The session holds something on the primary.
     Pinned(PinKind),
     /// The statement itself needs the primary.
@@ -48,6 +50,7 @@ impl Because {
         match self {
             Self::Transaction => "transaction",
             Self::NoAutocommit => "no_autocommit",
+            Self::LazyTransaction => "lazy_transaction",
             Self::Pinned(pin) => pin.label(),
             Self::NeedsPrimary => "needs_primary",
             Self::PreviousStatement => "previous_statement",
@@ -71,6 +74,9 @@ impl fmt::Display for Because {
         match self {
             Self::Transaction => f.write_str("the session's transaction is open there"),
             Self::NoAutocommit => f.write_str("the session is pinned to the primary (no_autocommit)"),
+            Self::LazyTransaction => f.write_str(
+                "a transaction at READ COMMITTED reads on a replica until its first statement that is no plain read (routing.transaction_reads)",
+            ),
             Self::Pinned(pin) => write!(f, "the session is pinned to the primary ({})", pin.label()),
             Self::NeedsPrimary => f.write_str("the statement needs the primary"),
             Self::PreviousStatement => f.write_str("it asks about the previous statement, which ran there"),

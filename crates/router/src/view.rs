@@ -15,6 +15,8 @@ pub struct SessionView<'a> {
     pub transaction: Option<OpenTransaction>,
     /// `autocommit = 0`: every statement belongs to a transaction.
     pub is_autocommit_off: bool,
+    /// It has chosen the isolation level `READ COMMITTED` for its transactions.
+    pub is_read_committed: bool,
     /// Another pin that binds its reads to the primary, the first of several.
     pub pin: Option<PinKind>,
     /// The server on whose connection the session's pins live (temporary tables, user variables ...).

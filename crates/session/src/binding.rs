@@ -56,8 +56,34 @@ pub struct Binding {
 pub struct OpenTransaction {
     /// The server.
     pub server: ServerId,
+    /// What it may have done there.
+    pub kind: TransactionKind,
+}
+
+/// What a transaction may have done on its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionKind {
+    /// It may have written, locked, or read what it relies on.
+    Ordinary,
     /// Begun with `READ ONLY`, on a replica: ending it early loses nothing.
-    pub read_only: bool,
+    ReadOnly,
+    /// On a replica, where it has only read, each time what was committed by then (`READ COMMITTED`). It can go on on another server as if it began there.
+    Lazy {
+        /// By `BEGIN`, which has to be repeated there. If not, `autocommit = 0` began it.
+        is_explicit: bool,
+    },
+}
+
+impl OpenTransaction {
+    /// It was begun with `READ ONLY`, on a replica.
+    pub fn is_read_only(self) -> bool {
+        self.kind == TransactionKind::ReadOnly
+    }
+
+    /// It can go on on another server.
+    pub fn is_lazy(self) -> bool {
+        matches!(self.kind, TransactionKind::Lazy { .. })
+    }
 }
 
 /// What a session has lost with a connection.
@@ -312,7 +338,11 @@ impl Binding {
 
     /// Whether a transaction may be open: then its writes become visible only when it ends.
     pub fn may_have_pending_writes(&self) -> bool {
-        self.transaction.is_some_and(|transaction| !transaction.read_only) || !self.autocommit
+        match self.transaction {
+            Some(transaction) if transaction.is_lazy() => false,
+            Some(transaction) => !transaction.is_read_only() || !self.autocommit,
+            None => !self.autocommit,
+        }
     }
 
     /// The first pin that binds its reads to the primary, other than a transaction and `autocommit = 0`.
@@ -361,7 +391,8 @@ impl Binding {
                 }
                 SessionEffect::Unpin(pin) => self.unpin(pin),
                 SessionEffect::Begin { read_only } => {
-                    self.transaction = Some(OpenTransaction { server, read_only: *read_only });
+                    let kind = if *read_only { TransactionKind::ReadOnly } else { TransactionKind::Ordinary };
+                    self.transaction = Some(OpenTransaction { server, kind });
                 }
                 // It again has a value that every connection can be given.
                 SessionEffect::Set { name, .. } => {
@@ -396,7 +427,9 @@ impl Binding {
         if leaves_unseen(statement, outcome) {
             self.unseen = Some(server);
         }
-        let may_have_written = statement.placement() == Placement::Primary && !failed_before_it_ran(statement, outcome.error);
+        let may_have_written = statement.placement() == Placement::Primary
+            && !only_controls_transaction(statement)
+            && !failed_before_it_ran(statement, outcome.error);
         // Any statement that ends a transaction commits what was written in it before, and many do so implicitly. This is over-reported, which only
         // keeps reads on the primary for a moment longer.
         if may_have_written || had_pending_writes {
@@ -414,8 +447,10 @@ impl Binding {
         self.autocommit = status.contains(StatusFlags::AUTOCOMMIT);
         let was_here = self.transaction.filter(|transaction| transaction.server == server);
         if status.contains(StatusFlags::IN_TRANS) {
-            let read_only = was_here.is_some_and(|transaction| transaction.read_only);
-            self.transaction = Some(OpenTransaction { server, read_only });
+            // On a replica that has become the primary, a lazy transaction writes where it is.
+            let is_lazy_still = statement.placement() != Placement::Primary || only_controls_transaction(statement);
+            let as_it_was = was_here.filter(|transaction| is_lazy_still || !transaction.is_lazy());
+            self.transaction = as_it_was.or(Some(OpenTransaction { server, kind: TransactionKind::Ordinary }));
         } else {
             if was_here.is_some() {
                 self.transaction = None;
@@ -474,9 +509,21 @@ impl Binding {
         self.cursors.retain(|open| *open != statement);
     }
 
-    /// The read-only transaction on a replica was ended on the client's behalf.
-    pub fn transaction_ended(&mut self) {
-        self.transaction = None;
+    /// The transaction that is open on this replica, if one is, has been begun there to read for now.
+    pub fn transaction_is_lazy(&mut self, server: ServerId, is_explicit: bool) {
+        if let Some(transaction) = self.transaction.as_mut().filter(|transaction| transaction.server == server) {
+            transaction.kind = TransactionKind::Lazy { is_explicit };
+        }
+    }
+
+    /// An explicit lazy transaction was begun once more, on this server.
+    pub fn transaction_moved(&mut self, server: ServerId) {
+        self.transaction = Some(OpenTransaction { server, kind: TransactionKind::Ordinary });
+    }
+
+    /// The read-only or lazy transaction on a replica was ended on the client's behalf.
+    pub fn transaction_ended(&mut self, server: ServerId) {
+        self.transaction.take_if(|transaction| transaction.server == server);
     }
 
     /// The connection to this server now has something that the session's other connections do not have.
@@ -520,6 +567,11 @@ pub(crate) fn may_have_set_insert_id(statement: &Statement, outcome: &Outcome) -
 pub(crate) fn leaves_unseen(statement: &Statement, outcome: &Outcome) -> bool {
     statement.effects.intersects(Effects::SESSION_UNSEEN | Effects::UNKNOWN)
         || outcome.error.is_some() && !statement.session.is_empty()
+}
+
+/// `BEGIN`, `COMMIT` and the like commit only what was written before. `XA COMMIT` may commit what another session has written.
+fn only_controls_transaction(statement: &Statement) -> bool {
+    statement.effects == Effects::TRANSACTION && statement.verb != Verb::Xa
 }
 
 /// Whether it never reads a table, not even in order to change it.

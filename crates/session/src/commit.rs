@@ -3,7 +3,7 @@
 
 use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 
-use crate::{RequestKind, Session};
+use crate::{OpenTransaction, RequestKind, Session};
 
 /// It reads, or changes only what belongs to the session.
 const LEAVES_DATA: Effects = Effects::READ_DATA
@@ -17,7 +17,10 @@ impl Session {
     pub fn may_commit(&self, statement: &Statement, kind: RequestKind) -> bool {
         statement.placement() == Placement::Primary
             && kind.runs()
-            && may_commit(statement, self.binding.may_have_pending_writes())
+            && may_commit(
+                statement,
+                self.binding.may_have_pending_writes() || self.binding.transaction().is_some_and(OpenTransaction::is_lazy),
+            )
     }
 }
 

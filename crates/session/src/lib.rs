@@ -13,7 +13,7 @@ mod session;
 mod settings;
 mod statements;
 
-pub use binding::{Beginning, Binding, Counts, Loss, OpenTransaction};
+pub use binding::{Beginning, Binding, Counts, Loss, OpenTransaction, TransactionKind};
 pub use commit::{is_refused_as_a_whole, only_rolls_back};
 pub use connection::{CaughtUp, ConnectionState, Distance};
 pub use grammar::{Detour, Grammar};

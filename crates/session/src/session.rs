@@ -156,7 +156,9 @@ impl Session {
         outcome: &Outcome,
         now: Instant,
     ) -> Settled {
-        let had_pending_writes = self.binding.may_have_pending_writes();
+        // With `autocommit = 0` any statement may begin a transaction, and one that does not write has nothing before it to commit.
+        let only_begins = !self.binding.in_transaction() && statement.placement() != Placement::Primary;
+        let had_pending_writes = self.binding.may_have_pending_writes() && !only_begins;
         let mut idle_limit = None;
         if outcome.error.is_none() {
             idle_limit = self.remember(statement);

@@ -117,6 +117,16 @@ impl SessionState {
         true
     }
 
+    /// Whether the session has chosen the isolation level `READ COMMITTED`. False if it is only the servers' default.
+    pub fn is_read_committed(&self) -> bool {
+        const LEVEL: [&[u8]; 2] = [b"read committed", b"read-committed"];
+        let chosen = self.settings.iter().find(|setting| &*setting.name == "transaction_isolation");
+        chosen.is_some_and(|setting| {
+            let sql = setting.sql.trim_ascii_end().strip_suffix(b"'").unwrap_or(&setting.sql).to_ascii_lowercase();
+            LEVEL.iter().any(|level| sql.ends_with(level))
+        })
+    }
+
     /// Whether settings of these sizes (name and text together, in bytes) could all be remembered.
     pub fn has_room(&self, mut sizes: impl Iterator<Item = usize>) -> bool {
         let used = self.settings.iter().map(Setting::bytes).sum::<usize>();

@@ -99,6 +99,10 @@ impl Core {
         watch: (&Progress, Option<&TimeLimit<'_>>),
     ) -> Result<Outcome, Failure> {
         let route = destination.route;
+        if route.begin_first {
+            // Before the other one ends: if this fails, the session still has that one.
+            Box::pin(self.begin_transaction_on(route.server, statement)).await?;
+        }
         if let Some(server) = route.end_first {
             self.end_transaction_on(server).await;
         }
@@ -130,10 +134,22 @@ impl Core {
         exchange.run(client, watch.1, moment.as_deref()).await
     }
 
-    /// Ends a `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary.
+    /// Begins a transaction that has only read on another server so far.
+    async fn begin_transaction_on(&mut self, server: ServerId, statement: &Statement) -> Result<(), Failure> {
+        let index = self.checkout(server, statement).await?;
+        let Some(lease) = self.held.get_mut(index) else { return Err(Failure::LostBefore) };
+        let mut setup = SetupCommands::default();
+        setup.catch_up(lease, &self.session.state);
+        setup.begin_transaction(lease);
+        setup.run(lease).await?;
+        self.session.binding.transaction_moved(server);
+        Ok(())
+    }
+
+    /// Ends a `READ ONLY` transaction on a replica, which the next statement ends implicitly by going to the primary; or one that goes on there.
     pub(super) async fn end_transaction_on(&mut self, server: ServerId) {
         let limit = self.settings.limits.handshake;
-        self.session.binding.transaction_ended();
+        self.session.binding.transaction_ended(server);
         let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) else { return };
         if !matches!(lease.run_query("COMMIT", limit).await, Ok(Ok(()))) {
             self.forget(server);

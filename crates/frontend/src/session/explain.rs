@@ -89,8 +89,11 @@ impl Core {
     fn pin_row(&self, snapshot: &Snapshot) -> Row {
         let name = |server: ServerId| snapshot.server(server).map_or("a server that is gone", |server| &server.name).to_owned();
         if let Some(transaction) = self.session.binding.transaction() {
-            let kind =
-                if transaction.read_only { "a read-only transaction is open there" } else { "a transaction is open there" };
+            let kind = match transaction.kind {
+                session::TransactionKind::Ordinary => "a transaction is open there",
+                session::TransactionKind::ReadOnly => "a read-only transaction is open there",
+                session::TransactionKind::Lazy { .. } => "a transaction that has only read is open there",
+            };
             return row("pin", "transaction", &name(transaction.server), kind);
         }
         let binding = &self.session.binding;

@@ -117,6 +117,10 @@ impl Core {
                         self.session.binding.has_caught_up(route.server, Instant::now());
                     }
                     self.settle(statement, &request, route.server, &outcome);
+                    if route.because == Because::LazyTransaction && !destination.is_on_primary() {
+                        let is_explicit = statement.placement() == Placement::Primary;
+                        self.session.binding.transaction_is_lazy(route.server, is_explicit);
+                    }
                     return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
                 }
                 Err(Failure::Deposed { sent: false, .. }) => continue,
@@ -167,7 +171,7 @@ impl Core {
         limit: Option<&TimeLimit<'_>>,
     ) -> ControlFlow<Result<(), Ended>, (Route, Reign)> {
         loop {
-            if self.write.is_none() && (is_waited_for(statement) || !self.session.binding.autocommit()) {
+            if self.write.is_none() && (is_waited_for(statement) || self.session.binding.may_have_pending_writes()) {
                 self.write = Some(self.worker.shared.servers.writes().begin());
             }
             let (decision, reign) = self.decide(statement, failed, steering);
@@ -300,6 +304,7 @@ impl Core {
         SessionView {
             transaction: self.session.binding.transaction(),
             is_autocommit_off: !self.session.binding.autocommit(),
+            is_read_committed: self.settings.policy.lazy_transactions && self.session.state.is_read_committed(),
             pin: self.session.binding.pin_of_reads(),
             home: self.session.binding.home(),
             may_leave_home: self.session.binding.may_leave_home(),

@@ -97,7 +97,7 @@ impl Core {
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
         let matched = self.matched(prepared.text().sql(), prepared.context(), &verdict);
         // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
-        let opens_cursor = has_cursor && self.session.binding.transaction().is_none_or(|transaction| !transaction.read_only);
+        let opens_cursor = has_cursor && self.session.binding.transaction().is_none_or(|transaction| !transaction.is_read_only());
         let with_cursor;
         let statement = if opens_cursor {
             with_cursor = Statement { effects: verdict.effects | Effects::PRIMARY_SESSION, ..(*verdict).clone() };

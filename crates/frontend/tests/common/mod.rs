@@ -136,6 +136,7 @@ impl Setup {
                     filtered_replicas: false,
                     causal_wait,
                     balance,
+                    lazy_transactions: false,
                     hold_writes,
                 },
                 accounts: accounts.demanding_tls(demands_tls.then_some(&b"app"[..])),

@@ -13,6 +13,7 @@ pub(crate) struct Routing {
     pub(crate) filtered_replicas: bool,
     pub(crate) causal_wait: Duration,
     pub(crate) balance: Balance,
+    pub(crate) transaction_reads: TransactionReads,
     pub(crate) hold_writes: Duration,
     pub(crate) pooling: Pooling,
 }
@@ -25,6 +26,7 @@ impl Routing {
             filtered_replicas: section.optional("filtered_replicas", false),
             causal_wait: section.optional("causal_wait", Period(Duration::from_millis(10))).0,
             balance: section.optional("balance", Balance::RoundRobin),
+            transaction_reads: section.optional("transaction_reads", TransactionReads::Primary),
             hold_writes: section.optional("hold_writes", Period(Duration::from_secs(10))).0,
             pooling: section.optional("pooling", Pooling::Transaction),
         };
@@ -45,6 +47,16 @@ pub(crate) enum CausalReads {
     User,
     /// Also everything that any session wrote.
     Global,
+}
+
+/// Where a transaction that may write reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransactionReads {
+    /// On the primary.
+    Primary,
+    /// At `READ COMMITTED` on a replica, until its first statement that is no plain read.
+    Lazy,
 }
 
 /// How reads are shared out among replicas.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use classifier::{Digest, Effects, Pin, PinKind, Reason, SessionEffect, Statement, Verb};
-use session::OpenTransaction;
+use session::{OpenTransaction, TransactionKind};
 use topology::{Engine, Health, Role, Server, ServerId, Snapshot};
 
 use super::*;
@@ -19,6 +19,7 @@ const POLICY: Policy = Policy {
     filtered_replicas: false,
     causal_wait: Duration::ZERO,
     balance: Balance::RoundRobin,
+    lazy_transactions: false,
     hold_writes: Duration::ZERO,
 };
 const PRIMARY: ServerId = ServerId(0);
@@ -81,9 +82,10 @@ fn check_held(statement: &Statement, session: SessionView<'_>, snapshot: &Snapsh
 
 fn decided(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, policy: Policy, now: Instant) -> String {
     match decide(statement, &session, snapshot, &policy, now, &mut Balancer::default()) {
-        Decision::Forward(Route { server, because, end_first: None }) => format!("{server} {}", because.label()),
-        Decision::Forward(Route { server, because, end_first: Some(first) }) => {
-            format!("{server} {} after ending {first}", because.label())
+        Decision::Forward(Route { server, because, end_first, begin_first }) => {
+            let end = end_first.map_or(String::new(), |first| format!(" after ending {first}"));
+            let begin = if begin_first { " and beginning" } else { "" };
+            format!("{server} {}{end}{begin}", because.label())
         }
         Decision::Wait { awaited, at_most } => {
             assert_eq!(at_most, policy.hold_writes);
@@ -197,7 +199,7 @@ fn with_nothing_up_reads_are_refused() {
 #[test]
 fn an_open_transaction_keeps_its_server() {
     let now = Instant::now();
-    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let transaction = Some(OpenTransaction { server: PRIMARY, kind: TransactionKind::Ordinary });
     let session = SessionView { transaction, ..SessionView::default() };
     check(&a_read(), session, &cluster(now, [0, 0]), now, "0 transaction");
     let mut snapshot = cluster(now, [0, 0]);
@@ -214,7 +216,7 @@ fn a_read_only_transaction_may_run_on_a_replica_as_a_whole() {
     let snapshot = cluster(now, [0, 0]);
     check(&begin(true), SessionView::default(), &snapshot, now, "1 fresh_replica");
     check(&begin(false), SessionView::default(), &snapshot, now, "0 needs_primary");
-    let transaction = Some(OpenTransaction { server: REPLICA, read_only: true });
+    let transaction = Some(OpenTransaction { server: REPLICA, kind: TransactionKind::ReadOnly });
     let session = SessionView { transaction, ..SessionView::default() };
     check(&a_read(), session, &snapshot, now, "1 transaction");
     check(&statement(Effects::TRANSACTION, vec![SessionEffect::End]), session, &snapshot, now, "1 transaction");
@@ -226,10 +228,90 @@ fn a_read_only_transaction_may_run_on_a_replica_as_a_whole() {
     check(&begin(true), session, &snapshot, now, "1 fresh_replica after ending 1");
 }
 
+fn lazily(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant) -> String {
+    let session = SessionView { is_read_committed: true, ..session };
+    decided(statement, session, snapshot, Policy { lazy_transactions: true, ..POLICY }, now)
+}
+
+#[test]
+fn a_lazy_transaction_begins_on_a_replica_if_nothing_keeps_it_from_there() {
+    let now = Instant::now();
+    let fresh = cluster(now, [0, 0]);
+    let plain = SessionView::default();
+    let off = SessionView { is_autocommit_off: true, ..plain };
+    assert_eq!(lazily(&begin(false), plain, &fresh, now), "1 lazy_transaction");
+    assert_eq!(lazily(&a_read(), off, &fresh, now), "1 lazy_transaction");
+    // What is no transaction, or begins with more than a read, is as it was.
+    assert_eq!(lazily(&a_read(), plain, &fresh, now), "1 fresh_replica");
+    assert_eq!(lazily(&begin(true), plain, &fresh, now), "1 fresh_replica");
+    assert_eq!(lazily(&a_write(), off, &fresh, now), "0 no_autocommit");
+    assert_eq!(lazily(&commit(), off, &fresh, now), "0 no_autocommit");
+    let with_lock = statement(Effects::TRANSACTION | Effects::LOCK, vec![SessionEffect::Begin { read_only: false }]);
+    assert_eq!(lazily(&with_lock, plain, &fresh, now), "0 needs_primary");
+    // Another level, or the configuration does not say so.
+    let lazy = Policy { lazy_transactions: true, ..POLICY };
+    assert_eq!(decided(&begin(false), plain, &fresh, lazy, now), "0 needs_primary");
+    assert_eq!(decided(&a_read(), off, &fresh, lazy, now), "0 no_autocommit");
+    let read_committed = SessionView { is_read_committed: true, ..off };
+    check(&begin(false), read_committed, &fresh, now, "0 no_autocommit");
+    check(&a_read(), read_committed, &fresh, now, "0 no_autocommit");
+    // Nothing that the session has on the primary, and no replica that lags or lacks its writes.
+    for session in [plain, off] {
+        let begin = if session.is_autocommit_off { a_read() } else { begin(false) };
+        let expected = if session.is_autocommit_off { "0 no_autocommit" } else { "0 needs_primary" };
+        let pinned = SessionView { pin: Some(PinKind::NextTransaction), home: Some(PRIMARY), ..session };
+        assert_ne!(lazily(&begin, pinned, &fresh, now), "1 lazy_transaction");
+        let at_home = SessionView { home: Some(PRIMARY), may_leave_home: true, ..session };
+        assert_eq!(lazily(&begin, at_home, &fresh, now), expected);
+        assert_eq!(lazily(&begin, session, &cluster(now, [9999, 9999]), now), expected);
+        assert_eq!(lazily(&begin, SessionView { wrote_at: Some(now), ..session }, &cluster(now, [5, 5]), now), expected);
+    }
+    let mut without = fresh;
+    down(&mut without, PRIMARY);
+    assert_eq!(lazily(&begin(false), plain, &without, now), "no_primary");
+}
+
+#[test]
+fn a_lazy_transaction_goes_on_on_the_primary_with_its_first_statement_that_is_no_plain_read() {
+    let now = Instant::now();
+    let snapshot = cluster(now, [0, 0]);
+    for (is_explicit, moved) in
+        [(true, "0 lazy_transaction after ending 1 and beginning"), (false, "0 lazy_transaction after ending 1")]
+    {
+        let transaction = Some(OpenTransaction { server: REPLICA, kind: TransactionKind::Lazy { is_explicit } });
+        let session = SessionView { transaction, is_autocommit_off: !is_explicit, ..SessionView::default() };
+        assert_eq!(lazily(&a_read(), session, &snapshot, now), "1 transaction");
+        assert_eq!(lazily(&commit(), session, &snapshot, now), "1 transaction");
+        let rollback = Statement { verb: Verb::Rollback, ..commit() };
+        assert_eq!(lazily(&rollback, session, &snapshot, now), "1 transaction");
+        assert_eq!(lazily(&begin(false), session, &snapshot, now), "1 lazy_transaction after ending 1");
+        let savepoint = statement(Effects::TRANSACTION, vec![]);
+        for statement in [a_write(), savepoint, statement(Effects::READ_DATA | Effects::LOCK, vec![])] {
+            assert_eq!(lazily(&statement, session, &snapshot, now), moved);
+        }
+        // A read goes where it is fresh, too.
+        assert_eq!(lazily(&a_read(), session, &cluster(now, [9999, 0]), now), moved);
+        // Its level has changed since.
+        let lazy = Policy { lazy_transactions: true, ..POLICY };
+        assert_eq!(decided(&a_write(), session, &snapshot, lazy, now), "transaction_lost");
+        // Nothing of it is lost with a primary: it waits for the next one, and reads on meanwhile.
+        let mut without = snapshot.clone();
+        down(&mut without, PRIMARY);
+        assert_eq!(lazily(&a_read(), session, &without, now), "1 transaction");
+        assert_eq!(lazily(&a_write(), session, &without, now), "no_primary");
+        let held = Policy { lazy_transactions: true, hold_writes: HOLD, ..POLICY };
+        let read_committed = SessionView { is_read_committed: true, ..session };
+        assert!(decided(&a_write(), read_committed, &without, held, now).starts_with("wait"));
+        let mut lost = snapshot.clone();
+        down(&mut lost, REPLICA);
+        assert_eq!(lazily(&a_read(), session, &lost, now), "transaction_lost");
+    }
+}
+
 #[test]
 fn a_lagging_replica_keeps_the_transaction_that_it_has() {
     let now = Instant::now();
-    let transaction = Some(OpenTransaction { server: REPLICA, read_only: true });
+    let transaction = Some(OpenTransaction { server: REPLICA, kind: TransactionKind::ReadOnly });
     check(&a_read(), SessionView { transaction, ..SessionView::default() }, &cluster(now, [9999, 0]), now, "1 transaction");
 }
 
@@ -494,7 +576,7 @@ fn a_pin_holds_against_a_hint() {
     let now = Instant::now();
     let hint = crate::Hint::parse("replica").expect("a good hint");
     let session = SessionView {
-        transaction: Some(OpenTransaction { server: PRIMARY, read_only: false }),
+        transaction: Some(OpenTransaction { server: PRIMARY, kind: TransactionKind::Ordinary }),
         steering: Steering::new(Some(&hint), None),
         ..SessionView::default()
     };
@@ -651,7 +733,7 @@ fn a_rollback_reaches_its_transaction_although_the_server_has_lost_its_role() {
     let mut snapshot = cluster(now, [0, 0]);
     snapshot.primary = None;
     snapshot.servers[0].role = Role::Replica;
-    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let transaction = Some(OpenTransaction { server: PRIMARY, kind: TransactionKind::Ordinary });
     let session = SessionView { transaction, ..SessionView::default() };
     let end = |verb| Statement { verb, ..statement(Effects::TRANSACTION, vec![SessionEffect::End]) };
     check(&end(Verb::Rollback), session, &snapshot, now, "0 transaction");
@@ -709,7 +791,7 @@ fn what_may_do_more_than_end_a_state_does_not_reach_the_old_server() {
 #[test]
 fn user_variables_change_nothing_about_what_a_transaction_may_do() {
     let now = Instant::now();
-    let transaction = Some(OpenTransaction { server: REPLICA, read_only: true });
+    let transaction = Some(OpenTransaction { server: REPLICA, kind: TransactionKind::ReadOnly });
     let session = SessionView { transaction, ..SessionView::default() };
     let end = statement(Effects::TRANSACTION | Effects::USER_VARIABLES, vec![SessionEffect::End]);
     check(&end, session, &cluster(now, [0, 0]), now, "1 transaction");
@@ -798,7 +880,7 @@ fn a_read_that_only_the_primary_can_answer_waits_for_one() {
 #[test]
 fn a_handover_lets_open_transactions_and_pinned_sessions_go_on() {
     let now = Instant::now();
-    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let transaction = Some(OpenTransaction { server: PRIMARY, kind: TransactionKind::Ordinary });
     let in_transaction = SessionView { transaction, ..SessionView::default() };
     let pinned = SessionView { home: Some(PRIMARY), pin: Some(PinKind::TemporaryTable), ..SessionView::default() };
     for what in [a_read(), a_write(), begin(false), commit()] {
@@ -810,8 +892,10 @@ fn a_handover_lets_open_transactions_and_pinned_sessions_go_on() {
     check_held(&a_write(), movable, &closing(now), now, "wait handover");
     check_held(&a_write(), SessionView { may_leave_home: false, ..movable }, &closing(now), now, "0 needs_primary");
     // A read-only transaction on a replica is no business of the primary's, until it is left for one.
-    let reading =
-        SessionView { transaction: Some(OpenTransaction { server: REPLICA, read_only: true }), ..SessionView::default() };
+    let reading = SessionView {
+        transaction: Some(OpenTransaction { server: REPLICA, kind: TransactionKind::ReadOnly }),
+        ..SessionView::default()
+    };
     check_held(&a_read(), reading, &closing(now), now, "1 transaction");
     check_held(&begin(false), reading, &closing(now), now, "wait handover");
 }
@@ -819,7 +903,7 @@ fn a_handover_lets_open_transactions_and_pinned_sessions_go_on() {
 #[test]
 fn a_transaction_does_not_wait_for_a_silent_primary_and_is_lost_without_one() {
     let now = Instant::now();
-    let transaction = Some(OpenTransaction { server: PRIMARY, read_only: false });
+    let transaction = Some(OpenTransaction { server: PRIMARY, kind: TransactionKind::Ordinary });
     let session = SessionView { transaction, ..SessionView::default() };
     let mut snapshot = cluster(now, [0, 0]);
     silent(&mut snapshot, PRIMARY, now);

@@ -81,8 +81,37 @@ fn a_read_only_transaction_has_nothing_to_commit() {
     assert_eq!(binding.wrote_at(), begun);
     assert!(!binding.may_have_pending_writes());
     assert!(binding.loses_with(REPLICA) && !binding.loses_with(PRIMARY));
-    binding.transaction_ended();
+    binding.transaction_ended(REPLICA);
     assert!(!binding.in_transaction() && !binding.loses_with(REPLICA));
+}
+
+#[test]
+fn a_lazy_transaction_has_written_nothing_until_it_has_moved() {
+    let mut binding = fresh();
+    let open = answer(StatusFlags::IN_TRANS);
+    settle(&mut binding, &read(), REPLICA, &open);
+    binding.transaction_is_lazy(PRIMARY, false);
+    assert!(binding.transaction().is_some_and(|transaction| !transaction.is_lazy()));
+    binding.transaction_is_lazy(REPLICA, false);
+    let before = binding.wrote_at();
+    settle(&mut binding, &read(), REPLICA, &open);
+    let is_lazy = |binding: &Binding| binding.transaction().is_some_and(OpenTransaction::is_lazy);
+    assert!(is_lazy(&binding));
+    // The replica is the primary now.
+    let mut promoted = fresh();
+    settle(&mut promoted, &read(), REPLICA, &open);
+    promoted.transaction_is_lazy(REPLICA, false);
+    settle(&mut promoted, &write(), REPLICA, &open);
+    assert!(!is_lazy(&promoted) && promoted.may_have_pending_writes());
+    assert!(!binding.may_have_pending_writes() && !binding.autocommit());
+    assert_eq!(binding.wrote_at(), before);
+    binding.transaction_moved(PRIMARY);
+    assert!(binding.may_have_pending_writes() && binding.loses_with(PRIMARY));
+    // The end of the one on the replica is not the end of this one.
+    binding.transaction_ended(REPLICA);
+    assert!(binding.in_transaction());
+    settle(&mut binding, &statement(Effects::TRANSACTION, vec![SessionEffect::End]), PRIMARY, &answer(StatusFlags::empty()));
+    assert!(binding.wrote_at() > before && !binding.in_transaction());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use classifier::{Charset, Classifier, Dialect, ParseLimits, SqlMode};
 
 use super::*;
+use crate::TransactionKind;
 
 const PRIMARY: ServerId = ServerId(0);
 const REPLICA: ServerId = ServerId(1);
@@ -61,7 +62,12 @@ fn describe(session: &Session) -> String {
         words.push("autocommit off".to_owned());
     }
     if let Some(transaction) = binding.transaction() {
-        words.push(format!("{}transaction", if transaction.read_only { "read-only " } else { "" }));
+        let kind = match transaction.kind {
+            TransactionKind::Ordinary => "",
+            TransactionKind::ReadOnly => "read-only ",
+            TransactionKind::Lazy { .. } => "lazy ",
+        };
+        words.push(format!("{kind}transaction"));
     }
     words.extend(binding.pin_of_reads().map(|pin| pin.label().to_owned()));
     if binding.home().is_some() {
@@ -79,6 +85,37 @@ fn check(lines: &[&str], expected: &str) {
         answered(&mut session, line, Instant::now());
     }
     assert_eq!(describe(&session), expected, "{lines:?}");
+}
+
+#[test]
+fn read_committed_is_what_the_session_has_chosen_for_all_its_transactions() {
+    let is_read_committed = |lines: &[&str]| {
+        let mut session = fresh();
+        for line in lines {
+            answered(&mut session, line, Instant::now());
+        }
+        session.state.is_read_committed()
+    };
+    for chosen in [
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "set session transaction isolation level read committed, read write",
+        "SET transaction_isolation = 'READ-COMMITTED'",
+        "SET SESSION tx_isolation='read-committed'",
+    ] {
+        assert!(is_read_committed(&[chosen]), "{chosen}");
+        assert!(!is_read_committed(&[chosen, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"]), "{chosen}");
+    }
+    for another in [
+        "SELECT 1",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
+        "SET @@transaction_isolation = 'READ-COMMITTED'",
+        "SET transaction_isolation = 1",
+        "error 1231: SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    ] {
+        assert!(!is_read_committed(&[another]), "{another}");
+    }
 }
 
 #[test]

@@ -47,6 +47,14 @@ impl SetupCommands {
         self.responses += 1;
     }
 
+    /// Begins a transaction.
+    pub(super) fn begin_transaction(&mut self, connection: &mut ServerConnection) {
+        let capabilities = connection.capabilities();
+        put_packet_with(&mut self.commands, 0, |payload| wire::put_query(payload, capabilities, &[b"START TRANSACTION"]));
+        connection.expect_responses(1);
+        self.responses += 1;
+    }
+
     /// Has the replica wait until it has this, if anything. MySQL manual 14.18.2, MariaDB "`MASTER_GTID_WAIT`".
     pub(super) fn await_write(&mut self, connection: &mut ServerConnection, awaited: Option<&Position>, at_most: Duration) {
         let Some(position) = awaited else { return };
