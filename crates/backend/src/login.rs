@@ -33,7 +33,8 @@ const WANTED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::PLUGIN_AUTH_LENENC)
     .union(Capabilities::CONNECT_ATTRS)
     .union(Capabilities::SESSION_TRACK)
-    .union(Capabilities::DEPRECATE_EOF);
+    .union(Capabilities::DEPRECATE_EOF)
+    .union(Capabilities::MARIADB_STMT_BULK_OPERATIONS);
 
 /// Without these a server cannot be used.
 const NEEDED: Capabilities = Capabilities::PROTOCOL_41

@@ -44,6 +44,7 @@ use crate::registry::{Entry, Signal};
 use crate::reply::{self, Refusal};
 use crate::session::exchange::Request;
 use crate::session::idle_timer::IdleTimer;
+use crate::session::prepared::ExecutionKind;
 use crate::settings::{Pooling, Settings};
 use crate::worker::Worker;
 use net::within;
@@ -291,21 +292,28 @@ impl Core {
                 self.forward(client, &statement, matched.steering(hint.as_ref()), request).await.map(drop)
             }
             Command::Execute(execute) => {
-                let id = execute.statement_id;
+                let kind = if execute.has_cursor() { ExecutionKind::WithCursor } else { ExecutionKind::Whole };
+                let execution = (self.statements.resolve(execute.statement_id), kind);
                 let hint = self.execution_hint(&execute);
                 match hint {
-                    Ok(hint) => self.execute(client, id, execute.has_cursor(), hint, packet).await,
+                    Ok(hint) => self.execute(client, execution, hint, packet).await,
                     Err(refusal) => self.reply(client, &refusal).await,
                 }
+            }
+            Command::BulkExecute(bulk) => {
+                let id = self.statements.resolve(bulk.statement_id);
+                let hint = self.statements.get(id).and_then(|prepared| prepared.extra.clone());
+                Box::pin(self.execute(client, (id, ExecutionKind::InBulk), hint, packet)).await
             }
             Command::Fetch { statement_id, .. } => Box::pin(self.fetch(client, statement_id, packet)).await,
             Command::Prepare(sql) => {
                 let sql = Box::from(sql);
                 Box::pin(self.prepare(client, sql, packet)).await
             }
-            Command::CloseStatement(id) => self.close_statement(id).await,
+            Command::CloseStatement(id) => self.close_statement(self.statements.resolve(id)).await,
             Command::SendLongData { statement_id, parameter, data } => {
-                self.statements.add_long_data(statement_id, parameter, data, self.settings.limits.max_packet);
+                let id = self.statements.resolve(statement_id);
+                self.statements.add_long_data(id, parameter, data, self.settings.limits.max_packet);
                 Ok(())
             }
             Command::ResetStatement(id) => Box::pin(self.reset_statement(client, id, packet)).await,

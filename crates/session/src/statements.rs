@@ -36,6 +36,8 @@ impl Reading {
 pub struct ClientStatements<X> {
     by_id: HashMap<u32, Prepared<X>>,
     last_id: u32,
+    /// The one that was prepared last; 0 if that has failed.
+    last_prepared: u32,
     /// The bytes of texts and parameter types.
     kept_bytes: usize,
     long_data_bytes: usize,
@@ -44,7 +46,7 @@ pub struct ClientStatements<X> {
 
 impl<X> Default for ClientStatements<X> {
     fn default() -> Self {
-        Self { by_id: HashMap::new(), last_id: 0, kept_bytes: 0, long_data_bytes: 0, ask_about_previous: false }
+        Self { by_id: HashMap::new(), last_id: 0, last_prepared: 0, kept_bytes: 0, long_data_bytes: 0, ask_about_previous: false }
     }
 }
 
@@ -110,11 +112,17 @@ impl<X> ClientStatements<X> {
         self.by_id.len() < count && self.kept_bytes.saturating_add(text) <= bytes
     }
 
-    /// A number that is not in use.
+    /// The number that a client means by this one.
+    pub fn resolve(&self, id: u32) -> u32 {
+        if id == wire::LAST_STATEMENT { self.last_prepared } else { id }
+    }
+
+    /// A number that is not in use, for the statement that is prepared now.
     pub fn next_id(&mut self) -> u32 {
+        self.last_prepared = 0;
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
-            if !self.by_id.contains_key(&self.last_id) {
+            if self.last_id != wire::LAST_STATEMENT && !self.by_id.contains_key(&self.last_id) {
                 return self.last_id;
             }
         }
@@ -122,6 +130,7 @@ impl<X> ClientStatements<X> {
 
     /// Adds a statement that a server has prepared.
     pub fn add(&mut self, id: u32, prepared: Prepared<X>) {
+        self.last_prepared = id;
         self.kept_bytes += prepared.kept_bytes();
         self.ask_about_previous |= prepared.verdict.effects.contains(Effects::PREVIOUS_STATEMENT);
         self.by_id.insert(id, prepared);
@@ -162,7 +171,7 @@ impl<X> ClientStatements<X> {
     }
 
     /// Writes the packets that execute the statement on one server connection: long data, then the execution with the client's own parameters. `payload`
-    /// is the client's `COM_STMT_EXECUTE`.
+    /// is the client's `COM_STMT_EXECUTE` or `COM_STMT_BULK_EXECUTE`.
     pub fn put_execution(
         &mut self,
         id: u32,
@@ -172,8 +181,17 @@ impl<X> ClientStatements<X> {
     ) -> Result<(), Malformed> {
         let Execution { capabilities, opens_cursor, limit, number, bound } = execution;
         let Some(prepared) = self.by_id.get_mut(&id) else { return Err(Malformed::new("an unknown statement")) };
-        let wire::Command::Execute(execute) = wire::Command::parse(payload, capabilities)? else {
-            return Err(Malformed::new("not a COM_STMT_EXECUTE"));
+        let execute = match wire::Command::parse(payload, capabilities)? {
+            wire::Command::Execute(execute) => execute,
+            wire::Command::BulkExecute(bulk) => {
+                let (types, values) = bulk.parameters(prepared.params)?;
+                prepared.keep_types(types, &mut self.kept_bytes, limit)?;
+                let types = prepared.types_to_send(types, bound);
+                put_packet_with(out, 0, |payload| wire::put_bulk_execute(payload, number, bulk.flags, types, values));
+                bound.clone_from(&prepared.types);
+                return Ok(());
+            }
+            _ => return Err(Malformed::new("not an execution of a statement")),
         };
         prepared.put_long_data(number, out);
         let cursor = if opens_cursor { wire::CURSOR_TYPE_READ_ONLY } else { 0 };
@@ -182,22 +200,8 @@ impl<X> ClientStatements<X> {
             put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, None))));
             return Ok(());
         }
-        // Clients send them only when they change; names may come with them.
-        if let Some(types) = parameters.types.filter(|types| prepared.types.as_deref() != Some(*types)) {
-            let kept = self.kept_bytes.saturating_sub(prepared.types.as_deref().map_or(0, <[u8]>::len));
-            if kept.saturating_add(types.len()) > limit {
-                return Err(Malformed::new("more types and names of parameters than limits.prepared_statement_bytes allows"));
-            }
-            self.kept_bytes = kept + types.len();
-            prepared.types = Some(Arc::from(types));
-        }
-        let is_known_there = match (&prepared.types, &*bound) {
-            (Some(here), Some(there)) => here == there,
-            (None, _) => true,
-            (Some(_), None) => false,
-        };
-        // The types are sent if the client sent them, and if this server has not seen them yet.
-        let types = if is_known_there { parameters.types } else { prepared.types.as_deref() };
+        prepared.keep_types(parameters.types, &mut self.kept_bytes, limit)?;
+        let types = prepared.types_to_send(parameters.types, bound);
         put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, types))));
         bound.clone_from(&prepared.types);
         Ok(())
@@ -259,6 +263,28 @@ impl<X> Prepared<X> {
     /// The bytes that count against the limit of a session's statements.
     fn kept_bytes(&self) -> usize {
         self.text.sql().len() + self.types.as_deref().map_or(0, <[u8]>::len)
+    }
+
+    /// Keeps the types that came with an execution: clients send them only when they change. Names may come with them.
+    fn keep_types(&mut self, types: Option<&[u8]>, kept_bytes: &mut usize, limit: usize) -> Result<(), Malformed> {
+        let Some(types) = types.filter(|types| self.types.as_deref() != Some(*types)) else { return Ok(()) };
+        let kept = kept_bytes.saturating_sub(self.types.as_deref().map_or(0, <[u8]>::len));
+        if kept.saturating_add(types.len()) > limit {
+            return Err(Malformed::new("more types and names of parameters than limits.prepared_statement_bytes allows"));
+        }
+        *kept_bytes = kept + types.len();
+        self.types = Some(Arc::from(types));
+        Ok(())
+    }
+
+    /// The types are sent if the client sent them, and if this server has not seen them yet.
+    fn types_to_send<'t>(&'t self, sent: Option<&'t [u8]>, bound: &Option<Arc<[u8]>>) -> Option<&'t [u8]> {
+        let is_known_there = match (&self.types, bound) {
+            (Some(here), Some(there)) => here == there,
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if is_known_there { sent } else { self.types.as_deref() }
     }
 
     fn put_long_data(&self, number: u32, out: &mut BytesMut) {

@@ -58,6 +58,9 @@ pub const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
 /// Reset the session without a new login.
 pub const COM_RESET_CONNECTION: u8 = 0x1f;
 
+/// Run a prepared statement once for each of several sets of parameters (MariaDB).
+pub const COM_STMT_BULK_EXECUTE: u8 = 0xfa;
+
 /// The option of [`COM_SET_OPTION`] that allows several statements in one `COM_QUERY`.
 pub const MULTI_STATEMENTS_ON: u16 = 0;
 /// The option of [`COM_SET_OPTION`] that allows only one.
@@ -108,6 +111,8 @@ pub enum Command<'a> {
     Prepare(&'a [u8]),
     /// [`COM_STMT_EXECUTE`]
     Execute(Execute<'a>),
+    /// [`COM_STMT_BULK_EXECUTE`], with [`Capabilities::MARIADB_STMT_BULK_OPERATIONS`] only.
+    BulkExecute(BulkExecute<'a>),
     /// [`COM_STMT_SEND_LONG_DATA`]
     SendLongData {
         /// The statement.
@@ -141,7 +146,7 @@ pub enum Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// Reads a payload of a peer with these capabilities; only [`Capabilities::QUERY_ATTRIBUTES`] matters. Bytes after the last field of a command
+    /// Reads a payload of a peer with these capabilities. Bytes after the last field of a command
     /// are ignored, as the servers do.
     pub fn parse(payload: &'a [u8], capabilities: Capabilities) -> Result<Self, Malformed> {
         let mut reader = Reader::new(payload);
@@ -170,6 +175,9 @@ impl<'a> Command<'a> {
                 iterations: reader.u32()?,
                 rest: reader.rest(),
             }),
+            COM_STMT_BULK_EXECUTE if capabilities.contains(Capabilities::MARIADB_STMT_BULK_OPERATIONS) => {
+                Self::BulkExecute(BulkExecute { statement_id: reader.u32()?, flags: reader.u16()?, rest: reader.rest() })
+            }
             COM_STMT_SEND_LONG_DATA => {
                 Self::SendLongData { statement_id: reader.u32()?, parameter: reader.u16()?, data: reader.rest() }
             }
@@ -194,7 +202,7 @@ fn field_list(names: &[u8]) -> Command<'_> {
 /// A `COM_STMT_EXECUTE`. How its end is laid out depends on the statement: [`execute_parameters`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Execute<'a> {
-    /// The statement. 0xFFFFFFFF means "the one prepared last" to MariaDB.
+    /// The statement, or [`LAST_STATEMENT`].
     pub statement_id: u32,
     /// Which kind of cursor to open, and whether the number of parameters is there.
     pub flags: u8,
@@ -215,6 +223,43 @@ impl Execute<'_> {
         self.flags & CURSOR_FLAGS
     }
 }
+
+/// A `COM_STMT_BULK_EXECUTE` (MariaDB "`COM_STMT_BULK_EXECUTE`").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BulkExecute<'a> {
+    /// The statement, as in [`Execute::statement_id`].
+    pub statement_id: u32,
+    /// What the client wants back, and whether the types are there.
+    pub flags: u16,
+    /// The types, if they are there, and the rows of values.
+    pub rest: &'a [u8],
+}
+
+/// The flag of [`BulkExecute`] that says that the types are there.
+const BULK_HAS_TYPES: u16 = 128;
+
+impl<'a> BulkExecute<'a> {
+    /// The types, two bytes for each of the statement's `params` parameters, if they are there; and the values.
+    pub fn parameters(&self, params: u16) -> Result<(Option<&'a [u8]>, &'a [u8]), Malformed> {
+        let mut reader = Reader::new(self.rest);
+        let has_types = self.flags & BULK_HAS_TYPES != 0;
+        let types = if has_types { Some(reader.take(usize::from(params).saturating_mul(2))?) } else { None };
+        Ok((types, reader.rest()))
+    }
+}
+
+/// Appends the payload of a `COM_STMT_BULK_EXECUTE`, whose `flags` are the client's but for what `types` decides.
+pub fn put_bulk_execute(out: &mut BytesMut, statement_id: u32, flags: u16, types: Option<&[u8]>, values: &[u8]) {
+    let has_types = if types.is_some() { BULK_HAS_TYPES } else { 0 };
+    out.put_u8(COM_STMT_BULK_EXECUTE);
+    out.put_u32_le(statement_id);
+    out.put_u16_le(flags & !BULK_HAS_TYPES | has_types);
+    out.put_slice(types.unwrap_or_default());
+    out.put_slice(values);
+}
+
+/// The number by which MariaDB's clients execute the statement that was prepared last, without waiting for its own number.
+pub const LAST_STATEMENT: u32 = u32::MAX;
 
 /// The parameters of one execution, and after them the query attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -35,10 +35,13 @@ const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::SESSION_TRACK)
     .union(Capabilities::DEPRECATE_EOF);
 
-/// What is offered to clients of servers of this kind, apart from TLS. MariaDB knows no query attributes.
+/// What is offered to clients of servers of this kind, apart from TLS. MariaDB knows no query attributes. It says that it is not MySQL by not offering
+/// `LONG_PASSWORD`, which makes room for capabilities of its own; the others of these are not offered, as responses would look different.
 pub(super) fn offered(dialect: Dialect, limits: &Limits) -> Capabilities {
     let mut offered = OFFERED;
     offered.set(Capabilities::QUERY_ATTRIBUTES, dialect == Dialect::MySql);
+    offered.set(Capabilities::LONG_PASSWORD, dialect == Dialect::MySql);
+    offered.set(Capabilities::MARIADB_STMT_BULK_OPERATIONS, dialect == Dialect::MariaDb);
     offered.set(Capabilities::LOCAL_FILES, limits.local_infile > 0);
     offered
 }

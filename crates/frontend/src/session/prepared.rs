@@ -16,10 +16,21 @@ use crate::packet::Packet;
 use crate::reply::Refusal;
 use crate::session::exchange::Request;
 
+/// How a prepared statement is executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExecutionKind {
+    /// Its rows come at once.
+    Whole,
+    /// Its rows are fetched from a cursor.
+    WithCursor,
+    /// Once for each of several sets of parameters.
+    InBulk,
+}
+
 impl Core {
     /// The hint in the text of a prepared statement, with those that come along with this execution.
     pub(super) fn execution_hint(&self, execute: &wire::Execute<'_>) -> Result<Option<Hint>, Refusal> {
-        let Some(prepared) = self.statements.get(execute.statement_id) else { return Ok(None) };
+        let Some(prepared) = self.statements.get(self.statements.resolve(execute.statement_id)) else { return Ok(None) };
         let hint = prepared.extra.clone();
         if !self.capabilities.contains(Capabilities::QUERY_ATTRIBUTES) {
             return Ok(hint);
@@ -72,12 +83,11 @@ impl Core {
         Ok(())
     }
 
-    /// `COM_STMT_EXECUTE`.
+    /// `COM_STMT_EXECUTE` and `COM_STMT_BULK_EXECUTE`.
     pub(super) async fn execute(
         &mut self,
         client: &mut net::Link,
-        id: u32,
-        has_cursor: bool,
+        (id, execution): (u32, ExecutionKind),
         hint: Option<Hint>,
         packet: &mut Packet,
     ) -> Result<(), Ended> {
@@ -97,11 +107,13 @@ impl Core {
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
         let matched = self.matched(prepared.text().sql(), prepared.context(), &verdict);
         // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
-        let opens_cursor = has_cursor && self.session.binding.transaction().is_none_or(|transaction| !transaction.is_read_only());
-        let with_cursor;
-        let statement = if opens_cursor {
-            with_cursor = Statement { effects: verdict.effects | Effects::PRIMARY_SESSION, ..(*verdict).clone() };
-            &with_cursor
+        let opens_cursor = execution == ExecutionKind::WithCursor
+            && self.session.binding.transaction().is_none_or(|transaction| !transaction.is_read_only());
+        let of_primary;
+        // What is executed in bulk writes, or is refused.
+        let statement = if opens_cursor || execution == ExecutionKind::InBulk {
+            of_primary = Statement { effects: verdict.effects | Effects::PRIMARY_SESSION, ..(*verdict).clone() };
+            &of_primary
         } else {
             &*verdict
         };

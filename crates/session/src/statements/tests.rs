@@ -45,6 +45,40 @@ fn sent(
     statements.put_execution(1, execution, payload, &mut out).map(|()| out.to_vec())
 }
 
+#[test]
+fn the_statement_prepared_last_has_a_number_for_all() {
+    let mut statements = ClientStatements::<()>::default();
+    assert_eq!(statements.resolve(wire::LAST_STATEMENT), 0);
+    for _ in 0..2 {
+        let id = statements.next_id();
+        statements.add(id, prepared("SELECT 1", 0, &classifier()));
+    }
+    assert_eq!((statements.resolve(wire::LAST_STATEMENT), statements.resolve(1)), (2, 1));
+    // One that fails is no statement.
+    statements.next_id();
+    assert_eq!(statements.resolve(wire::LAST_STATEMENT), 0);
+}
+
+#[test]
+fn a_bulk_execution_has_its_types_on_every_server_connection() {
+    let mut statements = with_one("INSERT INTO t VALUES (?)", 1);
+    let bulk = |flags: u16, rest: &[u8]| [&[wire::COM_STMT_BULK_EXECUTE, 1, 0, 0, 0][..], &flags.to_le_bytes(), rest].concat();
+    let mut sent = |bound: &mut Option<Arc<[u8]>>, payload: &[u8]| {
+        let mut out = BytesMut::new();
+        let capabilities = Capabilities::MARIADB_STMT_BULK_OPERATIONS;
+        let execution = Execution { capabilities, opens_cursor: false, limit: 1000, number: 9, bound };
+        statements.put_execution(1, execution, payload, &mut out).map(|()| out.get(wire::HEADER..).unwrap_or_default().to_vec())
+    };
+    let (values, numbered) = (b"\0\x05".as_slice(), |flags: u8, rest: &[u8]| [&[0xfa, 9, 0, 0, 0, flags, 0][..], rest].concat());
+    let with_types = [&TEXT[..], values].concat();
+    let (mut here, mut there) = (None, None);
+    assert_eq!(sent(&mut here, &bulk(0xc0, &with_types)), Ok(numbered(0xc0, &with_types)));
+    assert_eq!(sent(&mut here, &bulk(0x40, values)), Ok(numbered(0x40, values)));
+    assert_eq!(sent(&mut there, &bulk(0x40, values)), Ok(numbered(0xc0, &with_types)));
+    assert_eq!(sent(&mut there, &bulk(0x40, values)), Ok(numbered(0x40, values)));
+    assert!(sent(&mut here, &bulk(0x80, b"\x05")).is_err());
+}
+
 fn has_types(packets: &[u8], types: [u8; 2]) -> bool {
     packets.windows(3).any(|window| window == [1, types[0], types[1]])
 }
@@ -53,8 +87,8 @@ fn has_types(packets: &[u8], types: [u8; 2]) -> bool {
 fn a_number_in_use_is_not_given_again() {
     let mut statements = with_one("SELECT 1", 0);
     assert_eq!(statements.next_id(), 2);
-    statements.last_id = u32::MAX;
-    // Neither 0, which MySQL uses for "none", nor 1, which is taken.
+    statements.last_id = u32::MAX - 1;
+    // Neither the number for the last one, nor 0, which MySQL uses for "none", nor 1, which is taken.
     assert_eq!(statements.next_id(), 2);
     statements.last_id = 0;
     assert_eq!(statements.next_id(), 2);

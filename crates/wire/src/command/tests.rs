@@ -52,6 +52,34 @@ fn every_other_byte_is_another_command() {
 }
 
 #[test]
+fn a_bulk_execution_is_one_only_where_it_was_negotiated_and_comes_back_as_it_was() {
+    let payload = b"\xfa\x07\0\0\0\xc0\0\x03\0\x0f\0\0\x01\0\0\0\0\x01a";
+    check(payload, Command::Other(0xfa));
+    let Ok(Command::BulkExecute(bulk)) = Command::parse(payload, Capabilities::MARIADB_STMT_BULK_OPERATIONS) else {
+        panic!("not a bulk execution");
+    };
+    let (types, values) = bulk.parameters(2).unwrap();
+    assert_eq!((bulk.statement_id, types), (7, Some(&b"\x03\0\x0f\0"[..])));
+    assert!(bulk.parameters(20).is_err());
+    let put = |types| {
+        let mut out = BytesMut::new();
+        put_bulk_execute(&mut out, 9, bulk.flags, types, values);
+        out
+    };
+    assert_eq!(&put(types)[..], [&b"\xfa\x09"[..], &payload[2..]].concat());
+    // Without types, the flag says so.
+    let without = [&b"\xfa\x09\0\0\0\x40\0"[..], values].concat();
+    assert_eq!(&put(None)[..], without);
+    let Ok(Command::BulkExecute(bulk)) = Command::parse(&without, Capabilities::MARIADB_STMT_BULK_OPERATIONS) else {
+        panic!("not a bulk execution");
+    };
+    assert_eq!(bulk.parameters(2), Ok((None, values)));
+    for length in 1..7 {
+        assert!(Command::parse(&payload[..length], Capabilities::MARIADB_STMT_BULK_OPERATIONS).is_err(), "{length}");
+    }
+}
+
+#[test]
 fn an_empty_packet_is_no_command() {
     assert!(Command::parse(&[], NONE).is_err());
 }
