@@ -1,0 +1,108 @@
+//! Compression between a link's stream and its inbox.
+//!
+//! Invariant: a frame that has arrived completely is decoded before anybody waits for the socket, unless it begins another command than the one whose
+//! bytes are in the inbox.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use super::{Inbox, Stream};
+use crate::buffers;
+use crate::compression::{Compression, Decoded, Frames, Role};
+
+/// While the next command waits for the present one to be consumed, most of it that is read, in bytes.
+const READ_AHEAD: usize = 8 * 1024;
+
+/// What is being sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Commands or answers.
+    Packets,
+    /// A file, in the middle of a command.
+    File,
+}
+
+/// What a compressed link has besides. Idle, it owns no buffer.
+#[derive(Debug)]
+pub(super) struct Compressed {
+    frames: Frames,
+    /// What has arrived and was not decoded.
+    raw: Inbox,
+}
+
+impl Compressed {
+    pub(super) fn new(compression: Compression, role: Role, raw: Inbox) -> Self {
+        Self { frames: Frames::new(compression, role), raw }
+    }
+
+    /// Everything that has arrived was decoded.
+    pub(super) fn is_empty(&self) -> bool {
+        self.raw.bytes().is_empty()
+    }
+
+    /// This many bytes of the inbox were consumed.
+    pub(super) fn consumed(&mut self, count: usize) {
+        if count > 0 {
+            self.frames.consumed();
+        }
+    }
+
+    pub(super) fn answer_number(&self) -> u8 {
+        self.frames.answer_number()
+    }
+
+    /// Appends what one frame holds. It is decoded as a whole, so a frame of which a part is here counts as not here.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, stream: &mut Stream, inbox: &mut Inbox) -> Poll<io::Result<usize>> {
+        loop {
+            match self.decode(inbox)? {
+                Decoded::Bytes(count) => return Poll::Ready(Ok(count)),
+                // Whoever consumes the present command asks again.
+                Decoded::NextCommand if self.raw.bytes().len() >= READ_AHEAD => return Poll::Pending,
+                Decoded::NextCommand | Decoded::Incomplete(_) => {}
+            }
+            if ready!(stream.poll_fill(cx, &mut self.raw))? == 0 {
+                return Poll::Ready(Ok(0));
+            }
+        }
+    }
+
+    fn decode(&mut self, inbox: &mut Inbox) -> io::Result<Decoded> {
+        let Some(raw) = &mut self.raw.0 else { return Ok(Decoded::Incomplete(0)) };
+        let plain = inbox.whole();
+        let decoded = self.frames.decode(raw, plain);
+        if plain.is_empty() {
+            inbox.release();
+        }
+        if let Ok(Decoded::Incomplete(needed)) = decoded {
+            raw.reserve(needed.saturating_sub(raw.len()));
+        }
+        if raw.is_empty() {
+            self.raw.release();
+        }
+        decoded.map_err(crate::LinkError::into_io)
+    }
+
+    /// Writes all of it, a frame at a time.
+    pub(super) async fn send(&mut self, stream: &mut Stream, mut bytes: &[u8], sent: Sent) -> io::Result<()> {
+        let mut out = buffers::take();
+        while !bytes.is_empty() {
+            out.clear();
+            // Commands that fit go out in one write.
+            while !bytes.is_empty() && out.len() < buffers::BUFFER {
+                let length = self.frames.encode(bytes, sent == Sent::File, &mut out);
+                bytes = bytes.get(length..).unwrap_or_default();
+            }
+            stream.send(&out).await?;
+            if !bytes.is_empty() {
+                // Compressing is work, and a socket that takes everything makes no pause in it.
+                tokio::task::yield_now().await;
+            }
+        }
+        buffers::give_back(out);
+        Ok(())
+    }
+
+    pub(super) fn is_quiet(&mut self, stream: &mut Stream) -> bool {
+        stream.is_quiet(&mut self.raw)
+    }
+}
