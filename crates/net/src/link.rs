@@ -204,7 +204,7 @@ impl Link {
             compressed.consumed(count);
         }
         if count >= inbox.len() {
-            self.release();
+            self.inbox.release();
         } else {
             inbox.advance(count);
         }
@@ -212,6 +212,8 @@ impl Link {
 
     /// Gives the buffer back, with whatever is in it.
     pub fn release(&mut self) {
+        let count = self.bytes().len();
+        self.consume(count);
         self.inbox.release();
     }
 

@@ -89,10 +89,20 @@ impl Frames {
         Self { compression, role, received: 0, sent: 0, next: 0, is_unanswered: false, incoming, outgoing }
     }
 
-    /// Takes the next frame off the front of `raw` and appends what it holds to `plain`. After an error the connection cannot be used.
+    /// Takes the next frame off the front of `raw` and appends what it holds to `plain`. After an error the peer can only be told of it: what is sent
+    /// then answers the bad frame.
     ///
     /// One frame at a time: each may hold 16 MiB, whatever it takes of `raw`.
     pub fn decode(&mut self, raw: &mut BytesMut, plain: &mut BytesMut) -> Result<Decoded, LinkError> {
+        let decoded = self.try_decode(raw, plain);
+        if let (Err(_), Some(header)) = (&decoded, Header::parse(raw)) {
+            self.next = header.number.wrapping_add(1);
+            self.is_unanswered = false;
+        }
+        decoded
+    }
+
+    fn try_decode(&mut self, raw: &mut BytesMut, plain: &mut BytesMut) -> Result<Decoded, LinkError> {
         loop {
             let Some(header) = Header::parse(raw) else { return Ok(Decoded::Incomplete(HEADER)) };
             if self.begins_command(header.number)? && !plain.is_empty() {
@@ -137,7 +147,7 @@ impl Frames {
         match self.role {
             Role::Server if number == 0 && self.incoming.is_between_packets() => Ok(true),
             // Goes on from our answer, with a file.
-            Role::Server if number == self.sent => Ok(false),
+            Role::Server if number == self.sent && number != 0 => Ok(false),
             // Answers what we sent last, or one of the commands before it, which are short and had one frame each.
             Role::Client if number == self.sent || number == 1 => Ok(false),
             _ => Err(LinkError::OutOfOrder),
