@@ -674,6 +674,7 @@ fn wire_login(greeting: &wire::Greeting) -> Vec<u8> {
         schema: None,
         auth_plugin: Some(&plugin),
         attributes: None,
+        zstd_level: 0,
     }
     .encode(&mut out);
     out.to_vec()

@@ -133,6 +133,7 @@ impl RawClient {
             schema: login.schema.as_deref().map(str::as_bytes),
             auth_plugin: Some(login.plugin.as_deref().unwrap_or(proof.plugin().name()).as_bytes()),
             attributes: None,
+            zstd_level: 3,
         };
         packet.encode(&mut payload);
         self.send_next(&payload).await;
