@@ -1,5 +1,6 @@
 //! From an accepted socket to a client that has proved its identity and that a server lets in as well.
 
+mod compression;
 mod verify;
 
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use classifier::Dialect;
 use net::{Exchange, Link, LinkError};
 use session::{LoginDetails, SessionState};
 use tokio::time::timeout;
-use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_SECURE_TRANSPORT_REQUIRED};
+use wire::error_code::{ER_HANDSHAKE_ERROR, ER_SECURE_TRANSPORT_REQUIRED};
 use wire::{AuthMoreData, Capabilities, Challenge, Greeting, Login, Plugin, ServerLogin, ServerStep, StatusFlags};
 use zeroize::Zeroizing;
 
@@ -24,7 +25,7 @@ use crate::worker::{Defaults, Shared, Worker};
 /// No packet of a login is longer, in bytes.
 const LARGEST_LOGIN_PACKET: usize = 64 * 1024;
 
-/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files. Because it is not there yet: compression.
+/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files, compression.
 pub(crate) const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)
@@ -126,7 +127,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let id = shared.sessions.take_id();
     let Defaults { dialect, collation, autocommit, .. } = shared.defaults();
     let settings = shared.settings();
-    let offered = offered(dialect, &settings.limits);
+    let offered = offered(dialect, &settings.limits) | compression::offered(dialect, settings.compression);
     let tls = settings.tls.clone();
     let tls_offered = if tls.acceptor().is_some() { Capabilities::SSL } else { Capabilities::empty() };
     let status = if autocommit { StatusFlags::AUTOCOMMIT } else { StatusFlags::empty() };
@@ -153,12 +154,13 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
             return Err(error.into());
         }
     };
-    if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
-        // A client that asks for it although it was not offered would speak it from here on.
-        let refusal = Refusal::new(ER_NOT_SUPPORTED_YET, "compression is not offered here; connect without it");
-        tell(exchange, &refusal).await;
-        return Err(LoginError::NotOffered("compression"));
-    }
+    let compression = match compression::agreed(&login, offered) {
+        Ok(agreed) => agreed,
+        Err(refusal) => {
+            tell(exchange, &refusal).await;
+            return Err(LoginError::NotOffered("compression"));
+        }
+    };
     let user = || String::from_utf8_lossy(login.user).into_owned();
     let (account, lacks_tls) = {
         let accounts = &shared.settings.load().accounts;
@@ -190,7 +192,8 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     };
     let ok = reply::ok(0, status, capabilities);
     exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
-    Ok(Client { link: exchange.into_link(), options, capabilities, state, lease, since, id, peer })
+    let link = compression::begin(exchange.into_link(), compression);
+    Ok(Client { link, options, capabilities, state, lease, since, id, peer })
 }
 
 /// The client's login, inside of TLS if the client asks for that, as it must where it is required.

@@ -256,6 +256,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
         tls: config.client_tls.clone(),
+        compression: config.client_compression,
     }
 }
 
@@ -271,5 +272,6 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         idle_timeout: config.server_idle,
         public_key_retrieval: config.public_key_retrieval,
         tls: config.server_tls.sessions.clone(),
+        compression: config.server_compression,
     }
 }
