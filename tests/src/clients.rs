@@ -1,5 +1,6 @@
 //! Clients that are programs of their own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
@@ -38,6 +39,11 @@ impl From<Output> for Said {
 ///
 /// Through Docker's command line, as the client must see the loopback interface of the host, where the proxy listens.
 pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script: &str) -> Said {
+    command_line_at(proxy.address, client, &[&format!("--password={password}")], script).await
+}
+
+/// The same for a client that connects to this address, with more arguments.
+pub async fn command_line_at(address: SocketAddr, client: Engine, arguments: &[&str], script: &str) -> Said {
     let (image, tag) = client.image();
     let (label, run) = cluster::label();
     let mut docker = Command::new("docker");
@@ -52,8 +58,9 @@ pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script:
         ])
         .arg(format!("{image}:{tag}"))
         .args(["--protocol=tcp", "--default-character-set=utf8mb4", "--batch"])
-        .args([format!("--host={}", proxy.address.ip()), format!("--port={}", proxy.address.port())])
-        .args([format!("--user={APP}"), format!("--password={password}"), format!("--database={SCHEMA}")]);
+        .args([format!("--host={}", address.ip()), format!("--port={}", address.port())])
+        .args([format!("--user={APP}"), format!("--database={SCHEMA}")])
+        .args(arguments);
     // From its standard input, since the command DELIMITER is not known to --execute.
     run_with_input(docker, script).await
 }

@@ -149,6 +149,12 @@ impl RawClient {
         }
     }
 
+    /// The stream after the login, for a test that goes on by itself. Panics if more than the login was read.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.buf.is_empty(), "there is more: {:?}", self.buf);
+        self.stream
+    }
+
     /// Sends bytes as they are.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         within_patience("the server to take bytes", self.stream.write_all(bytes)).await.expect("writes");

@@ -12,9 +12,11 @@ const HEADER: usize = 7;
 /// What both servers send uncompressed, as it would hardly get shorter, in bytes (`MIN_COMPRESS_LENGTH`).
 const SHORT: usize = 50;
 
-/// Most bytes that are sent in one frame. The format allows 16 MiB - 1. More than this hardly compresses better, and the worker's other sessions wait
-/// while a frame is compressed.
-pub(crate) const FRAME: usize = 64 * 1024;
+/// Most bytes that are sent in one frame, unless a packet for a client is longer. More than this hardly compresses better.
+const FRAME: usize = 64 * 1024;
+
+/// Most bytes of any frame.
+const FRAME_MAX: usize = 0xff_ffff;
 
 /// On which side of a connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub enum Decoded {
 /// Frames are numbered as packets are: a command begins at 0, and the peers count on from each other's last one. A client may send its next command
 /// before it has got the answer. So the frames of two commands are never mixed in `plain`, and an answer goes on from the frame whose bytes were
 /// consumed last.
+///
+/// A client gets whole packets in a frame, as servers send them: mysql-connector-python does not find the end of one that lies in more than two frames.
 #[derive(Debug)]
 pub struct Frames {
     compression: Compression,
@@ -74,7 +78,7 @@ impl Header {
         Some(Self { length: length(*l0, *l1, *l2), number: *number, holds: length(*h0, *h1, *h2) })
     }
 
-    /// As it is sent. Both lengths are at most [`FRAME`].
+    /// As it is sent. Both lengths are at most [`FRAME_MAX`].
     fn bytes(self) -> [u8; HEADER] {
         let three = |length: usize| u32::try_from(length).unwrap_or_default().to_le_bytes();
         let ([l0, l1, l2, _], [h0, h1, h2, _]) = (three(self.length), three(self.holds));
@@ -167,48 +171,73 @@ impl Frames {
         self.outgoing.next_number()
     }
 
-    /// Makes a frame of the front of `bytes`, appends it to `out`, and returns how many bytes are in it. Where it `continues`, no command begins.
+    /// Makes a frame of the front of `bytes`, appends it to `out`, and returns how many bytes are in it; 0 if more are needed first.
     pub fn encode(&mut self, bytes: &[u8], continues: bool, out: &mut BytesMut) -> usize {
-        let sends_commands = self.role == Role::Client && !continues;
-        let front = bytes.get(..FRAME.saturating_add(HEADER)).unwrap_or(bytes);
-        let command_end = if sends_commands { self.outgoing.second_command(front) } else { None };
-        // A server begins to number anew only where a command begins with a frame.
-        let length = command_end.unwrap_or(front.len()).min(FRAME);
-        let front = front.get(..length).unwrap_or(front);
-        if sends_commands && self.outgoing.is_between_packets() && front.get(3) == Some(&0) {
-            self.next = 0;
-        }
-        self.put(front, out);
-        self.next = self.next.wrapping_add(1);
-        self.sent = self.next;
+        let Some(content) = self.next_content(bytes, continues) else { return 0 };
+        let length = content.plain.len();
+        content.write(out);
         length
     }
 
-    fn put(&mut self, bytes: &[u8], out: &mut BytesMut) {
-        let start = out.len();
-        let (length, number) = (bytes.len(), self.next);
-        if length >= SHORT {
-            let mut plain = crate::take_buffer();
-            plain.extend_from_slice(bytes);
-            self.outgoing.number(&mut plain, number);
-            out.put_bytes(0, HEADER);
-            let is_compressed = self.compression.compress(&plain, out);
-            let body = start.saturating_add(HEADER);
-            if is_compressed {
-                let header = Header { length: out.len().saturating_sub(body), number, holds: length };
-                if let Some(place) = out.get_mut(start..body) {
-                    place.copy_from_slice(&header.bytes());
-                }
-            } else {
-                out.truncate(start);
-                out.put_slice(&Header { length, number, holds: 0 }.bytes());
-                out.put_slice(&plain);
-            }
-            crate::give_back_buffer(plain);
-        } else {
-            out.put_slice(&Header { length, number, holds: 0 }.bytes());
-            out.put_slice(bytes);
-            self.outgoing.number(out.get_mut(start.saturating_add(HEADER)..).unwrap_or_default(), number);
+    /// Takes what belongs in the next frame. Where it `continues`, no command begins.
+    pub(crate) fn next_content(&mut self, bytes: &[u8], continues: bool) -> Option<Content> {
+        let length = match self.role {
+            Role::Server => self.outgoing.whole_packets(bytes, FRAME, FRAME_MAX)?,
+            Role::Client if continues => bytes.len().min(FRAME),
+            Role::Client => self.command_length(bytes),
+        };
+        let mut plain = crate::take_buffer();
+        plain.extend_from_slice(bytes.get(..length).unwrap_or(bytes));
+        let number = self.next;
+        self.outgoing.number(&mut plain, number);
+        self.next = number.wrapping_add(1);
+        self.sent = self.next;
+        (!plain.is_empty()).then_some(Content { compression: self.compression, number, plain })
+    }
+
+    /// A server begins to number anew only where a command begins with a frame.
+    fn command_length(&mut self, bytes: &[u8]) -> usize {
+        let front = bytes.get(..FRAME.saturating_add(HEADER)).unwrap_or(bytes);
+        if self.outgoing.is_between_packets() && front.get(3) == Some(&0) {
+            self.next = 0;
         }
+        self.outgoing.second_command(front).unwrap_or(front.len()).min(FRAME)
+    }
+}
+
+/// What goes into one frame. It may be compressed on another thread.
+#[derive(Debug)]
+pub(crate) struct Content {
+    compression: Compression,
+    number: u8,
+    plain: BytesMut,
+}
+
+impl Content {
+    /// Uncompressed, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// The same as [`Content::write`], by value.
+    pub(crate) fn written_after(self, mut out: BytesMut) -> BytesMut {
+        self.write(&mut out);
+        out
+    }
+
+    /// Appends the frame.
+    pub(crate) fn write(self, out: &mut BytesMut) {
+        let Self { compression, number, plain } = self;
+        let (start, length) = (out.len(), plain.len());
+        let body = start.saturating_add(HEADER);
+        out.put_bytes(0, HEADER);
+        if length >= SHORT && compression.compress(&plain, out) {
+            let header = Header { length: out.len().saturating_sub(body), number, holds: length };
+            out.get_mut(start..body).unwrap_or_default().copy_from_slice(&header.bytes());
+        } else {
+            out.get_mut(start..body).unwrap_or_default().copy_from_slice(&Header { length, number, holds: 0 }.bytes());
+            out.put_slice(&plain);
+        }
+        crate::give_back_buffer(plain);
     }
 }

@@ -84,6 +84,27 @@ impl Packets {
         }
     }
 
+    /// How many of `bytes` are whole packets: `most` at most, but the first packet at least, or `limit` bytes of it. `None`: it is not complete.
+    pub(super) fn whole_packets(&self, bytes: &[u8], most: usize, limit: usize) -> Option<usize> {
+        let mut whole = 0_usize;
+        let mut left = self.left as usize;
+        loop {
+            if left == 0 {
+                let [low, middle, high, _, ..] = bytes.get(whole..)? else { break };
+                left = (u32::from_le_bytes([*low, *middle, *high, 0]) as usize).saturating_add(usize::from(LENGTH) + 1);
+            }
+            let end = whole.saturating_add(left);
+            if end > bytes.len() || (whole > 0 && end > most) {
+                break;
+            }
+            (whole, left) = (end, 0);
+        }
+        match whole {
+            0 => (bytes.len() >= limit).then_some(limit),
+            _ => Some(whole.min(limit)),
+        }
+    }
+
     /// Where in `bytes` the second command begins, after whatever is first: a packet with number 0 that continues no other.
     pub(super) fn second_command(mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0_usize;

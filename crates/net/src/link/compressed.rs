@@ -6,12 +6,18 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, BytesMut};
+use tokio::task::{spawn_blocking, yield_now};
+
 use super::{Inbox, Stream};
 use crate::buffers;
 use crate::compression::{Compression, Decoded, Frames, Role};
 
 /// While the next command waits for the present one to be consumed, most of it that is read, in bytes.
 const READ_AHEAD: usize = 8 * 1024;
+
+/// More than this is compressed on another thread, as the worker's other sessions would wait for it, in bytes.
+const MUCH: usize = 128 * 1024;
 
 /// What is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +34,13 @@ pub(super) struct Compressed {
     frames: Frames,
     /// What has arrived and was not decoded.
     raw: Inbox,
+    /// The beginning of a packet for a client. It has at most 16 MiB.
+    unsent: BytesMut,
 }
 
 impl Compressed {
     pub(super) fn new(compression: Compression, role: Role, raw: Inbox) -> Self {
-        Self { frames: Frames::new(compression, role), raw }
+        Self { frames: Frames::new(compression, role), raw, unsent: BytesMut::new() }
     }
 
     /// Everything that has arrived was decoded.
@@ -82,23 +90,45 @@ impl Compressed {
         decoded.map_err(crate::LinkError::into_io)
     }
 
-    /// Writes all of it, a frame at a time.
-    pub(super) async fn send(&mut self, stream: &mut Stream, mut bytes: &[u8], sent: Sent) -> io::Result<()> {
+    /// Writes all of it, but for the beginning of a packet for a client, which waits for the rest.
+    pub(super) async fn send(&mut self, stream: &mut Stream, bytes: &[u8], sent: Sent) -> io::Result<()> {
+        let mut waiting = std::mem::take(&mut self.unsent);
+        let mut rest = bytes;
+        if !waiting.is_empty() {
+            waiting.extend_from_slice(bytes);
+            rest = &waiting;
+        }
         let mut out = buffers::take();
-        while !bytes.is_empty() {
-            out.clear();
-            // Commands that fit go out in one write.
-            while !bytes.is_empty() && out.len() < buffers::BUFFER {
-                let length = self.frames.encode(bytes, sent == Sent::File, &mut out);
-                bytes = bytes.get(length..).unwrap_or_default();
+        while let Some(content) = self.frames.next_content(rest, sent == Sent::File) {
+            let length = content.len();
+            rest = rest.get(length..).unwrap_or_default();
+            if length > MUCH {
+                out = spawn_blocking(move || content.written_after(out)).await?;
+            } else {
+                content.write(&mut out);
             }
-            stream.send(&out).await?;
-            if !bytes.is_empty() {
+            // Commands and answers that fit go out in one write.
+            if rest.is_empty() || out.len() >= buffers::BUFFER {
+                stream.send(&out).await?;
+                out.clear();
                 // Compressing is work, and a socket that takes everything makes no pause in it.
-                tokio::task::yield_now().await;
+                if !rest.is_empty() {
+                    yield_now().await;
+                }
             }
         }
+        stream.send(&out).await?;
         buffers::give_back(out);
+        let left = rest.len();
+        if waiting.is_empty() && left > 0 {
+            self.unsent = buffers::take();
+            self.unsent.extend_from_slice(bytes.get(bytes.len().saturating_sub(left)..).unwrap_or_default());
+        } else if left > 0 {
+            waiting.advance(waiting.len().saturating_sub(left));
+            self.unsent = waiting;
+        } else if waiting.capacity() > 0 {
+            buffers::give_back(waiting);
+        }
         Ok(())
     }
 
