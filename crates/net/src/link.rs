@@ -307,3 +307,6 @@ impl Link {
         let _ = self.stream.socket_mut().shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

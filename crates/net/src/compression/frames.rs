@@ -181,6 +181,9 @@ impl Frames {
 
     /// Takes what belongs in the next frame. Where it `continues`, no command begins.
     pub(crate) fn next_content(&mut self, bytes: &[u8], continues: bool) -> Option<Content> {
+        if bytes.is_empty() {
+            return None;
+        }
         let length = match self.role {
             Role::Server => self.outgoing.whole_packets(bytes, FRAME, FRAME_MAX)?,
             Role::Client if continues => bytes.len().min(FRAME),
@@ -192,7 +195,7 @@ impl Frames {
         self.outgoing.number(&mut plain, number);
         self.next = number.wrapping_add(1);
         self.sent = self.next;
-        (!plain.is_empty()).then_some(Content { compression: self.compression, number, plain })
+        Some(Content { compression: self.compression, number, plain })
     }
 
     /// A server begins to number anew only where a command begins with a frame.

@@ -48,6 +48,17 @@ impl Compressed {
         self.raw.bytes().is_empty()
     }
 
+    /// It owns no buffer.
+    #[cfg(test)]
+    pub(super) fn is_bare(&self) -> bool {
+        self.raw.0.is_none() && self.unsent.capacity() == 0
+    }
+
+    #[cfg(test)]
+    pub(super) fn raw_length(&self) -> usize {
+        self.raw.bytes().len()
+    }
+
     /// This many bytes of the inbox were consumed.
     pub(super) fn consumed(&mut self, count: usize) {
         if count > 0 {
