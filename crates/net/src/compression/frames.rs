@@ -44,6 +44,10 @@ pub enum Decoded {
 /// before it has got the answer. So the frames of two commands are never mixed in `plain`, and an answer goes on from the frame whose bytes were
 /// consumed last.
 ///
+/// Servers number the packets of a result one after another, and begin the next result with the number of its frame; so clients that check the numbers
+/// accept either. A packet in front of a frame gets the frame's number here. One that goes on in the next frame is numbered as the packet before it says:
+/// mysql_async looks at its number only when all of it has come.
+///
 /// A client gets whole packets in a frame, as servers send them: mysql-connector-python does not find the end of one that lies in more than two frames.
 #[derive(Debug)]
 pub struct Frames {
@@ -203,6 +207,7 @@ impl Frames {
         let front = bytes.get(..FRAME.saturating_add(HEADER)).unwrap_or(bytes);
         if self.outgoing.is_between_packets() && front.get(3) == Some(&0) {
             self.next = 0;
+            self.outgoing.begin_command();
         }
         self.outgoing.second_command(front).unwrap_or(front.len()).min(FRAME)
     }

@@ -71,9 +71,15 @@ impl Packets {
         }
     }
 
-    /// Walks over all of `bytes` and numbers the packets in them one after another. If the first byte begins a packet, that one gets `first`.
+    /// The next packet begins a command.
+    pub(super) fn begin_command(&mut self) {
+        self.next = 0;
+    }
+
+    /// Walks over all of `bytes` and numbers the packets in them one after another. A packet at their front gets `first` if it is complete.
     pub(super) fn number(&mut self, mut bytes: &mut [u8], first: u8) {
-        let mut number = if self.is_at_header() { first } else { self.next };
+        let begins_whole = self.is_at_header() && self.whole_packets(bytes, 0, usize::MAX).is_some();
+        let mut number = if begins_whole { first } else { self.next };
         while let Some(place) = self.advance(bytes) {
             if let Some(byte) = bytes.get_mut(place) {
                 *byte = number;

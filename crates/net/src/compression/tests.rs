@@ -113,6 +113,22 @@ fn a_client_gets_whole_packets_in_a_frame_and_the_largest_in_two() {
 }
 
 #[test]
+fn a_packet_has_the_number_of_its_frame_unless_it_goes_on_in_the_next() {
+    let mut server = Frames::new(Compression::Zlib, Role::Server);
+    let answer = [vec![b'a'; 5], vec![b'b'; 5], vec![b'c'; 5], vec![b'd'; 1 << 24]];
+    let raw = encoded(&mut server, &packets(&answer, 1), false);
+    let mut frames = Vec::new();
+    let (mut raw, mut plain) = (BytesMut::from(&raw[..]), BytesMut::new());
+    let mut client = Frames::new(Compression::Zlib, Role::Client);
+    while let Decoded::Bytes(count) = client.decode(&mut raw, &mut plain).unwrap() {
+        frames.push(plain[plain.len() - count + 3]);
+    }
+    // Three packets; the large one, with the number after theirs; four bytes and the last packet.
+    assert_eq!((frames.len(), frames[0], frames[1]), (3, 0, 3));
+    assert_eq!(plain[plain.len() - 5..], [1, 0, 0, 4, b'd']);
+}
+
+#[test]
 fn each_command_has_frames_of_its_own() {
     let commands = [packets(&[b"one".to_vec()], 0), packets(&[vec![b'x'; 100]], 0), packets(&[b"three".to_vec()], 0)];
     let raw = encoded(&mut Frames::new(Compression::Zlib, Role::Client), &commands.concat(), false);
