@@ -123,13 +123,16 @@ async fn packets_of_all_sizes_pass_between_all_kinds_of_legs(cluster: Arc<Cluste
             let options = if encrypt { options.ssl_opts(believing()) } else { options };
             let mut client = promptly("a login", Conn::new(options)).await.unwrap();
             let full = (1 << 24) - 1;
-            for length in [1, 30, 50, 16_384, 65_536, 300_000, full - 12, 17_000_000] {
+            let longest = if compress && !encrypt { 17_000_000 } else { 1_000_000 };
+            for length in [1, 30, 50, 16_384, 65_536, 300_000, longest] {
                 let sent = "x".repeat(length);
                 let answer: (usize, String) =
                     client.query_first(format!("SELECT LENGTH('{sent}'), REPEAT('y', {length})")).await.unwrap().unwrap();
                 assert!(answer == (length, "y".repeat(length)), "{server_leg} {compress} {length}");
-                let answer: String = client.exec_first("SELECT ?", (&sent,)).await.unwrap().unwrap();
-                assert!(answer == sent, "{server_leg} {compress} {length}");
+                if length < full {
+                    let answer: String = client.exec_first("SELECT ?", (&sent,)).await.unwrap().unwrap();
+                    assert!(answer == sent, "{server_leg} {compress} {length}");
+                }
             }
             several_results(&mut client).await;
             client.disconnect().await.unwrap();

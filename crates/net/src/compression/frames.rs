@@ -46,7 +46,7 @@ pub enum Decoded {
 ///
 /// Servers number the packets of a result one after another, and begin the next result with the number of its frame; so clients that check the numbers
 /// accept either. A packet in front of a frame gets the frame's number here. One that goes on in the next frame is numbered as the packet before it says:
-/// mysql_async looks at its number only when all of it has come.
+/// `mysql_async` looks at its number only when all of it has come.
 ///
 /// A client gets whole packets in a frame, as servers send them: mysql-connector-python does not find the end of one that lies in more than two frames.
 #[derive(Debug)]
