@@ -346,7 +346,6 @@ async fn idle_clients_need_little_memory(cluster: Arc<Cluster>) {
         open(&mut clients).await;
     }
     let each = proxy.resident_bytes().saturating_sub(before) / CLIENTS;
-    println!("{each} bytes for each idle compressed client");
     assert!(each < 16 * 1024, "{each} bytes for each idle client");
     for client in clients {
         client.disconnect().await.unwrap();
