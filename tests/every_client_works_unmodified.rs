@@ -675,7 +675,7 @@ async fn the_columns_of_a_table_are_listed(cluster: Arc<Cluster>) {
 
 /// It would begin at once, and neither side would understand the other any more.
 async fn compression_that_is_not_offered_is_refused(cluster: Arc<Cluster>) {
-    let proxy = Proxy::start(&cluster).await;
+    let proxy = Start::before(&cluster).config("listen.compression = []").start().await;
     for flag in [Capabilities::COMPRESS, Capabilities::ZSTD_COMPRESSION] {
         let mut client = RawClient::connect(proxy.address).await.unwrap();
         let mut payload = wire_login(&client.greeting);
@@ -703,6 +703,7 @@ fn wire_login(greeting: &wire::Greeting) -> Vec<u8> {
         schema: None,
         auth_plugin: Some(&plugin),
         attributes: None,
+        zstd_level: 0,
     }
     .encode(&mut out);
     out.to_vec()

@@ -127,6 +127,7 @@ async fn asked(proxy: &Proxy, user: &str, password: &str) -> Asked {
         schema: None,
         auth_plugin: Some(b"caching_sha2_password"),
         attributes: None,
+        zstd_level: 0,
     };
     let mut payload = bytes::BytesMut::new();
     login.encode(&mut payload);

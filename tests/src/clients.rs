@@ -1,5 +1,6 @@
 //! Clients that are programs of their own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 
@@ -43,6 +44,12 @@ pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script:
 
 /// The same with another account: its name and its password.
 pub async fn command_line_as(client: Engine, proxy: &Proxy, (user, password): (&str, &str), script: &str) -> Said {
+    let arguments = [format!("--user={user}"), format!("--password={password}")];
+    command_line_at(proxy.address, client, &arguments.each_ref().map(String::as_str), script).await
+}
+
+/// The same for a client that connects to this address, with more arguments.
+pub async fn command_line_at(address: SocketAddr, client: Engine, arguments: &[&str], script: &str) -> Said {
     let (image, tag) = client.image();
     let (label, run) = cluster::label();
     let mut docker = Command::new("docker");
@@ -57,8 +64,9 @@ pub async fn command_line_as(client: Engine, proxy: &Proxy, (user, password): (&
         ])
         .arg(format!("{image}:{tag}"))
         .args(["--protocol=tcp", "--default-character-set=utf8mb4", "--batch"])
-        .args([format!("--host={}", proxy.address.ip()), format!("--port={}", proxy.address.port())])
-        .args([format!("--user={user}"), format!("--password={password}"), format!("--database={SCHEMA}")]);
+        .args([format!("--host={}", address.ip()), format!("--port={}", address.port())])
+        .args([format!("--user={APP}"), format!("--database={SCHEMA}")])
+        .args(arguments);
     // From its standard input, since the command DELIMITER is not known to --execute.
     run_with_input(docker, script).await
 }

@@ -13,6 +13,7 @@ use wire::{
     StatusFlags, Step, put_packet_with,
 };
 
+use crate::compression::ServerCompression;
 use crate::prepared::PreparedStatements;
 use crate::tls::ServerTls;
 
@@ -38,6 +39,8 @@ pub(crate) struct LoggedIn {
     pub(crate) nonce: [u8; NONCE],
     /// The terms by which it is encrypted, or is not.
     pub(crate) tls: ServerTls,
+    /// The setting by which it is compressed, or is not.
+    pub(crate) compression: ServerCompression,
 }
 
 /// A logged-in connection. Its holder sends commands and reads each response to its end.
@@ -122,7 +125,7 @@ impl ServerConnection {
 
     /// No response is outstanding, and nothing unrequested has arrived.
     pub fn is_clean(&self) -> bool {
-        self.outstanding == 0 && self.link.bytes().is_empty()
+        self.outstanding == 0 && self.link.is_empty()
     }
 
     /// Appends what brings this connection to `state` and says how many responses that makes.

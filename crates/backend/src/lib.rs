@@ -2,6 +2,7 @@
 //!
 //! Knows sockets and the protocol, but not where statements go (that is `router`) nor who is primary (that is `monitor`).
 
+mod compression;
 mod connection;
 mod error;
 mod login;
@@ -9,6 +10,7 @@ mod pool;
 mod prepared;
 mod tls;
 
+pub use compression::ServerCompression;
 pub use connection::{Rest, ServerConnection};
 pub use error::{ConnectError, Shortage};
 pub use login::{Account, ConnectOptions, ServerAddress};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use bytes::BytesMut;
-use net::{Exchange, Link, LinkError};
+use net::{Exchange, Link, LinkError, Role};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 use session::{ConnectionState, LoginDetails};
@@ -15,6 +15,7 @@ use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting,
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::ConnectError;
+use crate::compression::ServerCompression;
 use crate::connection::{LoggedIn, ServerConnection};
 use crate::tls::ServerTls;
 
@@ -116,6 +117,8 @@ pub(crate) struct Terms {
     pub(crate) public_key_retrieval: bool,
     /// Whether it is encrypted.
     pub(crate) tls: ServerTls,
+    /// Whether it is compressed.
+    pub(crate) compression: ServerCompression,
 }
 
 /// Connects and logs in.
@@ -166,6 +169,7 @@ async fn connect_unbounded(
         Greeted::Refused(error) => return Err(at.refused(error)),
     };
     let capabilities = negotiate(&greeting, options).map_err(|what| at.misbehaved(what))?;
+    let (capabilities, compression) = terms.compression.negotiate(capabilities, greeting.capabilities);
     let words = Login {
         capabilities,
         max_packet: 1 << 30,
@@ -175,6 +179,7 @@ async fn connect_unbounded(
         schema: None,
         auth_plugin: Some(&greeting.auth_plugin),
         attributes: capabilities.contains(Capabilities::CONNECT_ATTRS).then_some(&details.attributes),
+        zstd_level: ServerCompression::ZSTD_LEVEL,
     };
     let mut exchange = go_encrypted(exchange, &greeting, &words, at, terms).await?;
     let is_encrypted = exchange.is_encrypted();
@@ -197,9 +202,14 @@ async fn connect_unbounded(
         plugin: login.plugin(),
         nonce: login.nonce(),
         tls: terms.tls.clone(),
+        compression: terms.compression,
+    };
+    let link = match compression {
+        Some(compression) => exchange.into_link().compress(compression, Role::Client),
+        None => exchange.into_link(),
     };
     let state = ConnectionState::after_login(capabilities, details.collation, is_mariadb);
-    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state))
+    Ok(ServerConnection::new(link, logged_in, status, state))
 }
 
 /// Begins TLS where it is wanted and offered. In clear goes on only what need not be encrypted.

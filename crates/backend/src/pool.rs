@@ -31,6 +31,7 @@ use self::server::{Bounds, Handed, Place, Queued, ServerPool};
 use self::shares::{Demand, Displaced};
 use self::warm::Profiles;
 pub use self::warm::WarmUp;
+use crate::compression::ServerCompression;
 use crate::connection::ServerConnection;
 use crate::login::{self, ConnectOptions, ServerAddress, Terms};
 use crate::tls::ServerTls;
@@ -59,6 +60,8 @@ pub struct PoolSettings {
     pub public_key_retrieval: bool,
     /// Whether connections are encrypted. Idle connections that were opened under other settings are not used again.
     pub tls: ServerTls,
+    /// Whether connections are compressed. The same goes for idle connections.
+    pub compression: ServerCompression,
 }
 
 impl PoolSettings {
@@ -133,8 +136,8 @@ impl Current {
     }
 
     fn terms(&self) -> Terms {
-        let PoolSettings { connect_timeout: limit, public_key_retrieval, ref tls, .. } = self.settings;
-        Terms { limit, public_key_retrieval, tls: tls.clone() }
+        let PoolSettings { connect_timeout: limit, public_key_retrieval, ref tls, compression, .. } = self.settings;
+        Terms { limit, public_key_retrieval, tls: tls.clone(), compression }
     }
 }
 
@@ -438,7 +441,10 @@ impl WorkerPool {
     /// Moves the connection to this worker. `None` if it is closed, or leads to a primary of another epoch.
     fn adopt(&self, mut idle: Idle, wanted: &Wanted<'_>) -> Option<Idle> {
         let is_of_another_epoch = wanted.reign.is_some_and(|epoch| idle.connection.is_of_another_epoch(epoch));
-        let is_by_other_terms = !idle.connection.login.tls.is_same(&self.pools.current.load().settings.tls);
+        let is_by_other_terms = {
+            let (login, settings) = (&idle.connection.login, &self.pools.current.load().settings);
+            !login.tls.is_same(&settings.tls) || login.compression != settings.compression
+        };
         if is_of_another_epoch || is_by_other_terms || !idle.connection.link.is_quiet() {
             return None;
         }

@@ -26,5 +26,5 @@ mod worker;
 pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
 pub use listener::{Frontend, Running, Runtime};
-pub use settings::{Pooling, Settings};
+pub use settings::{ClientCompression, Pooling, Settings};
 pub use tls::ClientTls;

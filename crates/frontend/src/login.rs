@@ -3,6 +3,7 @@
 //!
 //! `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
+mod compression;
 mod failures;
 mod greeting;
 mod proof;
@@ -18,7 +19,7 @@ use classifier::Dialect;
 use net::{Exchange, Link, LinkError};
 use session::{LoginDetails, Session, SessionState};
 use tokio::time::timeout;
-use wire::error_code::{ER_HANDSHAKE_ERROR, ER_NOT_SUPPORTED_YET, ER_UNKNOWN_CHARACTER_SET};
+use wire::error_code::{ER_HANDSHAKE_ERROR, ER_UNKNOWN_CHARACTER_SET};
 use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
 pub(crate) use self::failures::FailedLogins;
@@ -165,7 +166,7 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
     let Defaults { dialect, .. } = shared.defaults();
-    let offered = greeting::offered(dialect, &settings.limits);
+    let offered = greeting::offered(dialect, &settings.limits) | compression::offered(dialect, settings.compression);
     let tls = settings.tls.clone();
     exchange.send(&greeting::greeting(shared, id, nonce, offered, &tls)).await?;
 
@@ -177,16 +178,18 @@ async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Clien
             return Err(error.into());
         }
     };
-    if login.capabilities.intersects(Capabilities::COMPRESS | Capabilities::ZSTD_COMPRESSION) {
-        // A client that asks for it although it was not offered would speak it from here on.
-        let refusal = Refusal::new(ER_NOT_SUPPORTED_YET, "compression is not offered here; connect without it");
-        tell(exchange, &refusal).await;
-        return Err(LoginError::NotOffered("compression"));
-    }
+    let compression = match compression::agreed(&login, offered) {
+        Ok(agreed) => agreed,
+        Err(refusal) => {
+            tell(exchange, &refusal).await;
+            return Err(LoginError::NotOffered("compression"));
+        }
+    };
     let capabilities = login.capabilities & offered;
     let login = Login { capabilities, ..login };
     let (exchange, admitted) = admit(exchange, &login, nonce, Occasion::Connect, peer, worker).await?;
-    let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
+    let link = compression::begin(exchange.into_link(), compression);
+    let connection = Connection { link, id, peer, capabilities, nonce };
     Ok(admitted.into_client(connection, None))
 }
 

@@ -1,17 +1,19 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
+use net::LinkError;
 use router::{Awaited, Denial, HintError};
 use wire::error_code::{
     self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
     ER_CON_COUNT_ERROR, ER_HOST_IS_BLOCKED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE,
-    ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NO_SUCH_THREAD,
-    ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN,
-    ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS,
-    ER_WRONG_ARGUMENTS,
+    ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NET_UNCOMPRESS_ERROR,
+    ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED,
+    ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER,
+    ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
 };
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
@@ -99,6 +101,15 @@ impl Refusal {
 
     pub(crate) fn idle_for_too_long() -> Self {
         Self::new(ER_CLIENT_INTERACTION_TIMEOUT, "the client was disconnected because of inactivity; see timeouts.client_idle")
+    }
+
+    /// What a client did wrong that sent compressed what cannot be read. `None`: its connection broke.
+    pub(crate) fn bad_frame(error: &io::Error) -> Option<Self> {
+        match LinkError::of(error)? {
+            LinkError::OutOfOrder => Some(Self::out_of_order()),
+            error @ LinkError::BadFrame(_) => Some(Self::new(ER_NET_UNCOMPRESS_ERROR, error.to_string())),
+            _ => None,
+        }
     }
 
     /// The connection to the server broke while it was working.

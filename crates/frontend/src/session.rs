@@ -245,7 +245,11 @@ impl Core {
         let may_drain = !self.session.binding.in_transaction();
         poll_fn(|cx| {
             if let Poll::Ready(read) = client.poll_fill(cx) {
-                return Poll::Ready(if matches!(read, Ok(1..)) { PauseEnd::Bytes } else { PauseEnd::Left });
+                return Poll::Ready(match read {
+                    Ok(1..) => PauseEnd::Bytes,
+                    Ok(0) => PauseEnd::Left,
+                    Err(error) => Refusal::bad_frame(&error).map_or(PauseEnd::Left, PauseEnd::Refusal),
+                });
             }
             if may_drain && self.drain.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(PauseEnd::Refusal(Refusal::shutting_down()));
@@ -382,6 +386,7 @@ impl Core {
     /// Sends the client an error after which the session cannot go on.
     async fn dismiss(&mut self, client: &mut Link, refusal: &Refusal, sequence: u8) -> Ended {
         tracing::info!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "closed a session");
+        client.release();
         let _ = self.say(client, &refusal.packet(sequence)).await;
         Ended
     }

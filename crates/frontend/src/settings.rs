@@ -19,6 +19,15 @@ pub enum Pooling {
     Session,
 }
 
+/// The algorithms that clients are offered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCompression {
+    /// Zlib.
+    pub zlib: bool,
+    /// Zstandard; only to clients of MySQL.
+    pub zstd: bool,
+}
+
 /// All of it. What a session is given at its login stays for as long as it lasts: how it keeps connections, and how long it may be idle.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -42,4 +51,6 @@ pub struct Settings {
     pub binlog_commands: bool,
     /// Whether clients may encrypt their connections. What was agreed on at a login stays.
     pub tls: ClientTls,
+    /// How clients may compress their connections.
+    pub compression: ClientCompression,
 }

@@ -64,6 +64,7 @@ fn login(greeting: &Greeting, user: &str, proof: &[u8], asks_for_tls: bool) -> B
         schema: None,
         auth_plugin: Some(b"caching_sha2_password"),
         attributes: None,
+        zstd_level: 0,
     };
     let mut payload = BytesMut::new();
     if asks_for_tls {

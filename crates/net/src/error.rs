@@ -21,6 +21,9 @@ pub enum LinkError {
     /// The peer's packets do not have the sequence numbers that the protocol demands.
     #[error("the peer sent packets out of order")]
     OutOfOrder,
+    /// A compressed frame is not what its header says.
+    #[error("the peer sent a bad compressed packet: {0}")]
+    BadFrame(&'static str),
     /// TLS cannot be agreed on, or what has come is not what the peer has encrypted.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -33,4 +36,19 @@ pub enum LinkError {
     /// The peer took too long for a step that has a limit.
     #[error("the peer did not answer within {0:?}")]
     Timeout(Duration),
+}
+
+impl LinkError {
+    /// As an error of the stream, from which [`LinkError::of`] gets it back.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Self::Lost(error) => error,
+            other => io::Error::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+
+    /// What the peer has done wrong, if it was that by which the stream ended.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
 }

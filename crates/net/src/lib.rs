@@ -1,9 +1,10 @@
-//! The transport of both legs, to clients and to servers: a stream, plain or encrypted, with the bytes that have arrived on it, the packets of a
-//! login, and buffers.
+//! The transport of both legs, to clients and to servers: a stream, plain or encrypted, compressed or not, with the bytes that have arrived on it,
+//! the packets of a login, and buffers.
 //!
 //! It frames packets and does not know what they mean; how long anything may take is the caller's business.
 
 mod buffers;
+mod compression;
 mod error;
 mod exchange;
 mod link;
@@ -11,6 +12,7 @@ mod tls;
 mod within;
 
 pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take as take_buffer};
+pub use compression::{Compression, Decoded, Frames, Role};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::Link;

@@ -1,4 +1,6 @@
-//! One end of a TCP connection: the socket, with or without TLS, and the bytes that have arrived and are not consumed yet.
+//! One end of a TCP connection: the socket, with or without TLS and compression, and the bytes that have arrived and are not consumed yet.
+
+mod compressed;
 
 use std::future::poll_fn;
 use std::io;
@@ -12,7 +14,9 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
+use self::compressed::{Compressed, Sent};
 use crate::buffers::{self, BUFFER};
+use crate::compression::{Compression, Role};
 use crate::tls::TlsStream;
 use crate::{LinkError, TlsAcceptor, TlsConnector};
 
@@ -24,6 +28,8 @@ const WORTHWHILE: usize = 2 * 1024;
 pub struct Link {
     stream: Stream,
     inbox: Inbox,
+    /// Boxed like TLS. It knows the bytes that have arrived and are not in the inbox.
+    compressed: Option<Box<Compressed>>,
 }
 
 /// Most are plain and short-lived futures hold them, so the other kind is boxed.
@@ -45,6 +51,41 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &mut tls.socket,
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<io::Result<usize>> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => return tls.poll_fill(cx, inbox),
+        };
+        // Asked first, so that waiting takes no buffer.
+        ready!(socket.poll_read_ready(cx))?;
+        let buffer = inbox.whole();
+        if buffer.capacity() - buffer.len() < WORTHWHILE {
+            buffer.reserve(BUFFER);
+        }
+        let result = poll_read_buf(Pin::new(socket), cx, buffer);
+        if buffer.is_empty() {
+            inbox.release();
+        }
+        Poll::Ready(ready!(result))
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.write_all(bytes).await,
+            Self::Tls(tls) => tls.send(bytes).await,
+        }
+    }
+
+    fn is_quiet(&mut self, inbox: &mut Inbox) -> bool {
+        match self {
+            Self::Plain(socket) => {
+                let mut probe = [0; 1];
+                matches!(socket.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Tls(tls) => tls.is_quiet(inbox),
         }
     }
 }
@@ -80,7 +121,7 @@ impl Link {
     /// Takes the socket over; small packets are sent at once (`TCP_NODELAY`).
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream: Stream::Plain(stream), inbox: Inbox::default() })
+        Ok(Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None })
     }
 
     /// Goes on encrypted, as the server. The client may have begun already: what is in the inbox counts as TLS's and as nothing else.
@@ -88,7 +129,7 @@ impl Link {
         let Stream::Plain(socket) = self.stream else { return Err(LinkError::ClearBeforeTls) };
         let early = std::mem::take(&mut self.inbox);
         let tls = TlsStream::accept(socket, acceptor, early.bytes(), &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox })
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None })
     }
 
     /// Goes on encrypted, as the client of a server that is reached by this name or address. The server must not have said anything more in clear.
@@ -98,7 +139,24 @@ impl Link {
             return Err(LinkError::ClearBeforeTls);
         }
         let tls = TlsStream::connect(socket, connector, host, &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox })
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None })
+    }
+
+    /// Goes on compressed: to be called after the login. What has arrived since is compressed as well.
+    #[must_use]
+    pub fn compress(mut self, compression: Compression, role: Role) -> Self {
+        let raw = std::mem::take(&mut self.inbox);
+        Self { compressed: Some(Box::new(Compressed::new(compression, role, raw))), ..self }
+    }
+
+    /// The number that the first packet of the answer to what was sent last has on a connection that is not compressed. `None`: this is one.
+    pub fn answer_number(&self) -> Option<u8> {
+        self.compressed.as_ref().map(|compressed| compressed.answer_number())
+    }
+
+    /// It is compressed: the peer numbers its packets otherwise than on a plain connection.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed.is_some()
     }
 
     /// Nobody can listen in.
@@ -142,8 +200,11 @@ impl Link {
     /// Drops the first `count` bytes of the inbox (all of them, if there are fewer).
     pub fn consume(&mut self, count: usize) {
         let Some(inbox) = &mut self.inbox.0 else { return };
+        if let Some(compressed) = &mut self.compressed {
+            compressed.consumed(count);
+        }
         if count >= inbox.len() {
-            self.release();
+            self.inbox.release();
         } else {
             inbox.advance(count);
         }
@@ -151,12 +212,17 @@ impl Link {
 
     /// Gives the buffer back, with whatever is in it.
     pub fn release(&mut self) {
+        let count = self.bytes().len();
+        self.consume(count);
         self.inbox.release();
     }
 
     /// Takes the first `count` bytes out of the inbox (all of them, if there are fewer): its buffer, if that is all that it holds, else a copy.
     pub fn take(&mut self, count: usize) -> BytesMut {
         let Some(mut inbox) = self.inbox.0.take() else { return BytesMut::new() };
+        if let Some(compressed) = &mut self.compressed {
+            compressed.consumed(count);
+        }
         if count >= inbox.len() {
             return inbox;
         }
@@ -180,28 +246,17 @@ impl Link {
 
     /// The polled form of [`Link::fill`].
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let stream = match &mut self.stream {
-            Stream::Plain(stream) => stream,
-            Stream::Tls(tls) => return tls.poll_fill(cx, &mut self.inbox),
-        };
-        // Asked first, so that waiting takes no buffer.
-        ready!(stream.poll_read_ready(cx))?;
-        let inbox = self.inbox.whole();
-        if inbox.capacity() - inbox.len() < WORTHWHILE {
-            inbox.reserve(BUFFER);
+        match &mut self.compressed {
+            Some(compressed) => compressed.poll_fill(cx, &mut self.stream, &mut self.inbox),
+            None => self.stream.poll_fill(cx, &mut self.inbox),
         }
-        let result = poll_read_buf(Pin::new(stream), cx, inbox);
-        if inbox.is_empty() {
-            self.release();
-        }
-        Poll::Ready(ready!(result))
     }
 
     /// Writes all of it, waiting while the peer does not read.
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(bytes).await,
-            Stream::Tls(tls) => tls.send(bytes).await,
+        match &mut self.compressed {
+            Some(compressed) => compressed.send(&mut self.stream, bytes, Sent::Packets).await,
+            None => self.stream.send(bytes).await,
         }
     }
 
@@ -212,17 +267,30 @@ impl Link {
         Ok(())
     }
 
+    /// The same in the middle of a command: what is sent is a file that the server has asked for.
+    pub async fn send_file_from(&mut self, from: &mut Link, count: usize) -> io::Result<()> {
+        let file = from.bytes().get(..count).unwrap_or_default();
+        match &mut self.compressed {
+            Some(compressed) => compressed.send(&mut self.stream, file, Sent::File).await?,
+            None => self.stream.send(file).await?,
+        }
+        from.consume(count);
+        Ok(())
+    }
+
+    /// Nothing has arrived that was not consumed.
+    pub fn is_empty(&self) -> bool {
+        self.bytes().is_empty() && self.compressed.as_ref().is_none_or(|compressed| compressed.is_empty())
+    }
+
     /// Whether nothing has arrived and the peer has not closed: the state in which an idle server connection must be.
     pub fn is_quiet(&mut self) -> bool {
-        if !self.bytes().is_empty() {
+        if !self.is_empty() {
             return false;
         }
-        match &mut self.stream {
-            Stream::Plain(stream) => {
-                let mut probe = [0; 1];
-                matches!(stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-            }
-            Stream::Tls(tls) => tls.is_quiet(&mut self.inbox),
+        match &mut self.compressed {
+            Some(compressed) => compressed.is_quiet(&mut self.stream),
+            None => self.stream.is_quiet(&mut self.inbox),
         }
     }
 
@@ -239,3 +307,6 @@ impl Link {
         let _ = self.stream.socket_mut().shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

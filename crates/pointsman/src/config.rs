@@ -2,6 +2,7 @@
 //!
 //! `config/pointsman.toml` documents every key; a test keeps that file and the defaults here consistent.
 
+mod compression;
 mod reader;
 mod routing;
 mod rules;
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) threads: usize,
     pub(crate) client_tls: frontend::ClientTls,
+    /// What clients are offered.
+    pub(crate) client_compression: frontend::ClientCompression,
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) routing: Routing,
@@ -57,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) server_idle: Duration,
     pub(crate) public_key_retrieval: bool,
     pub(crate) server_tls: tls::Servers,
+    pub(crate) server_compression: backend::ServerCompression,
     pub(crate) failover: Failover,
     pub(crate) admin_socket: Option<PathBuf>,
     pub(crate) log: Log,
@@ -208,6 +212,7 @@ impl Config {
         }
         let mut tls_files = Vec::new();
         let client_tls = tls::clients(&mut listen, &mut tls_files);
+        let client_compression = compression::clients(&mut listen);
         listen.finish();
 
         let numbered = (0..).map(ServerId).zip(file.sections("servers"));
@@ -270,6 +275,7 @@ impl Config {
         timeouts.finish();
 
         let server_tls = tls::servers(file.section("server_tls"), &mut tls_files);
+        let server_compression = compression::servers(file.section("server_compression"));
 
         let failover = failover(file.section("failover"));
         let mut reload = file.section("reload");
@@ -289,6 +295,7 @@ impl Config {
             listen: address,
             threads: threads.max(1),
             client_tls,
+            client_compression,
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             routing,
@@ -305,6 +312,7 @@ impl Config {
             server_idle,
             public_key_retrieval,
             server_tls: server_tls?,
+            server_compression,
             failover: failover?,
             admin_socket,
             server_version,

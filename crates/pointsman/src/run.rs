@@ -259,6 +259,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
         remembered_login: config.remembered_login,
         tls: config.client_tls.clone(),
+        compression: config.client_compression,
     }
 }
 
@@ -274,5 +275,6 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         idle_timeout: config.server_idle,
         public_key_retrieval: config.public_key_retrieval,
         tls: config.server_tls.sessions.clone(),
+        compression: config.server_compression,
     }
 }

@@ -133,6 +133,7 @@ impl RawClient {
             schema: login.schema.as_deref().map(str::as_bytes),
             auth_plugin: Some(login.plugin.as_deref().unwrap_or(proof.plugin().name()).as_bytes()),
             attributes: None,
+            zstd_level: 3,
         };
         packet.encode(&mut payload);
         self.send_next(&payload).await;
@@ -146,6 +147,12 @@ impl RawClient {
                 other => panic!("not for a test client: {other:?}"),
             }
         }
+    }
+
+    /// The stream after the login, for a test that goes on by itself. Panics if more than the login was read.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.buf.is_empty(), "there is more: {:?}", self.buf);
+        self.stream
     }
 
     /// Sends bytes as they are.

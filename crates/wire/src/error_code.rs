@@ -32,6 +32,8 @@ pub const ER_TABLEACCESS_DENIED_ERROR: u16 = 1142;
 pub const ER_COLUMNACCESS_DENIED_ERROR: u16 = 1143;
 pub const ER_NET_PACKET_TOO_LARGE: u16 = 1153;
 pub const ER_NET_PACKETS_OUT_OF_ORDER: u16 = 1156;
+/// A compressed packet does not decompress.
+pub const ER_NET_UNCOMPRESS_ERROR: u16 = 1157;
 /// The connection to the server broke. Client libraries would say 2013 themselves.
 pub const ER_NET_READ_ERROR: u16 = 1158;
 /// The server did not answer in time.
@@ -78,6 +80,8 @@ pub const ER_ACCOUNT_HAS_BEEN_LOCKED_MARIADB: u16 = 4151;
 pub const ER_SECURE_TRANSPORT_REQUIRED: u16 = 3159;
 /// `RESTART`, or the end of `CLONE`, where nothing starts the server again.
 pub const ER_RESTART_SERVER_FAILED: u16 = 3707;
+/// The level of zstd that a client asks for at its login. Only MySQL has it.
+pub const ER_WRONG_COMPRESSION_LEVEL_CLIENT: u16 = 3923;
 /// The last words to a connection that was idle for longer than `wait_timeout`. To MariaDB, which closes it without a word, the number means
 /// something else.
 pub const ER_CLIENT_INTERACTION_TIMEOUT: u16 = 4031;
@@ -95,6 +99,7 @@ pub const fn sqlstate(code: u16) -> [u8; 5] {
         | ER_SERVER_SHUTDOWN
         | ER_NET_PACKET_TOO_LARGE
         | ER_NET_PACKETS_OUT_OF_ORDER
+        | ER_NET_UNCOMPRESS_ERROR
         | ER_NET_READ_ERROR
         | ER_NET_READ_INTERRUPTED => *b"08S01",
         ER_ACCESS_DENIED_ERROR => *b"28000",

@@ -15,9 +15,17 @@ pub struct FileTracker {
     bytes: u64,
     /// Of the last packet, as the client numbers them.
     sequence: u8,
+    /// The number of the next packet, where the client's own do not count.
+    number: Option<u8>,
 }
 
 impl FileTracker {
+    /// Numbers the packets from here on itself: on a compressed connection, a client's numbers are no plain one's.
+    #[must_use]
+    pub const fn numbered_from(self, number: u8) -> Self {
+        Self { number: Some(number), ..self }
+    }
+
     /// Walks over `buf`, and returns how many bytes may be passed on: up to the end of the file, or up to an incomplete header.
     /// Takes `inserted` off the sequence number of every packet: the server knows nothing of packets that were inserted for the client.
     pub fn pass(&mut self, buf: &mut [u8], inserted: u8) -> usize {
@@ -39,6 +47,10 @@ impl FileTracker {
             }
             let Some(header) = Header::parse(rest) else { return at };
             let [_, _, _, sequence, ..] = rest else { return at };
+            if let Some(number) = &mut self.number {
+                *sequence = *number;
+                *number = number.wrapping_add(1);
+            }
             self.sequence = *sequence;
             *sequence = sequence.wrapping_sub(inserted);
             self.is_done = header.length == 0 && !self.continues;
@@ -110,6 +122,15 @@ mod tests {
         let (out, tracker, _) = passed(&[packet(1, b"ab"), packet(2, b"")].concat(), 3, 2);
         assert_eq!(out, [packet(255, b"ab"), packet(0, b"")].concat());
         assert_eq!(tracker.last_sequence(), 2);
+    }
+
+    #[test]
+    fn numbers_that_do_not_count_are_replaced() {
+        let mut whole = [packet(7, b"ab"), packet(7, b"c"), packet(0, b"")].concat();
+        let mut tracker = FileTracker::default().numbered_from(255);
+        assert_eq!(tracker.pass(&mut whole, 1), whole.len());
+        assert_eq!(whole, [packet(254, b"ab"), packet(255, b"c"), packet(0, b"")].concat());
+        assert_eq!(tracker.last_sequence(), 1);
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub struct Login<'a> {
     pub auth_plugin: Option<&'a [u8]>,
     /// The connection attributes, `(string<lenenc> name, string<lenenc> value)*`; written with `CONNECT_ATTRS`.
     pub attributes: Option<&'a [u8]>,
+    /// The level of the compression, from 1 to 22; written with `ZSTD_COMPRESSION`. MySQL refuses others, and reads a missing one as 0.
+    pub zstd_level: u8,
 }
 
 impl<'a> Login<'a> {
@@ -184,7 +186,8 @@ impl<'a> Login<'a> {
         let schema = has(Capabilities::CONNECT_WITH_DB).then(|| text(&mut reader));
         let auth_plugin = has(Capabilities::PLUGIN_AUTH).then(|| text(&mut reader));
         let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
-        Ok(Self { capabilities, max_packet, collation, user, auth_response, schema, auth_plugin, attributes })
+        let zstd_level = if has(Capabilities::ZSTD_COMPRESSION) { reader.u8().unwrap_or(0) } else { 0 };
+        Ok(Self { capabilities, max_packet, collation, user, auth_response, schema, auth_plugin, attributes, zstd_level })
     }
 
     /// Appends the payload. What is `None` is left out together with its capability, so that the packet is always one that
@@ -211,6 +214,9 @@ impl<'a> Login<'a> {
         }
         if let Some(attributes) = optional(Capabilities::CONNECT_ATTRS, self.attributes) {
             out.put_lenenc_bytes(attributes);
+        }
+        if capabilities.contains(Capabilities::ZSTD_COMPRESSION) {
+            out.put_u8(self.zstd_level);
         }
     }
 
@@ -273,7 +279,7 @@ impl<'a> ChangeUser<'a> {
         let collation = if reader.is_empty() { 0 } else { reader.u16()? };
         let auth_plugin = (has(Capabilities::PLUGIN_AUTH) && !reader.is_empty()).then(|| text(&mut reader));
         let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
-        Ok(Login { capabilities, max_packet: 0, collation, user, auth_response, schema, auth_plugin, attributes })
+        Ok(Login { capabilities, max_packet: 0, collation, user, auth_response, schema, auth_plugin, attributes, zstd_level: 0 })
     }
 }
 

@@ -4,7 +4,7 @@
 //! nonce is an argument), and it knows nothing of what a statement means. Decoding borrows from the caller's buffer and checks
 //! every read: no input panics. Callers are `backend` (as a client of servers) and `frontend` (as a server to clients).
 //!
-//! Not here: TLS (but for the packet that asks for it), compression, RSA (the login state machines say when the caller has to encrypt or decrypt), result rows.
+//! Not here: TLS and compression (but for what asks for them), RSA (the login state machines say when the caller has to encrypt or decrypt), result rows.
 //!
 //! Two manuals describe the protocol: "MySQL Server Developer Documentation", pages `page_protocol_*` on dev.mysql.com, and
 //! the MariaDB documentation's "Client/Server Protocol" chapter. Each module names the pages it follows, and where the

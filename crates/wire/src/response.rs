@@ -10,8 +10,8 @@
 //!
 //! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result.
 //!
-//! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA`, `MARIADB_CACHE_METADATA`, compression. A
-//! connection must not negotiate them.
+//! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA`, `MARIADB_CACHE_METADATA`. A connection must not negotiate them.
+//! Compression is taken off before; what is left of it are the numbers of the packets, which [`ResponseTracker::number_from`] replaces.
 
 use crate::capabilities::{Capabilities, StatusFlags};
 use crate::packet::{HEADER, Header, MAX_PAYLOAD};
@@ -129,6 +129,8 @@ pub struct ResponseTracker {
     continues: bool,
     /// Of the last packet, shifted.
     sequence: u8,
+    /// The number of the next packet, unshifted, where the server's own do not count.
+    number: Option<u8>,
     /// Of the present or last result.
     rows: u64,
 }
@@ -154,8 +156,14 @@ impl ResponseTracker {
             partial: 0,
             continues: false,
             sequence: 0,
+            number: None,
             rows: 0,
         }
+    }
+
+    /// Numbers the packets from here on itself, instead of taking the server's numbers. The sequence shift is added to these as well.
+    pub const fn number_from(&mut self, number: u8) {
+        self.number = Some(number);
     }
 
     /// The rows of the present result so far, or of the last one.
@@ -246,7 +254,7 @@ impl ResponseTracker {
                     Phase::First | Phase::Done => {}
                 }
             }
-            self.sequence = shift_sequence(rest, sequence_shift);
+            self.shift_sequence(rest, sequence_shift);
             self.continues = header.length as usize == MAX_PAYLOAD;
             self.partial = header.length;
             at += HEADER;
@@ -263,6 +271,10 @@ impl ResponseTracker {
             let may_be_more = *first >= EOF_HEADER || length == 0 || length == MAX_PAYLOAD;
             if may_be_more || here < HEADER + length {
                 break;
+            }
+            if let Some(number) = &mut self.number {
+                *sequence = *number;
+                *number = number.wrapping_add(1);
             }
             *sequence = sequence.wrapping_add(sequence_shift);
             self.sequence = *sequence;
@@ -322,7 +334,7 @@ impl ResponseTracker {
             Some(kind) => Step::Packet { kind, length },
             None => Step::Pass(length),
         };
-        self.sequence = shift_sequence(packet, sequence_shift);
+        self.shift_sequence(packet, sequence_shift);
         Ok(step)
     }
 
@@ -430,6 +442,18 @@ impl ResponseTracker {
         if self.deprecate_eof { ok_status(payload) } else { EofPacket::decode(payload).map(|eof| eof.status) }
     }
 
+    /// Notes the number of the packet that begins here, after it was replaced and shifted.
+    #[inline]
+    fn shift_sequence(&mut self, packet: &mut [u8], shift: u8) {
+        let [_, _, _, sequence, ..] = packet else { return };
+        if let Some(number) = &mut self.number {
+            *sequence = *number;
+            *number = number.wrapping_add(1);
+        }
+        *sequence = sequence.wrapping_add(shift);
+        self.sequence = *sequence;
+    }
+
     fn end_result(&mut self, status: StatusFlags) {
         let has_more = self.expect == Expect::Query && status.contains(StatusFlags::MORE_RESULTS);
         self.phase = if has_more { Phase::First } else { Phase::Done };
@@ -472,15 +496,6 @@ fn ok_status(payload: &[u8]) -> Result<StatusFlags, Malformed> {
     let status = StatusFlags::from_bits_retain(reader.u16()?);
     reader.u16()?;
     Ok(status)
-}
-
-#[inline]
-fn shift_sequence(packet: &mut [u8], shift: u8) -> u8 {
-    let [_, _, _, sequence, ..] = packet else {
-        return 0;
-    };
-    *sequence = sequence.wrapping_add(shift);
-    *sequence
 }
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ proptest! {
             schema: has(Capabilities::CONNECT_WITH_DB).then_some(&schema),
             auth_plugin: has(Capabilities::PLUGIN_AUTH).then_some(&plugin),
             attributes: has(Capabilities::CONNECT_ATTRS).then_some(&block),
+            zstd_level: 0,
         };
         let payload = ours(|out| login.encode(out));
         prop_assert_eq!(Login::decode(&payload), Ok(login));

@@ -113,7 +113,12 @@ fn options() -> ConnectOptions {
 }
 
 fn terms(tls: &ServerTls) -> Terms {
-    Terms { limit: Duration::from_millis(500), public_key_retrieval: false, tls: tls.clone() }
+    Terms {
+        limit: Duration::from_millis(500),
+        public_key_retrieval: false,
+        tls: tls.clone(),
+        compression: crate::ServerCompression::Off,
+    }
 }
 
 fn anybody() -> TlsConnector {

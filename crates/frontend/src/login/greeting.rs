@@ -13,7 +13,7 @@ use crate::reply::Refusal;
 use crate::tls::ClientTls;
 use crate::worker::{Defaults, Shared};
 
-/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files. Because it is not there yet: compression.
+/// What Pointsman offers to clients. Not here because it is a matter of the configuration: TLS, local files, compression.
 const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::FOUND_ROWS)
     .union(Capabilities::LONG_FLAG)

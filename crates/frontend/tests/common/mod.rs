@@ -128,6 +128,7 @@ impl Setup {
             listen: ([127, 0, 0, 1], 0).into(),
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
+                compression: frontend::ClientCompression { zlib: true, zstd: true },
                 limits,
                 pooling,
                 policy: Policy {
@@ -162,6 +163,7 @@ impl Setup {
                 idle_timeout,
                 public_key_retrieval: true,
                 tls: ServerTls::OFF,
+                compression: backend::ServerCompression::Off,
             },
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,

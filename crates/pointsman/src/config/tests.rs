@@ -28,6 +28,22 @@ fn the_smallest_configuration_has_all_defaults() {
     assert_eq!(config.servers[0].weight, 1);
 }
 
+#[test]
+fn compression_is_named_by_its_algorithms() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    let config = with("").expect("good");
+    assert!(config.client_compression.zlib && config.client_compression.zstd);
+    assert_eq!(config.server_compression, backend::ServerCompression::Off);
+    let config = with("listen.compression = ['zlib']\nserver_compression.algorithm = 'zstd'").expect("good");
+    assert!(config.client_compression.zlib && !config.client_compression.zstd);
+    assert_eq!(config.server_compression, backend::ServerCompression::Zstd);
+    let config = with("listen.compression = []").expect("good");
+    assert_eq!(config.client_compression, frontend::ClientCompression::default());
+    for wrong in ["listen.compression = ['gzip']", "listen.compression = 'zlib'", "server_compression.algorithm = 'lz4'"] {
+        assert_eq!(with(wrong).expect_err("a mistake").len(), 1, "{wrong}");
+    }
+}
+
 /// The reference as it is, then with every default uncommented: both must say the same. Rules are an example and have no default.
 #[test]
 fn the_reference_documents_every_key_with_its_true_default() {

@@ -25,6 +25,7 @@ fn login<'a>(plugin: &'a str, response: &'a [u8]) -> Login<'a> {
         schema: None,
         auth_plugin: Some(plugin.as_bytes()),
         attributes: None,
+        zstd_level: 0,
     }
 }
 

@@ -45,6 +45,7 @@ fn login() -> Login<'static> {
         schema: Some(b"shop"),
         auth_plugin: Some(b"caching_sha2_password"),
         attributes: Some(b"\x02_os\x05Linux"),
+        zstd_level: 0,
     }
 }
 
@@ -87,6 +88,19 @@ fn mariadb_is_known_by_its_capabilities_and_its_version() {
     assert_eq!(greeting().version_text(), b"9.7.0");
     let by_name = Greeting { server_version: b"11.8.6-MariaDB".to_vec(), ..greeting() };
     assert!(by_name.is_mariadb());
+}
+
+#[test]
+fn the_level_of_zstd_follows_the_attributes_and_a_missing_one_is_0() {
+    let mut login = Login { zstd_level: 22, ..login() };
+    assert_eq!(Login::decode(&login_payload(&login)).unwrap().zstd_level, 0, "without the capability there is none");
+    login.capabilities |= Capabilities::ZSTD_COMPRESSION;
+    is_login(&login);
+    let payload = login_payload(&login);
+    assert_eq!(Login::decode(&payload[..payload.len() - 1]).unwrap().zstd_level, 0);
+    login.capabilities -= Capabilities::CONNECT_ATTRS;
+    login.attributes = None;
+    is_login(&login);
 }
 
 #[test]

@@ -94,10 +94,19 @@ impl Recorded {
 
     /// Feeds the response in these pieces (cuts of its bytes, ascending) and compares the events.
     fn feed(&self, cuts: impl IntoIterator<Item = usize>, shift: u8) {
+        self.feed_numbered(cuts, shift, false);
+    }
+
+    /// `anew`: the packets come with numbers that mean nothing, and are numbered from 1 on.
+    fn feed_numbered(&self, cuts: impl IntoIterator<Item = usize>, shift: u8, anew: bool) {
         let all = [&self.bytes[..], b"\x07\0\0\x01the next response"].concat();
         let ends = cuts.into_iter().chain([all.len()]).map(|cut| cut.min(all.len()));
         let mut fed = all.clone();
         let mut tracker = ResponseTracker::new(self.expect, self.capabilities);
+        if anew {
+            tracker.number_from(1);
+            self.each_number(&mut fed, |number| number.wrapping_mul(7));
+        }
         let mut events = Vec::new();
         let mut at = 0;
         let mut needed = 0;
@@ -143,13 +152,18 @@ impl Recorded {
     /// The bytes with every sequence number of this response moved, and the next response as it was.
     fn shifted(&self, all: &[u8], shift: u8) -> Vec<u8> {
         let mut bytes = all.to_vec();
+        self.each_number(&mut bytes, |number| number.wrapping_add(shift));
+        bytes
+    }
+
+    /// Changes every sequence number of this response.
+    fn each_number(&self, bytes: &mut [u8], change: impl Fn(u8) -> u8) {
         let mut at = 0;
         while at < self.bytes.len() {
             let header = Header::parse(&bytes[at..]).unwrap();
-            bytes[at + 3] = header.sequence.wrapping_add(shift);
+            bytes[at + 3] = change(header.sequence);
             at += HEADER + header.length as usize;
         }
-        bytes
     }
 
     fn check(self) {
@@ -157,6 +171,8 @@ impl Recorded {
         for shift in [0, 1, 255] {
             self.feed([], shift);
             self.feed(0..length, shift);
+            self.feed_numbered([], shift, true);
+            self.feed_numbered(0..length, shift, true);
             // Every pair of cuts would be cubic; three apart shows the same.
             for cut in 0..length {
                 self.feed([cut], shift);

@@ -65,6 +65,7 @@ impl Nowhere {
         self.peers.push(self.listener.accept().await.unwrap().0);
         let login = LoggedIn {
             tls: crate::tls::ServerTls::OFF,
+            compression: crate::ServerCompression::Off,
             capabilities: Capabilities::empty(),
             thread_id: u32::try_from(self.peers.len()).unwrap(),
             is_mariadb: false,

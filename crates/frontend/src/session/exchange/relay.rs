@@ -112,6 +112,9 @@ impl<'a> Relay<'a> {
     /// Passes on the response to a command that was sent.
     pub(super) async fn run(mut self, expect: Expect) -> Result<Outcome, RelayError> {
         let mut tracker = ResponseTracker::new(expect, self.server.capabilities());
+        if let Some(number) = self.server.link.answer_number() {
+            tracker.number_from(number);
+        }
         let passed = self.pass(&mut tracker).await;
         if let Err(RelayError::Client) = passed {
             // The client does not get this part. The rest is read after the statement was stopped.
@@ -146,7 +149,7 @@ impl<'a> Relay<'a> {
                     if matches!(kind, PacketKind::LocalInfile) {
                         self.flush().await?;
                         // Boxed, as is all else that is rare and needs much room, which every idle session would keep for it otherwise.
-                        Box::pin(self.upload()).await?;
+                        Box::pin(self.upload(tracker)).await?;
                     }
                 }
                 Step::DefinitionsEnd => self.insert_eof(tracker.last_sequence()),

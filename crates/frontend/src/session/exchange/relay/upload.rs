@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use net::LinkError;
 use tokio::time::timeout;
-use wire::FileTracker;
+use wire::{FileTracker, ResponseTracker};
 
 use super::{Relay, RelayError};
 use crate::reply::Refusal;
@@ -22,19 +22,25 @@ enum Arrived {
 }
 
 impl Relay<'_> {
-    /// Passes on the file after the server's request for it has reached the client.
-    pub(super) async fn upload(&mut self) -> Result<(), RelayError> {
+    /// Passes on the file after the server's request for it, the last packet of `tracker`, has reached the client.
+    pub(super) async fn upload(&mut self, tracker: &mut ResponseTracker) -> Result<(), RelayError> {
         let (mut file, limit) = (FileTracker::default(), self.file_limit.unwrap_or(0));
+        if self.client.is_compressed() {
+            file = file.numbered_from(tracker.last_sequence().wrapping_add(1));
+        }
         loop {
             let passed = file.pass(self.client.bytes_mut(), self.inserted);
             if file.bytes() > limit {
                 return Err(self.refuse_file(file, limit).await);
             }
             if passed > 0 {
-                let sent = self.server.link.send_from(self.client, passed).await;
+                let sent = self.server.link.send_file_from(self.client, passed).await;
                 sent.map_err(|error| self.server_failed(error.into()))?;
             }
             if file.is_done() {
+                if self.server.link.is_compressed() {
+                    tracker.number_from(file.last_sequence().wrapping_add(1).wrapping_sub(self.inserted));
+                }
                 return Ok(());
             }
             match self.await_more_of_file().await {
@@ -49,7 +55,7 @@ impl Relay<'_> {
     async fn await_more_of_file(&mut self) -> io::Result<Arrived> {
         poll_fn(|cx| {
             // Servers read a file to its end before they answer. An earlier answer stays in the inbox until then.
-            if self.server.link.bytes().is_empty()
+            if self.server.link.is_empty()
                 && let Poll::Ready(read) = self.server.link.poll_fill(cx)
                 && read? == 0
             {
