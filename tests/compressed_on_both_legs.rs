@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use e2e::mysql_async::prelude::Queryable as _;
-use e2e::mysql_async::{Compression, Conn};
+use e2e::mysql_async::{ChangeUserOpts, Compression, Conn};
 use e2e::tls::believing;
 use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, promptly, unique};
 use futures_util::{StreamExt as _, stream};
@@ -27,6 +27,7 @@ e2e::suite! {
         a_server_leg_is_compressed_as_configured_and_replaced_at_a_reload,
         a_server_without_it_is_used_without,
         bad_frames_end_their_session_with_an_error,
+        a_client_changes_its_user_in_frames,
         a_client_that_freezes_within_a_frame_harms_nobody,
         idle_clients_need_little_memory,
     ],
@@ -302,6 +303,20 @@ async fn bad_frames_end_their_session_with_an_error(cluster: Arc<Cluster>) {
     let mut client = proxy.client().await;
     assert_eq!(client.query_first::<u8, _>("SELECT 1").await.unwrap(), Some(1));
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// The login within the connection is compressed, too, and so is what follows.
+async fn a_client_changes_its_user_in_frames(cluster: Arc<Cluster>) {
+    let proxy = before(&cluster, "zlib").await;
+    let mut client = Conn::new(proxy.options().compression(Compression::fast())).await.unwrap();
+    for _ in 0..3 {
+        promptly("a change of user", client.change_user(ChangeUserOpts::default())).await.unwrap();
+        let long: String = client.query_first("SELECT REPEAT('a', 100000)").await.unwrap().unwrap();
+        assert_eq!(long.len(), 100_000);
+    }
+    let wrong = ChangeUserOpts::default().with_pass(Some("wrong".to_owned()));
+    assert!(promptly("a refused change of user", client.change_user(wrong)).await.is_err());
     proxy.finish().await;
 }
 
