@@ -274,6 +274,8 @@ fn is_good_value(name: &str, value: &Value<'_>) -> bool {
         "autocommit" => value.as_bool().is_some(),
         // When on, a read may ask for the last insert id without saying so.
         "sql_auto_is_null" => value.as_bool() == Some(false),
+        // When off, a change of the schema that the text does not show would go unnoticed.
+        "session_track_schema" => value.as_bool() == Some(true),
         "character_set_client" => value.text.is_some_and(|name| Charset::of_name(name) == Charset::AsciiSafe),
         _ => true,
     }
