@@ -4,6 +4,7 @@
 //! "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
 
 mod relative;
+mod tracked;
 mod value;
 
 use self::value::Value;
@@ -225,6 +226,9 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
     let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
     match is_mode.then(|| relative::mode(after_name)).flatten() {
         Some(mode) => relative_mode(sql, mode, findings),
+        None if &*name == tracked::NAME && tracked::is_repeatable(after_name) => {
+            findings.push(SessionEffect::Set { name, sql: sql.into() });
+        }
         None => session_variable(&name, sql, &value, findings),
     }
     value.has_more

@@ -275,3 +275,18 @@ SET STATEMENT max_statement_time = 1
 --> mariadb: primary not_known | pin connection
 SET STATEMENT = 5
 --> primary session_statement | pin @@statement
+--# MariaDB Connector/J 3 sets the list of trackers in every session.
+set session_track_system_variables = CONCAT(@@global.session_track_system_variables,',transaction_isolation'),NAMES utf8mb4
+--> session session_statement | set session_track_system_variables:session_track_system_variables = CONCAT(@@global.session_track_system_variables,',transaction_isolation'), charset AsciiSafe:NAMES utf8mb4
+SET SESSION session_track_system_variables = 'autocommit, time_zone'
+--> session session_statement | set session_track_system_variables:session_track_system_variables = 'autocommit, time_zone'
+SET session_track_system_variables = CONCAT(@@session_track_system_variables,',transaction_isolation')
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = 'autocommit,Last_Gtid'
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = '*'
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = CONCAT(@@global.session_track_system_variables, ',a', f())
+--> primary unknown_function | pin @@session_track_system_variables
+SET session_track_system_variables = CONCAT(@@global.sql_mode,',transaction_isolation')
+--> primary session_statement | pin @@session_track_system_variables
