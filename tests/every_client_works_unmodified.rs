@@ -191,7 +191,7 @@ async fn mysql_connector_python(cluster: Arc<Cluster>) {
 
 async fn python(script: &str, cluster: &Cluster, arguments: &[&'static str]) {
     let proxy = arguments.iter().fold(Start::before(cluster), |start, argument| start.argument(argument)).start().await;
-    let said = clients::python(script, &proxy, &unique("py")).await;
+    let said = clients::python(script, &proxy, &unique("py"), &[]).await;
     assert!(said.status.success(), "{}", said.errors());
     assert_eq!(said.output().trim(), "good");
     proxy.finish().await;

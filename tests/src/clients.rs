@@ -58,8 +58,27 @@ pub async fn command_line(client: Engine, proxy: &Proxy, password: &str, script:
     run_with_input(docker, script).await
 }
 
-/// Runs a script of `tests/clients` that takes an address and a name for a table.
-pub async fn python(script: &str, proxy: &Proxy, table: &str) -> Said {
+/// Runs a command of an image that docker/images builds, with `tests/clients` as its working directory and the proxy's address as its last
+/// arguments but `more`.
+///
+/// On the host's network, as the client must see the loopback interface, where the proxy listens.
+pub async fn in_image(image: &str, command: &[&str], proxy: &Proxy, more: &[&str]) -> Said {
+    let (label, run) = cluster::label();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let (program, arguments) = command.split_first().expect("a command");
+    let mut docker = Command::new("docker");
+    docker
+        .args(["run", "--rm", "--network=host", "--workdir=/clients", "--env=PYTHONDONTWRITEBYTECODE=1"])
+        .args([format!("--label={label}={run}"), format!("--volume={}:/clients:ro", scripts.display())])
+        .args([&format!("--entrypoint={program}"), image])
+        .args(arguments)
+        .args([proxy.address.ip().to_string(), proxy.address.port().to_string()])
+        .args(more);
+    run_with_input(docker, "").await
+}
+
+/// Runs a script of `tests/clients` that takes an address, a name for a table, and what is in `more`.
+pub async fn python(script: &str, proxy: &Proxy, table: &str, more: &[&str]) -> Said {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let venv = || tests.join("../target/e2e-venv/bin/python");
     let python = std::env::var_os("POINTSMAN_PYTHON").map_or_else(venv, PathBuf::from);
@@ -69,7 +88,8 @@ pub async fn python(script: &str, proxy: &Proxy, table: &str) -> Said {
         // Nothing may be written into the source tree.
         .args(["-B", "-W", "error::ResourceWarning"])
         .arg(tests.join("clients").join(script))
-        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()]);
+        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()])
+        .args(more);
     run_with_input(command, "").await
 }
 
