@@ -223,11 +223,11 @@ func pool() {
 	db.SetMaxOpenConns(4)
 	db.SetConnMaxLifetime(20 * time.Millisecond)
 	var all sync.WaitGroup
-	for worker := 0; worker < 16; worker++ {
+	for worker := 0; worker < 8; worker++ {
 		all.Add(1)
 		go func(worker int) {
 			defer all.Done()
-			for turn := 0; turn < 20; turn++ {
+			for turn := 0; turn < 5; turn++ {
 				must(db.Ping())
 				check(number(db, "SELECT ? + 0", worker), worker, "a worker")
 				var zone string

@@ -5,7 +5,7 @@ use std::process::{ExitStatus, Output};
 
 use tokio::process::Command;
 
-use crate::{APP, Engine, Proxy, SCHEMA, cluster, promptly};
+use crate::{APP, Engine, PATIENCE, Proxy, SCHEMA, cluster};
 
 /// What a program has said, and how it ended.
 #[derive(Debug)]
@@ -105,5 +105,7 @@ async fn run_with_input(mut command: Command, input: &str) -> Said {
         drop(stdin);
         child.wait_with_output().await.expect("its end")
     };
-    promptly("a client program", work).await.into()
+    // A script does a lot, and other tests run at the same time.
+    let output = tokio::time::timeout(4 * PATIENCE, work).await;
+    output.unwrap_or_else(|_| panic!("waited {:?} in vain for a client program", 4 * PATIENCE)).into()
 }
