@@ -57,7 +57,7 @@ async fn cipher(client: &mut Conn) -> String {
 
 async fn drivers_of_several_kinds_use_it(cluster: Arc<Cluster>) {
     let proxy = Proxy::start(&cluster).await;
-    let said = clients::python("tls_client.py", &proxy, &unique("tls")).await;
+    let said = clients::python("tls_client.py", &proxy, &unique("tls"), &[]).await;
     assert!(said.status.success() && said.output().trim() == "good", "{}{}", said.output(), said.errors());
     proxy.finish().await;
 }
@@ -92,7 +92,7 @@ async fn the_whole_password_can_be_asked_for(cluster: Arc<Cluster>) {
     client(&proxy, believing()).await.disconnect().await.unwrap();
     let wrong = proxy.options().pass(Some("wrong")).ssl_opts(believing());
     assert_eq!(code(&Conn::new(wrong).await.unwrap_err()), 1045);
-    let said = clients::python("tls_client.py", &proxy, &unique("tls")).await;
+    let said = clients::python("tls_client.py", &proxy, &unique("tls"), &[]).await;
     assert!(said.status.success() && said.output().trim() == "good", "{}{}", said.output(), said.errors());
     proxy.finish().await;
 }

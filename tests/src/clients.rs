@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Output};
 
 use tokio::process::Command;
 
-use crate::{APP, Engine, Proxy, SCHEMA, cluster, promptly};
+use crate::{APP, Engine, PATIENCE, Proxy, SCHEMA, cluster};
 
 /// What a program has said, and how it ended.
 #[derive(Debug)]
@@ -71,8 +71,27 @@ pub async fn command_line_at(address: SocketAddr, client: Engine, arguments: &[&
     run_with_input(docker, script).await
 }
 
-/// Runs a script of `tests/clients` that takes an address and a name for a table.
-pub async fn python(script: &str, proxy: &Proxy, table: &str) -> Said {
+/// Runs a command of an image that docker/images builds, with `tests/clients` as its working directory and the proxy's address as its last
+/// arguments but `more`.
+///
+/// On the host's network, as the client must see the loopback interface, where the proxy listens.
+pub async fn in_image(image: &str, command: &[&str], proxy: &Proxy, more: &[&str]) -> Said {
+    let (label, run) = cluster::label();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let (program, arguments) = command.split_first().expect("a command");
+    let mut docker = Command::new("docker");
+    docker
+        .args(["run", "--rm", "--network=host", "--workdir=/clients", "--env=PYTHONDONTWRITEBYTECODE=1"])
+        .args([format!("--label={label}={run}"), format!("--volume={}:/clients:ro", scripts.display())])
+        .args([&format!("--entrypoint={program}"), image])
+        .args(arguments)
+        .args([proxy.address.ip().to_string(), proxy.address.port().to_string()])
+        .args(more);
+    run_with_input(docker, "").await
+}
+
+/// Runs a script of `tests/clients` that takes an address, a name for a table, and what is in `more`.
+pub async fn python(script: &str, proxy: &Proxy, table: &str, more: &[&str]) -> Said {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let venv = || tests.join("../target/e2e-venv/bin/python");
     let python = std::env::var_os("POINTSMAN_PYTHON").map_or_else(venv, PathBuf::from);
@@ -82,7 +101,8 @@ pub async fn python(script: &str, proxy: &Proxy, table: &str) -> Said {
         // Nothing may be written into the source tree.
         .args(["-B", "-W", "error::ResourceWarning"])
         .arg(tests.join("clients").join(script))
-        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()]);
+        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()])
+        .args(more);
     run_with_input(command, "").await
 }
 
@@ -98,5 +118,7 @@ async fn run_with_input(mut command: Command, input: &str) -> Said {
         drop(stdin);
         child.wait_with_output().await.expect("its end")
     };
-    promptly("a client program", work).await.into()
+    // A script does a lot, and other tests run at the same time.
+    let output = tokio::time::timeout(4 * PATIENCE, work).await;
+    output.unwrap_or_else(|_| panic!("waited {:?} in vain for a client program", 4 * PATIENCE)).into()
 }

@@ -4,6 +4,7 @@
 //! "SET Statements", 15.3.7 "SET TRANSACTION", 15.7.1 accounts; MariaDB "SET", "SET STATEMENT", "SET ROLE".
 
 mod relative;
+mod tracked;
 mod value;
 
 use self::value::Value;
@@ -225,6 +226,9 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
     let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
     match is_mode.then(|| relative::mode(after_name)).flatten() {
         Some(mode) => relative_mode(sql, mode, findings),
+        None if &*name == tracked::NAME && tracked::is_repeatable(after_name) => {
+            findings.push(SessionEffect::Set { name, sql: sql.into() });
+        }
         None => session_variable(&name, sql, &value, findings),
     }
     value.has_more
@@ -274,6 +278,8 @@ fn is_good_value(name: &str, value: &Value<'_>) -> bool {
         "autocommit" => value.as_bool().is_some(),
         // When on, a read may ask for the last insert id without saying so.
         "sql_auto_is_null" => value.as_bool() == Some(false),
+        // When off, a change of the schema that the text does not show would go unnoticed.
+        "session_track_schema" => value.as_bool() == Some(true),
         "character_set_client" => value.text.is_some_and(|name| Charset::of_name(name) == Charset::AsciiSafe),
         _ => true,
     }

@@ -120,7 +120,7 @@ pub(crate) fn class_of(name: &[u8], scope: Scope) -> VariableClass {
 
 /// Session variables whose assignment has the same meaning on every server. What is not here pins the session to its connection:
 /// what only counts for writes (`sql_log_bin`, `binlog_*`, `gtid_*`, `insert_id`), what identifies (`pseudo_*`), what Pointsman uses itself
-/// (`session_track_*`), and what is not known.
+/// (`session_track_gtids`, `session_track_state_change`), and what is not known.
 const REPEATABLE: &[&str] = &[
     "alter_algorithm",
     "analyze_sample_percentage",
@@ -133,8 +133,10 @@ const REPEATABLE: &[&str] = &[
     "character_set_client",
     "character_set_connection",
     "character_set_results",
+    "character_set_server",
     "check_constraint_checks",
     "collation_connection",
+    "collation_server",
     "cte_max_recursion_depth",
     "default_collation_for_utf8mb4",
     "default_regex_flags",
@@ -215,6 +217,8 @@ const REPEATABLE: &[&str] = &[
     "read_buffer_size",
     "read_rnd_buffer_size",
     "rowid_merge_buff_size",
+    "session_track_schema",
+    "session_track_transaction_info",
     "set_operations_buffer_size",
     "show_create_table_verbosity",
     "show_gipk_in_create_table_and_information_schema",

@@ -36,6 +36,16 @@ SET insert_id = 7
 --> primary session_statement | pin @@insert_id
 SET session_track_gtids = OWN_GTID
 --> primary session_statement | pin @@session_track_gtids
+SET session_track_schema = 1, session_track_transaction_info = 'STATE'
+--> session session_statement | set session_track_schema:session_track_schema = 1, set session_track_transaction_info:session_track_transaction_info = 'STATE'
+SET session_track_schema = OFF
+--> primary session_statement | pin @@session_track_schema
+SET session_track_state_change = ON
+--> primary session_statement | pin @@session_track_state_change
+SET character_set_server = 'utf8mb4'
+--> session session_statement | set character_set_server:character_set_server = 'utf8mb4'
+SET collation_server = 'utf8mb4_unicode_ci'
+--> session session_statement | set collation_server:collation_server = 'utf8mb4_unicode_ci'
 SET `time_zone` = SYSTEM
 --> session session_statement | set time_zone:`time_zone` = SYSTEM
 SET hot_cache.key_buffer_size = 5
@@ -215,7 +225,7 @@ SET names = 1
 SET character_set_client = utf8mb4, character_set_results = utf8mb4, collation_connection = utf8mb4_bin
 --> session session_statement | set character_set_client:character_set_client = utf8mb4, set character_set_results:character_set_results = utf8mb4, set collation_connection:collation_connection = utf8mb4_bin
 SET character_set_server = latin1
---> primary session_statement | pin @@character_set_server
+--> session session_statement | set character_set_server:character_set_server = latin1
 SET CHARACTER SET DEFAULT
 --> session session_statement | charset AsciiUnsafe:CHARACTER SET DEFAULT
 SET CHARACTER SET 'gbk'
@@ -265,3 +275,18 @@ SET STATEMENT max_statement_time = 1
 --> mariadb: primary not_known | pin connection
 SET STATEMENT = 5
 --> primary session_statement | pin @@statement
+--# MariaDB Connector/J 3 sets the list of trackers in every session.
+set session_track_system_variables = CONCAT(@@global.session_track_system_variables,',transaction_isolation'),NAMES utf8mb4
+--> session session_statement | set session_track_system_variables:session_track_system_variables = CONCAT(@@global.session_track_system_variables,',transaction_isolation'), charset AsciiSafe:NAMES utf8mb4
+SET SESSION session_track_system_variables = 'autocommit, time_zone'
+--> session session_statement | set session_track_system_variables:session_track_system_variables = 'autocommit, time_zone'
+SET session_track_system_variables = CONCAT(@@session_track_system_variables,',transaction_isolation')
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = 'autocommit,Last_Gtid'
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = '*'
+--> primary session_statement | pin @@session_track_system_variables
+SET session_track_system_variables = CONCAT(@@global.session_track_system_variables, ',a', f())
+--> primary unknown_function | pin @@session_track_system_variables
+SET session_track_system_variables = CONCAT(@@global.sql_mode,',transaction_isolation')
+--> primary session_statement | pin @@session_track_system_variables

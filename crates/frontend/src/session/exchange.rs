@@ -15,7 +15,7 @@ use router::{Because, Hint, Previous, Route};
 use session::{ClientStatements, Execution, Outcome, PreparedText, RequestKind, Session, is_refused_as_a_whole};
 use topology::{Position, ServerId, Snapshot};
 use wire::error_code::{ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE};
-use wire::{Expect, Malformed};
+use wire::{Expect, Malformed, StatusFlags};
 
 pub(super) use self::relay::READ_AHEAD;
 use self::relay::{Relay, RelayError};
@@ -309,6 +309,9 @@ impl Exchange<'_, '_> {
         }
         if let RequestKind::Prepare(id) = self.request.kind {
             relay.statement_id = Some(id);
+        } else if matches!(self.statement.verb, Verb::Call) {
+            // At least its OK follows each result of a procedure.
+            relay.definitions_status = StatusFlags::MORE_RESULTS;
         }
         relay.run(self.request.expect).await.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },

@@ -68,8 +68,13 @@ pub(super) struct Relay<'a> {
     pub(super) file_limit: Option<u64>,
     /// What must still hold when the server says OK, for a statement that may commit something.
     pub(super) acknowledgement: Option<Acknowledgement<'a>>,
+    /// What the EOF after column definitions says besides the state of the transaction. Some C libraries learn only from there that another result
+    /// follows: they skip rows that nobody reads without a look at the packet that ends them.
+    pub(super) definitions_status: StatusFlags,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
     out: BytesMut,
+    /// Where the status of the last inserted EOF is in `out`, until that is sent.
+    definitions_at: Option<usize>,
     /// Bytes at the front of the server's inbox that may go out unchanged.
     ready: usize,
     /// EOF packets inserted so far. The sequence numbers of later packets are higher by this.
@@ -100,7 +105,9 @@ impl<'a> Relay<'a> {
             withholds_if_closed: false,
             file_limit: None,
             acknowledgement: None,
+            definitions_status: StatusFlags::empty(),
             out: net::take_buffer(),
+            definitions_at: None,
             ready: 0,
             inserted: 0,
             progress,
@@ -189,6 +196,9 @@ impl<'a> Relay<'a> {
                     self.ready += length;
                     return Ok(());
                 }
+                if let Some(at) = self.definitions_at.take().filter(|_| is_end_of_rows) {
+                    complete_definitions(&mut self.out, at, ok.status);
+                }
                 let out = &mut self.out;
                 out.extend_from_slice(inbox.get(..self.ready).unwrap_or_default());
                 put_packet_with(out, sequence, |out| {
@@ -267,11 +277,13 @@ impl<'a> Relay<'a> {
             return;
         }
         let status = self.server.status() & (StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS | StatusFlags::NO_BACKSLASH_ESCAPES);
+        let status = status | self.definitions_status;
         self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
         self.server.link.consume(std::mem::take(&mut self.ready));
         // Clients take the warnings of a statement that is being prepared from here; those of a result come at its end.
         let warnings = self.outcome.prepared.map_or(0, |prepared| prepared.warnings);
         put_packet_with(&mut self.out, last_sequence.wrapping_add(1), |out| EofPacket { warnings, status }.encode(out));
+        self.definitions_at = self.out.len().checked_sub(STATUS);
         self.inserted = self.inserted.wrapping_add(1);
     }
 
@@ -292,6 +304,7 @@ impl<'a> Relay<'a> {
             self.server.link.consume(std::mem::take(&mut self.ready));
             self.client.send(&self.out).await?;
             self.out.clear();
+            self.definitions_at = None;
             Ok(())
         };
         match within(self.write_limit, write).await {
@@ -316,6 +329,18 @@ impl<'a> Relay<'a> {
 
     fn server_failed(&self, error: LinkError) -> RelayError {
         RelayError::Server { error, begun: self.begun }
+    }
+}
+
+/// The bytes of status flags, at the end of an EOF packet.
+const STATUS: usize = 2;
+
+/// Adds to a queued EOF what only the end of the rows has said: that another result follows, and that the rows are OUT parameters. A server knows that
+/// before the rows.
+fn complete_definitions(out: &mut [u8], at: usize, end: StatusFlags) {
+    let known = end & (StatusFlags::MORE_RESULTS | StatusFlags::PS_OUT_PARAMS);
+    for (byte, known) in out.iter_mut().skip(at).take(STATUS).zip(known.bits().to_le_bytes()) {
+        *byte |= known;
     }
 }
 
