@@ -110,7 +110,7 @@ async fn the_command_line_clients_compress(cluster: Arc<Cluster>) {
 async fn a_python_driver_compresses(cluster: Arc<Cluster>) {
     for server_leg in server_legs(cluster.engine) {
         let proxy = before(&cluster, server_leg).await;
-        let said = clients::python("compressed_client.py", &proxy, &unique("c")).await;
+        let said = clients::python("compressed_client.py", &proxy, &unique("c"), &[]).await;
         assert!(said.status.success() && said.output().trim() == "good", "{server_leg}: {}{}", said.output(), said.errors());
         proxy.finish().await;
     }

@@ -286,7 +286,7 @@ async fn the_binary_log_is_followed_if_the_configuration_says_so(cluster: Arc<Cl
     proxy.finish().await;
     let config = format!("security.binlog_commands = true\n{users}");
     let proxy = Start::before(&cluster).config(&config).start().await;
-    let said = clients::python("binlog_client.py", &proxy, &table).await;
+    let said = clients::python("binlog_client.py", &proxy, &table, &[]).await;
     assert_eq!(said.output(), "good\n", "{}", said.errors());
     // Without the right to it, and from a place that is not there, the server's own words.
     let mut client = raw(&proxy).await;

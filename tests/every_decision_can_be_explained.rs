@@ -173,7 +173,7 @@ async fn a_query_attribute_is_a_hint_and_reaches_the_server(cluster: Arc<Cluster
     }
     let table = new_table(&cluster).await;
     let proxy = Proxy::start(&cluster).await;
-    let said = python("attributes_client.py", &proxy, &table).await;
+    let said = python("attributes_client.py", &proxy, &table, &[]).await;
     assert!(said.status.success() && said.output().trim() == "good", "{}{}", said.output(), said.errors());
     for (text, server) in [("text with an attribute", "db3"), ("prepared with an attribute", "db3"), ("from the primary", "db1")]
     {

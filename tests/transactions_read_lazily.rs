@@ -240,7 +240,7 @@ async fn a_failed_first_write_leaves_the_transaction_open(cluster: Arc<Cluster>)
 /// PyMySQL and mysql-connector-python switch autocommit off by default.
 async fn drivers_without_autocommit_read_on_replicas(cluster: Arc<Cluster>) {
     let (proxy, table) = start(&cluster).await;
-    let said = clients::python("lazy_client.py", &proxy, &table).await;
+    let said = clients::python("lazy_client.py", &proxy, &table, &[]).await;
     assert_eq!(said.output(), "good\n", "{}", said.errors());
     proxy.finish().await;
 }
