@@ -11,7 +11,7 @@ use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, promptly, unique}
 use futures_util::StreamExt as _;
 use testkit::raw::USUAL;
 use testkit::{LoginAs, RawClient};
-use wire::command::{COM_FIELD_LIST, COM_SET_OPTION, COM_STMT_CLOSE, COM_STMT_FETCH, COM_STMT_RESET};
+use wire::command::{COM_FIELD_LIST, COM_SET_OPTION, COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_FETCH, COM_STMT_RESET};
 use wire::{Capabilities, StatusFlags};
 
 e2e::suite! {
@@ -25,6 +25,7 @@ e2e::suite! {
         a_configured_version_is_greeted_with,
         admin_commands_reach_the_primary_if_the_configuration_says_so,
         the_binary_log_is_followed_if_the_configuration_says_so,
+        statements_are_executed_in_bulk_where_the_servers_can,
         several_statements_in_one_query,
         procedures_with_several_results,
         packets_of_any_size_to_the_client,
@@ -294,6 +295,52 @@ async fn the_binary_log_is_followed_if_the_configuration_says_so(cluster: Arc<Cl
     let error = client.receive().await.unwrap();
     assert!(matches!(wire::ErrPacket::decode(&error).unwrap().code, 1227 | 1142 | 1045));
     assert_eq!(client.query_one("SELECT 'in step'").await.expect_rows().single(), "in step");
+    proxy.finish().await;
+}
+
+/// One set of a number and a text for a bulk execution, each with its indicator.
+fn bulk_row(number: i32, text: Option<&str>) -> Vec<u8> {
+    let text = match text {
+        Some(text) => [&[0, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat(),
+        None => vec![1],
+    };
+    [&[0], &number.to_le_bytes()[..], &text].concat()
+}
+
+async fn statements_are_executed_in_bulk_where_the_servers_can(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("bulk");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT PRIMARY KEY, b VARCHAR(20))")).await;
+    let capabilities = USUAL - Capabilities::LONG_PASSWORD | Capabilities::MARIADB_STMT_BULK_OPERATIONS;
+    let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
+    if cluster.engine == Engine::MySql {
+        assert!(!client.capabilities.contains(Capabilities::MARIADB_STMT_BULK_OPERATIONS));
+        assert_eq!(client.command(&[COM_STMT_BULK_EXECUTE, 1, 0, 0, 0, 0, 0]).await.expect_err().code, 1047);
+        return proxy.finish().await;
+    }
+    let insert = client.prepare(&format!("INSERT INTO {table} VALUES (?, ?)")).await.unwrap().ok.statement_id;
+    let bulk = |id: u32, types: Option<&[u8]>, rows: &[Vec<u8>]| {
+        let flags = u16::from(types.is_some()) * 128;
+        [&[COM_STMT_BULK_EXECUTE][..], &id.to_le_bytes(), &flags.to_le_bytes(), types.unwrap_or_default(), &rows.concat()]
+            .concat()
+    };
+    // MYSQL_TYPE_LONG and MYSQL_TYPE_VAR_STRING.
+    let types = [3, 0, 253, 0];
+    let rows = [bulk_row(1, Some("one")), bulk_row(2, None), bulk_row(3, Some("three"))];
+    client.command(&bulk(insert, Some(&types), &rows)).await.expect_ok();
+    // The types are known from here on, also to another connection, and to "the statement prepared last".
+    client.command(&bulk(insert, None, &[bulk_row(4, Some("four"))])).await.expect_ok();
+    client.command(&bulk(wire::LAST_STATEMENT, None, &[bulk_row(5, None)])).await.expect_ok();
+    let error = client.command(&bulk(insert, None, &[bulk_row(6, None), bulk_row(1, None)])).await.expect_err();
+    assert_eq!(error.code, 1062);
+    assert_eq!(client.command(&bulk(77, None, &[])).await.expect_err().code, 1243);
+    let all = format!("SELECT GROUP_CONCAT(a, IFNULL(b, '-') ORDER BY a) FROM {table}");
+    assert_eq!(client.query_one(&all).await.expect_rows().single(), "1one,2-,3three,4four,5-");
+    // Whoever breaks off in the middle of a value breaks the protocol, as the server finds.
+    client.send_command(&bulk(insert, Some(&types), &[vec![0, 1]])).await;
+    assert!(client.receive().await.is_ok_and(|answer| answer[0] == 0xff));
+    drop(client);
+    assert_eq!(raw(&proxy).await.query_one("SELECT 'others go on'").await.expect_rows().single(), "others go on");
     proxy.finish().await;
 }
 
