@@ -311,7 +311,7 @@ async fn statements_are_executed_in_bulk_where_the_servers_can(cluster: Arc<Clus
     let proxy = Proxy::start(&cluster).await;
     let table = unique("bulk");
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a INT PRIMARY KEY, b VARCHAR(20))")).await;
-    let capabilities = USUAL - Capabilities::LONG_PASSWORD | Capabilities::MARIADB_STMT_BULK_OPERATIONS;
+    let capabilities = (USUAL - Capabilities::LONG_PASSWORD) | Capabilities::MARIADB_STMT_BULK_OPERATIONS;
     let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
     if cluster.engine == Engine::MySql {
         assert!(!client.capabilities.contains(Capabilities::MARIADB_STMT_BULK_OPERATIONS));

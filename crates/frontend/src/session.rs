@@ -143,14 +143,12 @@ impl ClientSession {
             }
             tracing::debug!(connection = core.entry.id(), "left");
             core.give_back_all();
-            match core.user_change.take() {
-                Some(payload) => Some(core.into_user_change(client, payload)),
-                None => {
-                    drop(core);
-                    client.close().await;
-                    None
-                }
+            if let Some(payload) = core.user_change.take() {
+                return Some(core.into_user_change(client, payload));
             }
+            drop(core);
+            client.close().await;
+            None
         }
     }
 }

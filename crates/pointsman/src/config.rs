@@ -6,6 +6,7 @@ mod compression;
 mod reader;
 mod routing;
 mod rules;
+mod security;
 mod tls;
 mod units;
 
@@ -22,6 +23,7 @@ use topology::ServerId;
 
 use self::reader::{Mistakes, Section};
 pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
+use self::security::{Auth, Security};
 use self::units::{Address, Level, Period, Size};
 
 /// A whole configuration.
@@ -37,10 +39,7 @@ pub(crate) struct Config {
     pub(crate) routing: Routing,
     /// What clients are told in place of the servers' own version.
     pub(crate) server_version: Option<Box<str>>,
-    /// `COM_REFRESH` and `COM_DEBUG` are passed on.
-    pub(crate) admin_commands: bool,
-    /// The commands of replicas are passed on.
-    pub(crate) binlog_commands: bool,
+    pub(crate) security: Security,
     /// The file is read anew whenever it changes.
     pub(crate) reload_on_change: bool,
     /// Certificates and keys.
@@ -58,7 +57,6 @@ pub(crate) struct Config {
     pub(crate) connect_timeout: Duration,
     pub(crate) lease_timeout: Duration,
     pub(crate) server_idle: Duration,
-    pub(crate) public_key_retrieval: bool,
     pub(crate) server_tls: tls::Servers,
     pub(crate) server_compression: backend::ServerCompression,
     pub(crate) failover: Failover,
@@ -150,16 +148,6 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Who may log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Auth {
-    /// The users of the list.
-    Configured,
-    /// These, and whoever a server lets in.
-    Passthrough,
-}
-
 /// What is wrong with a configuration, all of it.
 #[derive(Debug)]
 pub(crate) struct Invalid {
@@ -230,13 +218,8 @@ impl Config {
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
         duplicates(&file, "rules", rules.iter().flatten().map(|rule| rule.name.clone()));
 
-        let mut security = file.section("security");
-        let public_key_retrieval = security.optional("public_key_retrieval", false);
-        let admin_commands = security.optional("admin_commands", false);
-        let binlog_commands = security.optional("binlog_commands", false);
-        let is_passthrough = security.optional("auth", Auth::Configured) == Auth::Passthrough;
-        security.finish();
-
+        let security = Security::read(file.section("security"));
+        let is_passthrough = security.auth == Auth::Passthrough;
         let (users, users_with_tls) = users(&mut file, &client_tls);
         if users.is_empty() && !is_passthrough {
             file.complain(
@@ -244,26 +227,10 @@ impl Config {
             );
         }
 
-        let default = frontend::Limits::default();
         let mut limits = file.section("limits");
         let mut timeouts = file.section("timeouts");
+        let client_limits = client_limits(&mut limits, &mut timeouts);
         let mut period = |key, default| timeouts.optional(key, Period(default)).0;
-        let config_limits = frontend::Limits {
-            client_connections: limits.positive("client_connections", default.client_connections),
-            failed_logins: limits.optional("failed_logins", default.failed_logins),
-            remembered_logins: limits.positive("remembered_logins", default.remembered_logins),
-            max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
-            local_infile: limits.optional("local_infile", Size(default.local_infile)).0,
-            prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
-            prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
-            held_statements: limits.optional("held_statements", default.held_statements),
-            held_bytes: limits.optional("held_bytes", Size(default.held_bytes)).0,
-            handshake: period("handshake", default.handshake),
-            client_idle: period("client_idle", default.client_idle),
-            session_idle: period("session_idle", default.session_idle),
-            client_write: period("client_write", default.client_write),
-            drain: period("drain", default.drain),
-        };
         let pool_limits = pool_limits(&mut limits, users.iter().flatten());
         let digest_cache = limits.positive("digest_cache", 16_384);
         let learned_digests = limits.positive("learned_digests", 4_096);
@@ -303,21 +270,19 @@ impl Config {
             users: users.into_iter().collect::<Option<_>>()?,
             users_with_tls,
             remembered_login: is_passthrough.then_some(remembered_login),
-            limits: config_limits,
+            limits: client_limits,
             pool_limits,
             digest_cache,
             learned_digests,
             connect_timeout,
             lease_timeout,
             server_idle,
-            public_key_retrieval,
             server_tls: server_tls?,
             server_compression,
             failover: failover?,
             admin_socket,
             server_version,
-            admin_commands,
-            binlog_commands,
+            security,
             reload_on_change,
             tls_files,
             log: log_settings,
@@ -432,6 +397,28 @@ fn user(mut section: Section<'_>) -> Option<PooledAccount> {
     section.finish();
     let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
     Some(PooledAccount { account, server_connections, warm_server_connections })
+}
+
+/// What clients may use, and for how long.
+fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> frontend::Limits {
+    let default = frontend::Limits::default();
+    let mut period = |key, default| timeouts.optional(key, Period(default)).0;
+    frontend::Limits {
+        client_connections: limits.positive("client_connections", default.client_connections),
+        failed_logins: limits.optional("failed_logins", default.failed_logins),
+        remembered_logins: limits.positive("remembered_logins", default.remembered_logins),
+        max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
+        local_infile: limits.optional("local_infile", Size(default.local_infile)).0,
+        prepared_statements: limits.positive("prepared_statements", default.prepared_statements),
+        prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
+        held_statements: limits.optional("held_statements", default.held_statements),
+        held_bytes: limits.optional("held_bytes", Size(default.held_bytes)).0,
+        handshake: period("handshake", default.handshake),
+        client_idle: period("client_idle", default.client_idle),
+        session_idle: period("session_idle", default.session_idle),
+        client_write: period("client_write", default.client_write),
+        drain: period("drain", default.drain),
+    }
 }
 
 /// What is to be kept ready for all users together must have room.

@@ -252,8 +252,8 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             hold_writes: config.routing.hold_writes,
         },
         server_version: config.server_version.clone(),
-        admin_commands: config.admin_commands,
-        binlog_commands: config.binlog_commands,
+        admin_commands: config.security.admin_commands,
+        binlog_commands: config.security.binlog_commands,
         rules: config.rules.as_slice().into(),
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
@@ -273,7 +273,7 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         connect_timeout: config.connect_timeout,
         lease_timeout: config.lease_timeout,
         idle_timeout: config.server_idle,
-        public_key_retrieval: config.public_key_retrieval,
+        public_key_retrieval: config.security.public_key_retrieval,
         tls: config.server_tls.sessions.clone(),
         compression: config.server_compression,
     }

@@ -6,7 +6,7 @@ use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 use session::{OpenTransaction, TransactionKind};
 use topology::{Position, Role, Server, ServerId, Snapshot};
 
-use crate::view::Previous;
+use crate::view::{Isolation, Previous};
 use crate::{Awaited, Balance, Balancer, Because, By, Denial, Exclusion, SessionView, Target};
 
 /// What the configuration says about routing.
@@ -288,7 +288,7 @@ fn in_transaction(
             Placement::Replica if is_fresh || snapshot.primary.is_none() => stay(here),
             Placement::Primary if only_ends => stay(here),
             // Begun on the primary now, it would be another transaction than the one that began here.
-            _ if !session.is_read_committed => stay(Decision::Refuse(Denial::TransactionLost)),
+            _ if session.isolation != Isolation::ReadCommitted => stay(Decision::Refuse(Denial::TransactionLost)),
             Placement::Replica | Placement::Primary => InTransaction::MoveFrom(transaction.server, is_explicit),
         };
     }
@@ -314,7 +314,7 @@ fn may_be_lazy(statement: &Statement, session: &SessionView<'_>) -> bool {
     let begins = matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: false }])
         && only_controls_transaction(statement);
     let begins_implicitly = session.is_autocommit_off && statement.placement() == Placement::Replica;
-    session.is_read_committed && is_free && (begins || begins_implicitly)
+    session.isolation == Isolation::ReadCommitted && is_free && (begins || begins_implicitly)
 }
 
 /// A fresh replica that has what the session wrote.

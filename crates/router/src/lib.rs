@@ -21,4 +21,4 @@ pub use load::Load;
 pub use reason::{Because, Exclusion, millis_up};
 pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};
 pub use steering::{By, Hint, HintError, Steering, Target};
-pub use view::{Previous, SessionView};
+pub use view::{Isolation, Previous, SessionView};

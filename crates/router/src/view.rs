@@ -15,8 +15,8 @@ pub struct SessionView<'a> {
     pub transaction: Option<OpenTransaction>,
     /// `autocommit = 0`: every statement belongs to a transaction.
     pub is_autocommit_off: bool,
-    /// It has chosen the isolation level `READ COMMITTED` for its transactions.
-    pub is_read_committed: bool,
+    /// What it has chosen for its transactions.
+    pub isolation: Isolation,
     /// Another pin that binds its reads to the primary, the first of several.
     pub pin: Option<PinKind>,
     /// The server on whose connection the session's pins live (temporary tables, user variables ...).
@@ -41,6 +41,16 @@ pub struct SessionView<'a> {
     pub avoid: &'a [ServerId],
     /// What rules and hints ask for.
     pub steering: Steering<'a>,
+}
+
+/// An isolation level, as far as it decides where a transaction may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Each statement reads what was committed when it began.
+    ReadCommitted,
+    /// Any other, or the servers' default.
+    #[default]
+    Other,
 }
 
 /// The connection on which the previous statement ran, which remembers its row count and its warnings.

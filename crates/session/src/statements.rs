@@ -186,7 +186,7 @@ impl<X> ClientStatements<X> {
             wire::Command::BulkExecute(bulk) => {
                 let (types, values) = bulk.parameters(prepared.params)?;
                 prepared.keep_types(types, &mut self.kept_bytes, limit)?;
-                let types = prepared.types_to_send(types, bound);
+                let types = prepared.types_to_send(types, bound.as_deref());
                 put_packet_with(out, 0, |payload| wire::put_bulk_execute(payload, number, bulk.flags, types, values));
                 bound.clone_from(&prepared.types);
                 return Ok(());
@@ -201,7 +201,7 @@ impl<X> ClientStatements<X> {
             return Ok(());
         }
         prepared.keep_types(parameters.types, &mut self.kept_bytes, limit)?;
-        let types = prepared.types_to_send(parameters.types, bound);
+        let types = prepared.types_to_send(parameters.types, bound.as_deref());
         put_packet_with(out, 0, |payload| wire::put_execute(payload, number, cursor, Some((&parameters, types))));
         bound.clone_from(&prepared.types);
         Ok(())
@@ -278,8 +278,8 @@ impl<X> Prepared<X> {
     }
 
     /// The types are sent if the client sent them, and if this server has not seen them yet.
-    fn types_to_send<'t>(&'t self, sent: Option<&'t [u8]>, bound: &Option<Arc<[u8]>>) -> Option<&'t [u8]> {
-        let is_known_there = match (&self.types, bound) {
+    fn types_to_send<'t>(&'t self, sent: Option<&'t [u8]>, bound: Option<&[u8]>) -> Option<&'t [u8]> {
+        let is_known_there = match (self.types.as_deref(), bound) {
             (Some(here), Some(there)) => here == there,
             (None, _) => true,
             (Some(_), None) => false,

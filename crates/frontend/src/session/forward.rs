@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backend::Lease;
 use classifier::{Effects, Placement, Statement};
 use net::Link;
-use router::{Awaited, Because, Decision, Previous, Route, SessionView, Steering};
+use router::{Awaited, Because, Decision, Isolation, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
@@ -304,7 +304,7 @@ impl Core {
         SessionView {
             transaction: self.session.binding.transaction(),
             is_autocommit_off: !self.session.binding.autocommit(),
-            is_read_committed: self.settings.policy.lazy_transactions && self.session.state.is_read_committed(),
+            isolation: self.isolation(),
             pin: self.session.binding.pin_of_reads(),
             home: self.session.binding.home(),
             may_leave_home: self.session.binding.may_leave_home(),
@@ -317,6 +317,12 @@ impl Core {
             avoid: failed,
             steering,
         }
+    }
+
+    /// Looked up only where it decides something: it is a search in the session's settings.
+    fn isolation(&self) -> Isolation {
+        let is_read_committed = self.settings.policy.lazy_transactions && self.session.state.is_read_committed();
+        if is_read_committed { Isolation::ReadCommitted } else { Isolation::Other }
     }
 
     /// What a replica has to have that is to show the session's own writes, if these are the last that it must see.

@@ -229,7 +229,7 @@ fn a_read_only_transaction_may_run_on_a_replica_as_a_whole() {
 }
 
 fn lazily(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant) -> String {
-    let session = SessionView { is_read_committed: true, ..session };
+    let session = SessionView { isolation: Isolation::ReadCommitted, ..session };
     decided(statement, session, snapshot, Policy { lazy_transactions: true, ..POLICY }, now)
 }
 
@@ -252,7 +252,7 @@ fn a_lazy_transaction_begins_on_a_replica_if_nothing_keeps_it_from_there() {
     let lazy = Policy { lazy_transactions: true, ..POLICY };
     assert_eq!(decided(&begin(false), plain, &fresh, lazy, now), "0 needs_primary");
     assert_eq!(decided(&a_read(), off, &fresh, lazy, now), "0 no_autocommit");
-    let read_committed = SessionView { is_read_committed: true, ..off };
+    let read_committed = SessionView { isolation: Isolation::ReadCommitted, ..off };
     check(&begin(false), read_committed, &fresh, now, "0 no_autocommit");
     check(&a_read(), read_committed, &fresh, now, "0 no_autocommit");
     // Nothing that the session has on the primary, and no replica that lags or lacks its writes.
@@ -300,7 +300,7 @@ fn a_lazy_transaction_goes_on_on_the_primary_with_its_first_statement_that_is_no
         assert_eq!(lazily(&a_read(), session, &without, now), "1 transaction");
         assert_eq!(lazily(&a_write(), session, &without, now), "no_primary");
         let held = Policy { lazy_transactions: true, hold_writes: HOLD, ..POLICY };
-        let read_committed = SessionView { is_read_committed: true, ..session };
+        let read_committed = SessionView { isolation: Isolation::ReadCommitted, ..session };
         assert!(decided(&a_write(), read_committed, &without, held, now).starts_with("wait"));
         let mut lost = snapshot.clone();
         down(&mut lost, REPLICA);

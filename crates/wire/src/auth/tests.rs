@@ -433,7 +433,7 @@ fn a_switch_is_answered_with_its_own_nonce() {
     assert_eq!(empty(CACHING_SHA2), Ok(ClientStep::Send(vec![0])));
 }
 
-/// As mysql_common does it, which is another implementation.
+/// As `mysql_common` does it, which is another implementation.
 #[test]
 fn a_switch_to_ed25519_is_answered_with_a_signature() {
     use mysql_common::scramble::create_response_for_ed25519;
