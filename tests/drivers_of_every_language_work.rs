@@ -126,7 +126,7 @@ async fn save_and_load(cluster: &Cluster, image: &str, programs: &[&str]) {
 }
 
 /// The first statements of drivers that are in no package: MySQL Connector/J 9, MariaDB Connector/J 3 and its reactive sibling, Connector/NET,
-/// MySqlConnector, Connector/ODBC, Rails, Laravel, and what pools ask before they give a connection away.
+/// `MySqlConnector`, Connector/ODBC, Rails, Laravel, and what pools ask before they give a connection away.
 const FIRST: &[&str] = &[
     "/* mysql-connector-j-9.7.0 (Revision: 0) */SELECT  @@session.auto_increment_increment AS auto_increment_increment, @@character_set_client AS character_set_client, @@character_set_connection AS character_set_connection, @@character_set_results AS character_set_results, @@collation_connection AS collation_connection, @@max_allowed_packet AS max_allowed_packet, @@sql_mode AS sql_mode, @@system_time_zone AS system_time_zone, @@time_zone AS time_zone, @@wait_timeout AS wait_timeout",
     "SET character_set_results = NULL",
