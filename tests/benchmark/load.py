@@ -40,6 +40,14 @@ class Workload:
         return f"{self.script} {self.protocol}, {self.threads} thread{'s'[: self.threads != 1]}"
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where sysbench connects, and whether it encrypts."""
+
+    address: tuple[str, int]
+    tls: bool = False
+
+
 class Moment(enum.Enum):
     """When to look at the processes that are under load."""
 
@@ -61,13 +69,13 @@ class Load:
 
 def prepare(address: tuple[str, int]) -> None:
     """Fills the tables. It also warms the server's cache of passwords."""
-    command = _command("oltp_point_select", address, [f"--threads={TABLES}", "prepare"])
+    command = _command("oltp_point_select", Target(address), [f"--threads={TABLES}", "prepare"])
     done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
     if done.returncode != 0:
         raise Failure(f"sysbench could not fill the tables:\n{_complaints(done.stdout + done.stderr)}")
 
 
-def run(workload: Workload, address: tuple[str, int], seconds: int, look: Callable[[Moment], None]) -> Load:
+def run(workload: Workload, target: Target, seconds: int, look: Callable[[Moment], None]) -> Load:
     """Runs a workload, after a short one that warms caches and accounts."""
     script = f"oltp_{workload.script}"
     common = [
@@ -78,18 +86,18 @@ def run(workload: Workload, address: tuple[str, int], seconds: int, look: Callab
         "run",
     ]
     warm_up = WARM_UP_EVENTS[workload.script] * workload.threads
-    _observe(_command(script, address, [f"--events={warm_up}", "--time=30", *common]), lambda _: None)
+    _observe(_command(script, target, [f"--events={warm_up}", "--time=30", *common]), lambda _: None)
     timing = ["--events=0", f"--time={seconds}", f"--report-interval={max(1, seconds - 1)}"]
-    return _parse(_observe(_command(script, address, [*timing, *common]), look))
+    return _parse(_observe(_command(script, target, [*timing, *common]), look))
 
 
-def _command(script: str, address: tuple[str, int], options: Sequence[str]) -> list[str]:
-    host, port = address
+def _command(script: str, target: Target, options: Sequence[str]) -> list[str]:
+    host, port = target.address
     return [
         "sysbench", script,
         f"--mysql-host={host}", f"--mysql-port={port}",
         f"--mysql-user={server.USER}", f"--mysql-password={server.PASSWORD}", f"--mysql-db={server.SCHEMA}",
-        f"--tables={TABLES}", f"--table-size={ROWS}",
+        f"--tables={TABLES}", f"--table-size={ROWS}", *(["--mysql-ssl=on"] if target.tls else []),
         *options,
     ]  # fmt: skip
 

@@ -41,6 +41,24 @@ listen mysql
     server primary {server.host}:{server.port}
 """
 
+# The middle one of three, which is measured, has TLS on both sides; the outer ones stand in for a client and a server that speak TLS at once, as MySQL's
+# do not.
+HAPROXY_TLS_CONFIG = """
+global
+    nbthread {workers}
+    maxconn {connections}
+
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+
+listen mysql
+    bind fd@{listener}{bind}
+    server next {next}
+"""
+
 POINTSMAN_CONFIG = """
 {keys}
 
@@ -72,6 +90,8 @@ class Route:
 
     address: tuple[str, int]
     pid: int | None
+    # Whether clients have to encrypt.
+    tls: bool = False
 
     def log_in(self) -> Client:
         return Client(self.address, server.USER, server.PASSWORD, server.SCHEMA)
@@ -82,10 +102,11 @@ class Direct:
     """No proxy."""
 
     label: str = "direct"
+    tls: bool = False
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
-        yield Route((to.host, to.port), None)
+        yield Route((to.host, to.port), None, self.tls)
 
 
 @dataclass(frozen=True)
@@ -111,6 +132,52 @@ class HAProxy:
 
 
 @dataclass(frozen=True)
+class HAProxyTls:
+    """HAProxy as a pipe that ends TLS and begins it anew."""
+
+    label: str = "haproxy"
+
+    @contextlib.contextmanager
+    def open(self, to: Server, settings: Settings) -> Iterator[Route]:
+        with contextlib.ExitStack() as stack:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-bench-")))
+            certificate = _self_signed(home)
+            encrypted = f" ssl crt {certificate}"
+            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+            for one in sockets:
+                one.bind(("127.0.0.1", 0))
+            ports = [one.getsockname()[1] for one in sockets]
+            hops = [
+                ("client", "", f"127.0.0.1:{ports[1]} ssl verify none"),
+                ("measured", encrypted, f"127.0.0.1:{ports[2]} ssl verify none"),
+                ("server", encrypted, f"{to.host}:{to.port}"),
+            ]
+            pids = {}
+            for listener, (name, bind, following) in zip(sockets, hops, strict=True):
+                config = home / f"{name}.cfg"
+                config.write_text(HAPROXY_TLS_CONFIG.format(
+                    workers=settings.workers, connections=settings.connections, listener=listener.fileno(), bind=bind, next=following
+                ))
+                command = ["haproxy", "-db", "-q", "-f", str(config)]
+                process = stack.enter_context(_proxy(command, home / f"{name}.log", pass_fds=[listener.fileno()]))
+                pids[name] = process.pid
+            route = Route(sockets[0].getsockname(), pids["measured"])
+            _wait_until_ready(process, route)
+            yield route
+
+
+def _self_signed(home: Path) -> Path:
+    """A certificate of the kind that Pointsman makes (ECDSA, P-256), with its key."""
+    key, certificate = home / "key.pem", home / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+               "-subj", "/CN=bench", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    both = home / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    return both
+
+
+@dataclass(frozen=True)
 class Pointsman:
     """A Pointsman binary, options for its `run`, and keys of its configuration beside the usual ones."""
 
@@ -118,6 +185,8 @@ class Pointsman:
     options: str = ""
     label: str = "pointsman"
     keys: str = ""
+    # On both legs.
+    tls: bool = False
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
@@ -129,19 +198,19 @@ class Pointsman:
                 "security.public_key_retrieval": "true",
                 "limits.client_connections": settings.connections,
                 "limits.server_connections": settings.connections,
-            } | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
+            } | ({"server_tls.mode": '"required"'} if self.tls else {}) | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
             config.write_text(POINTSMAN_CONFIG.format(
                 keys="\n".join(f"{key} = {value}" for key, value in keys.items()), server=to,
                 monitor=server.MONITOR, user=server.USER, password=server.PASSWORD,
             ))
             command = [str(self.binary), "run", "--config", str(config), *shlex.split(self.options)]
             with _proxy(command, log) as process:
-                route = Route(_address_in(process, log), process.pid)
+                route = Route(_address_in(process, log), process.pid, self.tls)
                 _wait_until_ready(process, route)
                 yield route
 
 
-Way = Direct | HAProxy | Pointsman
+Way = Direct | HAProxy | HAProxyTls | Pointsman
 
 
 @contextlib.contextmanager

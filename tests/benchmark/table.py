@@ -12,6 +12,7 @@ from typing import Callable, Iterable, Sequence
 
 from benchmark.idle import Idle
 from benchmark.load import Load, Workload
+from benchmark.logins import Logins
 from benchmark.process import CpuTime
 
 BASELINE = "haproxy"
@@ -43,6 +44,7 @@ class Results:
     loads: dict[Workload, list[Round]] = field(default_factory=dict)
     idle: list[dict[str, Idle]] = field(default_factory=list)
     idle_clients: int = 0
+    logins: list[dict[str, Logins]] = field(default_factory=list)
 
 
 def render(results: Results, markdown: bool) -> str:
@@ -50,6 +52,7 @@ def render(results: Results, markdown: bool) -> str:
         (LOAD_HEADER, list(_load_rows(results.loads))),
         (ADDED_HEADER, list(_added_rows(results.loads))),
         ([f"{results.idle_clients:,} idle clients", *IDLE_HEADER], list(_idle_rows(results.idle))),
+        (LOGIN_HEADER, list(_login_rows(results.logins))),
     ]
     return "\n\n".join(_lay_out(header, rows, markdown) for header, rows in tables if rows)
 
@@ -127,6 +130,20 @@ def _idle_rows(rounds: list[dict[str, Idle]]) -> Iterable[list[str]]:
             _spread((one.bytes_after_query for one in measured), ",.0f"),
             _ratio(rounds, way, lambda one: one.bytes_after_query),
             _spread((one.cpu_ms_per_second for one in measured), ".1f"),
+        ]
+
+
+LOGIN_HEADER = ["logins", "logins/s", "proxy CPU us/login", "to haproxy"]
+
+
+def _login_rows(rounds: list[dict[str, Logins]]) -> Iterable[list[str]]:
+    for way in _ways(rounds):
+        measured = [round_[way] for round_ in rounds if way in round_]
+        yield [
+            way,
+            _spread((one.per_second for one in measured), ",.0f"),
+            _spread((one.cpu_us for one in measured), ".0f"),
+            _ratio(rounds, way, lambda one: one.cpu_us),
         ]
 
 
