@@ -15,7 +15,7 @@ use backend::{PoolSettings, Pools};
 use classifier::Classifier;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
 
@@ -32,6 +32,10 @@ const BACKLOG: i32 = 1024;
 
 /// Accepted clients that wait for their worker at most; then accepting pauses.
 const ACCEPTED: usize = 256;
+
+/// Clients that have proved nothing yet take no more server connections than this, while a server is asked whether their passwords are right. The others
+/// wait for their turn, as part of their login.
+const CLAIMS: usize = 16;
 
 /// Between two looks at the idle server connections.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -95,6 +99,7 @@ impl Frontend {
             sessions: Registry::new(),
             failed_logins: FailedLogins::default(),
             remembered: RememberedLogins::default(),
+            claims: Semaphore::new(CLAIMS),
             clients: AtomicUsize::new(0),
         });
         let count = match self.runtime {

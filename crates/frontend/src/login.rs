@@ -277,10 +277,17 @@ async fn examine(
     };
     let options =
         ConnectOptions { account: proven.account().clone(), capabilities: ConnectOptions::passed_on(login.capabilities) };
-    let since = Instant::now();
+    let since;
     let verdict = match &proven {
-        Proven::Account(_) => verify(worker, &options, &state).await,
-        Proven::Claimed(_) | Proven::VainClaim(..) => confirm(worker, &options, &state).await,
+        Proven::Account(_) => {
+            since = Instant::now();
+            verify(worker, &options, &state).await
+        }
+        Proven::Claimed(_) | Proven::VainClaim(..) => {
+            let _turn = shared.claims.acquire().await;
+            since = Instant::now();
+            confirm(worker, &options, &state).await
+        }
     };
     Ok(match (verdict, proven) {
         (_, Proven::VainClaim(_, why)) => Err(deny(why.to_owned())),

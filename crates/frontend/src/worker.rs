@@ -13,7 +13,7 @@ use net::{Link, LinkError};
 use router::{Balancer, Decision, Policy, SessionView};
 use session::Beginning;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Registry,
     pub(crate) failed_logins: FailedLogins,
     pub(crate) remembered: RememberedLogins,
+    /// A turn for each client about whose password a server is asked at once.
+    pub(crate) claims: Semaphore,
     /// Clients over all workers.
     pub(crate) clients: AtomicUsize,
 }
