@@ -35,7 +35,7 @@ const ACCEPTED: usize = 256;
 
 /// Clients that have proved nothing yet take no more server connections than this, while a server is asked whether their passwords are right. The others
 /// wait for their turn, as part of their login.
-const CLAIMS: usize = 16;
+const CLAIMS: usize = 4;
 
 /// Between two looks at the idle server connections.
 const SWEEP: Duration = Duration::from_secs(1);
