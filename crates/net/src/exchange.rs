@@ -11,6 +11,8 @@ use crate::{Link, LinkError, TlsAcceptor, TlsConnector};
 pub struct Exchange {
     link: Link,
     sequence: u8,
+    /// What goes out with the next packet.
+    queued: BytesMut,
     /// No packet may be longer, in bytes: the peer is not trusted yet.
     max_packet: usize,
 }
@@ -18,12 +20,12 @@ pub struct Exchange {
 impl Exchange {
     /// The first packet has number 0, whichever side sends it.
     pub fn new(link: Link, max_packet: usize) -> Self {
-        Self { link, sequence: 0, max_packet }
+        Self::resume(link, 0, max_packet)
     }
 
     /// In the middle of a connection's life: the next packet has this number.
     pub fn resume(link: Link, sequence: u8, max_packet: usize) -> Self {
-        Self { link, sequence, max_packet }
+        Self { link, sequence, queued: BytesMut::new(), max_packet }
     }
 
     /// The next packet of the peer. Over TLS it may be a password.
@@ -33,10 +35,16 @@ impl Exchange {
         Ok(Zeroizing::new(payload))
     }
 
+    /// Adds the next packet, which is sent together with the one after it.
+    pub fn queue(&mut self, payload: &[u8]) {
+        self.queued.reserve(wire::HEADER.saturating_add(payload.len()));
+        self.sequence = put_packet(&mut self.queued, self.sequence, payload);
+    }
+
     /// Sends the next packet. Over TLS it may be a password.
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), LinkError> {
-        let mut packet = BytesMut::with_capacity(wire::HEADER.saturating_add(payload.len()));
-        self.sequence = put_packet(&mut packet, self.sequence, payload);
+        self.queue(payload);
+        let mut packet = std::mem::take(&mut self.queued);
         let sent = self.link.send(&packet).await;
         packet.zeroize();
         Ok(sent?)

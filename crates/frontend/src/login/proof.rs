@@ -110,8 +110,9 @@ pub(super) async fn prove(
                 proof.on_decrypted(shared.login_key.decrypt(&encrypted).as_deref().map(Vec::as_slice))
             }
             ServerStep::Accepted { send_first } => {
+                // It says that OK or an error follows, and can wait for either.
                 if let Some(payload) = send_first {
-                    exchange.send(&payload).await?;
+                    exchange.queue(&payload);
                 }
                 return Ok(candidate.account.map(Proven::Account).ok_or("unknown user"));
             }
