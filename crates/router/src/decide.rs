@@ -169,7 +169,7 @@ fn place_outside(
 ) -> Decision {
     if let Some(home) = session.home.filter(|home| snapshot.primary != Some(*home)) {
         if ends_state(statement) && snapshot.server(home).is_some_and(Server::is_up) {
-            return Decision::Forward(Route { end_first, ..Route::to(home, Because::EndsState) });
+            return Decision::Forward(Route::to(home, Because::EndsState));
         }
         // A plain read of a session that only has user variables there, which it does not name, needs nothing of it.
         let needs_home = session.is_autocommit_off || session.pin.is_some() || statement.placement() != Placement::Replica;

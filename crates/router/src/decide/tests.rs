@@ -226,6 +226,9 @@ fn a_read_only_transaction_may_run_on_a_replica_as_a_whole() {
     check(&variable, session, &snapshot, now, "primary_only_in_replica_transaction");
     check(&begin(false), session, &snapshot, now, "0 needs_primary after ending 1");
     check(&begin(true), session, &snapshot, now, "1 fresh_replica after ending 1");
+    let hint = crate::Hint::parse("server=db2").expect("a good hint");
+    let steered = SessionView { steering: Steering::new(Some(&hint), None), ..session };
+    check(&begin(true), steered, &snapshot, now, "2 hint after ending 1");
 }
 
 fn lazily(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, now: Instant) -> String {
@@ -299,6 +302,10 @@ fn a_lazy_transaction_goes_on_on_the_primary_with_its_first_statement_that_is_no
         down(&mut without, PRIMARY);
         assert_eq!(lazily(&a_read(), session, &without, now), "1 transaction");
         assert_eq!(lazily(&a_write(), session, &without, now), "no_primary");
+        let set_global = Statement { verb: Verb::Set, ..a_write() };
+        let mut read_only = snapshot.clone();
+        (read_only.primary, read_only.servers[0].role) = (None, Role::Replica);
+        assert_eq!(lazily(&set_global, session, &read_only, now), moved.replace("lazy_transaction", "last_primary"));
         let held = Policy { lazy_transactions: true, hold_writes: HOLD, ..POLICY };
         let read_committed = SessionView { isolation: Isolation::ReadCommitted, ..session };
         assert!(decided(&a_write(), read_committed, &without, held, now).starts_with("wait"));

@@ -52,6 +52,13 @@ fn a_read_writes_nothing_unless_it_ends_what_was_written_before() {
     settle(&mut binding, &write(), PRIMARY, &autocommit);
     let first = binding.wrote_at();
     assert!(first.is_some());
+    // Nor does the begin or the end of a transaction, but for one that another session may have prepared.
+    let begin = statement(Effects::TRANSACTION, vec![SessionEffect::Begin { read_only: false }]);
+    settle(&mut binding, &begin, PRIMARY, &autocommit);
+    assert_eq!(binding.wrote_at(), first);
+    settle(&mut binding, &Statement { verb: Verb::Xa, ..statement(Effects::TRANSACTION, vec![]) }, PRIMARY, &autocommit);
+    assert!(binding.wrote_at() > first);
+    let first = binding.wrote_at();
     settle(&mut binding, &read(), REPLICA, &autocommit);
     assert_eq!(binding.wrote_at(), first);
     // Its answer was lost.

@@ -119,6 +119,16 @@ fn read_committed_is_what_the_session_has_chosen_for_all_its_transactions() {
 }
 
 #[test]
+fn without_autocommit_only_what_writes_or_ends_a_transaction_may_have_written() {
+    let mut session = fresh();
+    let mut wrote = |line| answered(&mut session, line, Instant::now()).may_have_written;
+    assert!(!wrote("no autocommit: SET autocommit = 0"));
+    assert!(!wrote("no autocommit: SELECT a FROM t"));
+    assert!(!wrote("no autocommit: SET time_zone = '+01:00'"));
+    assert!(wrote("no autocommit: INSERT INTO t VALUES (1)"));
+}
+
+#[test]
 fn what_a_session_has_after_its_statements() {
     check(&["SELECT 1"], "");
     check(&["SET time_zone = '+01:00'"], "sets time_zone");
