@@ -6,14 +6,18 @@ its bucket, so that the few dozen microseconds that a proxy adds are not drowned
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable, Sequence
 
 from benchmark import server
+from benchmark.certificate import certificate
 from benchmark.failure import Failure
 from benchmark.process import running
 
@@ -22,6 +26,8 @@ ROWS = 100_000
 
 # Statements per thread before a measurement: caches and connections are warm then.
 WARM_UP_EVENTS = {"point_select": 300, "read_write": 20}
+
+ENCRYPT = "--mysql-ssl=on"
 
 # sysbench's histogram: 1024 buckets from 1 us to 100 s, each centred on its value (sb_histogram_init in its sources).
 HISTOGRAM_STEP = math.log(1e5 / 1e-3) / (1024 - 1)
@@ -97,7 +103,7 @@ def _command(script: str, target: Target, options: Sequence[str]) -> list[str]:
         "sysbench", script,
         f"--mysql-host={host}", f"--mysql-port={port}",
         f"--mysql-user={server.USER}", f"--mysql-password={server.PASSWORD}", f"--mysql-db={server.SCHEMA}",
-        f"--tables={TABLES}", f"--table-size={ROWS}", *(["--mysql-ssl=on"] if target.tls else []),
+        f"--tables={TABLES}", f"--table-size={ROWS}", *([ENCRYPT] if target.tls else []),
         *options,
     ]  # fmt: skip
 
@@ -105,7 +111,13 @@ def _command(script: str, target: Target, options: Sequence[str]) -> list[str]:
 def _observe(command: Sequence[str], look: Callable[[Moment], None]) -> str:
     """Runs sysbench, follows what it says, and returns all of it."""
     lines: list[str] = []
-    with running(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as sysbench:
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-bench-"))
+        if ENCRYPT in command:
+            _provide_certificates(Path(home))
+        sysbench = stack.enter_context(
+            running(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=home)
+        )
         assert sysbench.stdout is not None
         for line in sysbench.stdout:
             lines.append(line)
@@ -120,6 +132,14 @@ def _observe(command: Sequence[str], look: Callable[[Moment], None]) -> str:
     if status != 0 or "Latency histogram" not in report:
         raise Failure(f"sysbench failed:\n{_complaints(report)}")
     return report
+
+
+def _provide_certificates(home: Path) -> None:
+    """sysbench wants these files where it runs."""
+    own = certificate()
+    files = {"cacert.pem": own.certificate, "client-cert.pem": own.certificate, "client-key.pem": own.key}
+    for name, file in files.items():
+        (home / name).write_text(file.read_text())
 
 
 def _parse(report: str) -> Load:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Iterator
 
 from benchmark import server
+from benchmark.certificate import certificate
 from benchmark.client import Client, Refused
 from benchmark.failure import Failure
 from benchmark.process import running
@@ -102,11 +103,10 @@ class Direct:
     """No proxy."""
 
     label: str = "direct"
-    tls: bool = False
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
-        yield Route((to.host, to.port), None, self.tls)
+        yield Route((to.host, to.port), None)
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ class HAProxyTls:
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
         with contextlib.ExitStack() as stack:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-bench-")))
-            certificate = _self_signed(home)
-            encrypted = f" ssl crt {certificate}"
+            encrypted = f" ssl crt {certificate().both}"
             sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
             for one in sockets:
                 one.bind(("127.0.0.1", 0))
@@ -166,17 +165,6 @@ class HAProxyTls:
             yield route
 
 
-def _self_signed(home: Path) -> Path:
-    """A certificate of the kind that Pointsman makes (ECDSA, P-256), with its key."""
-    key, certificate = home / "key.pem", home / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-               "-subj", "/CN=bench", "-keyout", str(key), "-out", str(certificate)]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-    both = home / "both.pem"
-    both.write_text(certificate.read_text() + key.read_text())
-    return both
-
-
 @dataclass(frozen=True)
 class Pointsman:
     """A Pointsman binary, options for its `run`, and keys of its configuration beside the usual ones."""
@@ -198,7 +186,7 @@ class Pointsman:
                 "security.public_key_retrieval": "true",
                 "limits.client_connections": settings.connections,
                 "limits.server_connections": settings.connections,
-            } | ({"server_tls.mode": '"required"'} if self.tls else {}) | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
+            } | (_tls_keys() if self.tls else {}) | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
             config.write_text(POINTSMAN_CONFIG.format(
                 keys="\n".join(f"{key} = {value}" for key, value in keys.items()), server=to,
                 monitor=server.MONITOR, user=server.USER, password=server.PASSWORD,
@@ -208,6 +196,15 @@ class Pointsman:
                 route = Route(_address_in(process, log), process.pid, self.tls)
                 _wait_until_ready(process, route)
                 yield route
+
+
+def _tls_keys() -> dict[str, str]:
+    """TLS for clients that recognise the certificate, and to the servers."""
+    return {
+        "listen.tls_certificate": f'"{certificate().certificate}"',
+        "listen.tls_key": f'"{certificate().key}"',
+        "server_tls.mode": '"required"',
+    }
 
 
 Way = Direct | HAProxy | HAProxyTls | Pointsman
