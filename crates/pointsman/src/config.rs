@@ -3,6 +3,7 @@
 //! `config/pointsman.toml` documents every key; a test keeps that file and the defaults here consistent.
 
 mod compression;
+mod list;
 mod reader;
 mod routing;
 mod rules;
