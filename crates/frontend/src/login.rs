@@ -1,12 +1,13 @@
 //! From an accepted socket to a client that has proved its identity and that a server lets in as well; and the same once more for a client that
 //! changes its user (`COM_CHANGE_USER`).
 //!
-//! `greeting` has the first packets, `proof` the password, `verify` the servers' word.
+//! `proxied` finds out whose connection it is, `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
 mod compression;
 mod failures;
 mod greeting;
 mod proof;
+mod proxied;
 mod remembered;
 mod verify;
 
@@ -24,6 +25,7 @@ use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
 pub(crate) use self::failures::FailedLogins;
 use self::proof::Proven;
+pub(crate) use self::proxied::{is_proxy, proxied_client};
 pub(crate) use self::remembered::RememberedLogins;
 pub(crate) use self::verify::is_account_refused;
 use self::verify::{Refused, confirm, verify};
@@ -83,6 +85,12 @@ pub(crate) enum LoginError {
     /// The connection broke, or the client broke the protocol.
     #[error("{0}")]
     Link(#[from] LinkError),
+    /// A load balancer must say whose connection it is.
+    #[error("no PROXY header came within timeouts.handshake, though the address is in listen.proxy_networks")]
+    NoProxyHeader,
+    /// What it says of that could not be understood.
+    #[error("bad PROXY header: {}", .0.what)]
+    BadProxyHeader(wire::Malformed),
     /// A packet could not be understood.
     #[error("{0}")]
     Malformed(#[from] wire::Malformed),
@@ -143,9 +151,9 @@ struct Admitted {
     since: Instant,
 }
 
-/// Greets the client and has it prove who it is, within the time allowed.
-pub(crate) async fn log_in(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
-    let limit = worker.shared.settings.load().limits.handshake;
+/// Greets the client and has it prove who it is, within what is left of the time allowed.
+pub(crate) async fn log_in(link: Link, peer: SocketAddr, since: Instant, worker: &Worker) -> Result<Client, LoginError> {
+    let limit = worker.shared.settings.load().limits.handshake.saturating_sub(since.elapsed());
     timeout(limit, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 

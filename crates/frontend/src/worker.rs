@@ -21,7 +21,7 @@ use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
 use crate::held::HeldStatements;
 use crate::limits::Limits;
-use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, log_in};
+use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, is_proxy, log_in, proxied_client};
 use crate::moment::Moment;
 use crate::registry::Registry;
 use crate::reply::Refusal;
@@ -238,8 +238,21 @@ impl Worker {
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;
         }
+        let accepted = Instant::now();
+        let (link, peer) = if is_proxy(peer, shared) {
+            let named = tokio::select! {
+                named = Box::pin(proxied_client(link, peer, shared)) => named,
+                () = shared.drain.cancelled() => return,
+            };
+            match named {
+                Ok(named) => named,
+                Err(error) => return log_failed_login(peer, &error),
+            }
+        } else {
+            (link, peer)
+        };
         // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
-        let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, self));
+        let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, accepted, self));
         loop {
             let client = tokio::select! {
                 client = login => client,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend::{Account, PooledAccount, ServerAddress};
+use ipnet::IpNet;
 use router::Rule;
 use toml::de::DeTable;
 use topology::ServerId;
@@ -30,6 +31,8 @@ use self::units::{Address, Level, Period, Size};
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) threads: usize,
+    /// Whose connections begin with a PROXY header.
+    pub(crate) proxy_networks: Arc<[IpNet]>,
     pub(crate) client_tls: frontend::ClientTls,
     /// What clients are offered.
     pub(crate) client_compression: frontend::ClientCompression,
@@ -211,6 +214,7 @@ impl Config {
         if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
             listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
         }
+        let proxy_networks = list::networks(&mut listen, "proxy_networks");
         let mut tls_files = Vec::new();
         let client_tls = tls::clients(&mut listen, &mut tls_files);
         let client_compression = compression::clients(&mut listen);
@@ -295,6 +299,7 @@ impl Config {
         Some(Self {
             listen: address,
             threads: threads.max(1),
+            proxy_networks,
             client_tls,
             client_compression,
             servers: servers.into_iter().collect::<Option<_>>()?,

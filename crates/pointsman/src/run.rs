@@ -258,6 +258,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
         remembered_login: config.remembered_login,
+        proxy_networks: Arc::clone(&config.proxy_networks),
         tls: config.client_tls.clone(),
         compression: config.client_compression,
     }

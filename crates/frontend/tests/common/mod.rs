@@ -146,6 +146,7 @@ impl Setup {
                 admin_commands: false,
                 binlog_commands: false,
                 remembered_login,
+                proxy_networks: Arc::default(),
                 tls,
             },
             pools: PoolSettings {

@@ -44,6 +44,15 @@ fn compression_is_named_by_its_algorithms() {
     }
 }
 
+#[test]
+fn proxy_networks_are_networks_or_addresses() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    assert_eq!(*with("").expect("good").proxy_networks, []);
+    let config = with("listen.proxy_networks = ['10.0.0.0/8', '::1']").expect("good");
+    assert_eq!(*config.proxy_networks, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert!(mistakes(&format!("listen.proxy_networks = ['*']\n{SMALLEST}"))[0].contains("\"*\" is no network"));
+}
+
 /// The reference as it is, then with every default uncommented: both must say the same. Rules are an example and have no default.
 #[test]
 fn the_reference_documents_every_key_with_its_true_default() {
