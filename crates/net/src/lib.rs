@@ -8,6 +8,7 @@ mod compression;
 mod error;
 mod exchange;
 mod link;
+mod socket_file;
 mod tls;
 mod within;
 
@@ -16,5 +17,6 @@ pub use compression::{Compression, Decoded, Frames, Role};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::Link;
+pub use socket_file::SocketFile;
 pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
 pub use within::within;

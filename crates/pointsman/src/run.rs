@@ -44,9 +44,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
     let admin = match &config.admin_socket {
-        Some(path) => {
-            Some(admin::bind(path).await.with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?)
-        }
+        Some(path) => Some(admin::bind(path).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?),
         None => None,
     };
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
