@@ -1,7 +1,6 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -94,7 +93,7 @@ impl Refusal {
     }
 
     /// In the servers' words.
-    pub(crate) fn blocked(host: IpAddr, wait: Duration) -> Self {
+    pub(crate) fn blocked(host: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(1);
         let why = format!("too many of its logins have failed (limits.failed_logins); try again in {seconds} s");
         Self::new(ER_HOST_IS_BLOCKED, format!("Host '{host}' is blocked: {why}"))

@@ -24,12 +24,14 @@ use topology::ServerId;
 
 use self::reader::{Mistakes, Section};
 pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
-use self::units::{Address, Level, Period, Size};
+use self::units::{Address, FileMode, Level, Period, Size};
 
 /// A whole configuration.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    /// A Unix socket beside it.
+    pub(crate) socket: Option<frontend::SocketPath>,
     pub(crate) threads: usize,
     /// Whose connections begin with a PROXY header.
     pub(crate) proxy_networks: Arc<[IpNet]>,
@@ -209,6 +211,7 @@ impl Config {
     fn read(mut file: Section<'_>) -> Option<Self> {
         let mut listen = file.section("listen");
         let address = listen.optional("address", SocketAddr::from(([127, 0, 0, 1], 6033)));
+        let socket = socket(&mut listen);
         let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
         let server_version = listen.optional::<Option<Box<str>>>("server_version", None);
         if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
@@ -298,6 +301,7 @@ impl Config {
 
         Some(Self {
             listen: address,
+            socket,
             threads: threads.max(1),
             proxy_networks,
             client_tls,
@@ -329,6 +333,12 @@ impl Config {
             log: log_settings,
         })
     }
+}
+
+fn socket(listen: &mut Section<'_>) -> Option<frontend::SocketPath> {
+    let path = listen.optional("socket", None);
+    let mode = listen.optional("socket_mode", FileMode(0o777)).0;
+    path.map(|path| frontend::SocketPath { path, mode })
 }
 
 /// Drivers read two numbers from it, and the greeting ends it with a NUL.

@@ -60,7 +60,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
 
     let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
-    tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
     let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
     let mut watch = FileWatch::new(reloader.files()).await;
@@ -212,6 +212,7 @@ fn classifier(config: &Config) -> Classifier {
 fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
     Frontend {
         listen: config.listen,
+        socket: config.socket.clone(),
         runtime: match options.runtime {
             RuntimeKind::WorkerPerCore => Runtime::WorkerPerCore(config.threads),
             RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),

@@ -15,12 +15,13 @@ use tokio::time::timeout;
 use wire::{ProxyHeader, proxy_header};
 
 use super::{LARGEST_LOGIN_PACKET, LoginError, tell};
+use crate::peer::Peer;
 use crate::reply::Refusal;
 use crate::worker::Shared;
 
 /// It must say for whom it connects.
-pub(crate) fn is_proxy(peer: SocketAddr, shared: &Shared) -> bool {
-    contain(&shared.settings.load().proxy_networks, peer.ip())
+pub(crate) fn is_proxy(peer: Peer, shared: &Shared) -> bool {
+    matches!(peer, Peer::Tcp(address) if contain(&shared.settings.load().proxy_networks, address.ip()))
 }
 
 /// A socket that listens on IPv6 shows peers with IPv4 addresses as mapped ones.
@@ -29,11 +30,11 @@ fn contain(networks: &[IpNet], address: IpAddr) -> bool {
 }
 
 /// Takes the header off the connection, within the time for a login: where the client is, or this peer if the connection is its own.
-pub(crate) async fn proxied_client(mut link: Link, peer: SocketAddr, shared: &Shared) -> Result<(Link, SocketAddr), LoginError> {
+pub(crate) async fn proxied_client(mut link: Link, peer: Peer, shared: &Shared) -> Result<(Link, Peer), LoginError> {
     let limits = shared.settings.load().limits.clone();
     let error = match timeout(limits.handshake, receive(&mut link)).await.unwrap_or(Err(LoginError::NoProxyHeader)) {
         Ok(client) => {
-            let client = client.map_or(peer, |client| SocketAddr::new(client.ip().to_canonical(), client.port()));
+            let client = client.map_or(peer, |client| Peer::Tcp(SocketAddr::new(client.ip().to_canonical(), client.port())));
             tracing::debug!(peer = %client, proxy = %peer, "took the client's address from a PROXY header");
             return Ok((link, client));
         }

@@ -126,6 +126,7 @@ impl Setup {
             servers.iter().map(|server| ServerAddress { host: server.address().ip().to_string(), port: server.address().port() });
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
+            socket: None,
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
                 compression: frontend::ClientCompression { zlib: true, zstd: true },

@@ -45,6 +45,19 @@ fn compression_is_named_by_its_algorithms() {
 }
 
 #[test]
+fn a_socket_has_permissions_in_octal() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    assert_eq!(with("listen.socket_mode = '0600'").expect("good").socket, None);
+    for (text, mode) in [("", 0o777), ("listen.socket_mode = '0660'", 0o660), ("listen.socket_mode = '600'", 0o600)] {
+        let socket = with(&format!("listen.socket = '/run/p.sock'\n{text}")).expect("good").socket.expect("a socket");
+        assert_eq!((socket.path.to_str(), socket.mode), (Some("/run/p.sock"), mode));
+    }
+    for wrong in ["'0888'", "'rw'", "'1777'", "'+77'", "''", "600"] {
+        assert_eq!(with(&format!("listen.socket_mode = {wrong}")).expect_err("a mistake").len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn proxy_networks_are_networks_or_addresses() {
     let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
     assert_eq!(*with("").expect("good").proxy_networks, []);
