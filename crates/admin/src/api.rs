@@ -1,6 +1,5 @@
 //! The HTTP API. A process that may open the socket may do everything: its permissions (0600) are the only protection.
 
-use std::path::Path;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -9,8 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use monitor::{Change, Control, MonitorEnded};
-use net::SocketFile;
 use serde::Deserialize;
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -28,32 +27,20 @@ const LIMIT: Duration = Duration::from_secs(4);
 /// Requests to read the configuration file again, each with the channel for the result.
 pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
-/// A socket that is bound, but not served yet.
-#[derive(Debug)]
-pub struct Bound(SocketFile);
-
-/// Creates the socket, for this user only. To be called on a tokio runtime.
-pub fn bind(path: &Path) -> std::io::Result<Bound> {
-    SocketFile::bind(path, 0o600).map(Bound)
-}
-
-impl Bound {
-    /// Serves until `stop` is cancelled, and removes the socket.
-    pub async fn serve(self, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
-        let (listener, _file) = self.0.into_parts();
-        let state = Api { control, journal, reload };
-        let router = Router::new()
-            .route("/api/status", get(status))
-            .route("/api/journal", get(journal_entries))
-            .route("/api/switchover", post(switchover))
-            .route("/api/failover", post(failover))
-            .route("/api/rebuild", post(rebuild))
-            .route("/api/reload", post(reload_config))
-            .with_state(state);
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the admin API has ended");
-        }
+/// Serves on this socket until `stop` is cancelled.
+pub async fn serve(listener: UnixListener, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
+    let state = Api { control, journal, reload };
+    let router = Router::new()
+        .route("/api/status", get(status))
+        .route("/api/journal", get(journal_entries))
+        .route("/api/switchover", post(switchover))
+        .route("/api/failover", post(failover))
+        .route("/api/rebuild", post(rebuild))
+        .route("/api/reload", post(reload_config))
+        .with_state(state);
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin API has ended");
     }
 }
 

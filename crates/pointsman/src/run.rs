@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use backend::PoolSettings;
 use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, CausalScope, Frontend, Runtime};
+use net::SocketFile;
 use router::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,6 +20,9 @@ use crate::config::{Balance, CausalReads, Config, Durability, Pooling, Transacti
 use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
+
+/// The permissions of the admin socket: who may open it may do everything.
+const ADMIN_MODE: u32 = 0o600;
 
 /// Most reloads that may wait for the one before them.
 const RELOADS_QUEUED_MAX: usize = 4;
@@ -44,13 +48,22 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
     let admin = match &config.admin_socket {
-        Some(path) => Some(admin::bind(path).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?),
+        Some(path) => Some(
+            SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?,
+        ),
         None => None,
     };
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
     let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
     let (reload, mut reloads) = mpsc::channel(RELOADS_QUEUED_MAX);
-    let serving = admin.map(|socket| tokio::spawn(socket.serve(control.clone(), journal, reload, stop.clone())));
+    let serving = admin.map(|socket| {
+        let (listener, file) = socket.into_parts();
+        let serving = admin::serve(listener, control.clone(), journal, reload, stop.clone());
+        tokio::spawn(async move {
+            serving.await;
+            drop(file);
+        })
+    });
     let classifier = Arc::new(classifier(&config));
     let cataloguing = monitor::keep_catalogue(control.settings(), snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
