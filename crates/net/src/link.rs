@@ -191,11 +191,11 @@ impl Link {
     /// Has the operating system check that the peer's host is still there. Half a minute without an answer to keep-alive probes, or with
     /// unacknowledged bytes, ends the connection. There is nothing to check of a Unix socket.
     pub fn watch_peer(&self) -> io::Result<()> {
+        const SILENCE: Duration = Duration::from_secs(15);
+        const PROBES: Duration = Duration::from_secs(5);
         if self.is_local() {
             return Ok(());
         }
-        const SILENCE: Duration = Duration::from_secs(15);
-        const PROBES: Duration = Duration::from_secs(5);
         let socket = self.stream.as_socket();
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3))?;
         socket.set_tcp_user_timeout(Some(2 * SILENCE))
