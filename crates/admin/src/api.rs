@@ -1,6 +1,5 @@
 //! The HTTP API. A process that may open the socket may do everything: its permissions (0600) are the only protection.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -9,10 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use monitor::{Change, Control, MonitorEnded};
-use rustix::fs::Mode;
-use rustix::process::umask;
 use serde::Deserialize;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,47 +27,20 @@ const LIMIT: Duration = Duration::from_secs(4);
 /// Requests to read the configuration file again, each with the channel for the result.
 pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
-/// A socket that is bound, but not served yet.
-#[derive(Debug)]
-pub struct Bound {
-    path: PathBuf,
-    listener: UnixListener,
-}
-
-/// Creates the socket. One left over from a former process is replaced; one that is in use is an error.
-pub async fn bind(path: &Path) -> std::io::Result<Bound> {
-    if path.exists() {
-        if UnixStream::connect(path).await.is_ok() {
-            return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, "another process serves on it"));
-        }
-        std::fs::remove_file(path)?;
-    }
-    // So no other user can open it, from its first moment on.
-    let usual = umask(Mode::from_raw_mode(0o177));
-    let listener = UnixListener::bind(path);
-    umask(usual);
-    let listener = listener?;
-    Ok(Bound { path: path.to_owned(), listener })
-}
-
-impl Bound {
-    /// Serves until `stop` is cancelled, and removes the socket.
-    pub async fn serve(self, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
-        let state = Api { control, journal, reload };
-        let router = Router::new()
-            .route("/api/status", get(status))
-            .route("/api/journal", get(journal_entries))
-            .route("/api/switchover", post(switchover))
-            .route("/api/failover", post(failover))
-            .route("/api/rebuild", post(rebuild))
-            .route("/api/reload", post(reload_config))
-            .with_state(state);
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the admin API has ended");
-        }
-        // It may be gone already.
-        let _ = std::fs::remove_file(&self.path);
+/// Serves on this socket until `stop` is cancelled.
+pub async fn serve(listener: UnixListener, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
+    let state = Api { control, journal, reload };
+    let router = Router::new()
+        .route("/api/status", get(status))
+        .route("/api/journal", get(journal_entries))
+        .route("/api/switchover", post(switchover))
+        .route("/api/failover", post(failover))
+        .route("/api/rebuild", post(rebuild))
+        .route("/api/reload", post(reload_config))
+        .with_state(state);
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin API has ended");
     }
 }
 

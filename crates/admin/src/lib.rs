@@ -9,7 +9,7 @@ mod hooks;
 mod journal;
 mod views;
 
-pub use api::{Bound, Reloads, bind};
+pub use api::{Reloads, serve};
 pub use client::{ClientError, Reply, get, post};
 pub use hooks::Hooks;
 pub use journal::{Journal, JournalSettings, OpenJournalError};

@@ -13,6 +13,7 @@ mod listener;
 mod login;
 mod moment;
 mod packet;
+mod peer;
 mod record;
 mod registry;
 mod reply;
@@ -25,6 +26,6 @@ mod worker;
 
 pub use accounts::{Accounts, CausalScope};
 pub use limits::Limits;
-pub use listener::{Frontend, Running, Runtime};
+pub use listener::{Frontend, Running, Runtime, SocketPath};
 pub use settings::{ClientCompression, Pooling, Settings};
 pub use tls::ClientTls;

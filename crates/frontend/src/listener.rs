@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -13,8 +14,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
+use net::SocketFile;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
@@ -22,10 +24,11 @@ use topology::Published;
 use crate::held::HeldStatements;
 use crate::keeper;
 use crate::login::{FailedLogins, RememberedLogins};
+use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
 use crate::settings::Settings;
-use crate::worker::{Shared, Worker};
+use crate::worker::{Accepted, Shared, Worker};
 
 /// Connections that the system completes before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -52,10 +55,21 @@ pub enum Runtime {
     MultiThread(usize),
 }
 
+/// Where a Unix socket is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketPath {
+    /// Its file.
+    pub path: PathBuf,
+    /// The permissions of the file. Who may write may connect.
+    pub mode: u32,
+}
+
 /// Everything that the frontend needs to start.
 pub struct Frontend {
     /// Where to listen. Port 0 lets the system choose.
     pub listen: SocketAddr,
+    /// A Unix socket to listen on as well.
+    pub socket: Option<SocketPath>,
     /// How to run sessions.
     pub runtime: Runtime,
     /// What it says of sessions.
@@ -82,10 +96,11 @@ pub struct Running {
 }
 
 impl Frontend {
-    /// Binds the port and starts the workers. To be called on a tokio runtime, which runs the acceptor.
+    /// Binds the port and the socket, and starts the workers. To be called on a tokio runtime, which runs the acceptor.
     pub fn start(self) -> io::Result<Running> {
         let listener = bind(self.listen)?;
         let address = listener.local_addr()?;
+        let socket = self.socket.as_ref().map(bind_socket).transpose()?;
         let shared = Arc::new(Shared {
             held: HeldStatements::new(),
             settings: ArcSwap::from_pointee(self.settings),
@@ -124,7 +139,7 @@ impl Frontend {
                 .spawn(move || runtime.block_on(work(worker, receiver)))?;
             threads.push(thread);
         }
-        let acceptor = tokio::spawn(accept(listener, seats, Arc::clone(&shared)));
+        let acceptor = tokio::spawn(accept(listener, socket, seats, Arc::clone(&shared)));
         tokio::spawn(wake_held(Arc::clone(&shared)));
         tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::clone(&pools)));
         Ok(Running { address, acceptor, threads, shared, pools })
@@ -188,22 +203,31 @@ impl Running {
     }
 }
 
-type Accepted = (std::net::TcpStream, SocketAddr);
-
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted proxy must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    net::watch_peers(&(&socket).into())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
-async fn accept(listener: TcpListener, seats: Vec<(Arc<Worker>, mpsc::Sender<Accepted>)>, shared: Arc<Shared>) {
+fn bind_socket(SocketPath { path, mode }: &SocketPath) -> io::Result<SocketFile> {
+    let name = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    SocketFile::bind(path, *mode).map_err(name)
+}
+
+type Seats = Vec<(Arc<Worker>, mpsc::Sender<(Accepted, Peer)>)>;
+
+async fn accept(listener: TcpListener, socket: Option<SocketFile>, seats: Seats, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept() => accepted.and_then(|(stream, peer)| {
+                Ok((Accepted::Tcp(stream.into_std()?), Peer::Tcp(peer)))
+            }),
+            accepted = accept_local(socket.as_ref()) => accepted.and_then(from_local),
             () = shared.drain.cancelled() => return,
         };
         let (stream, peer) = match accepted {
@@ -214,7 +238,6 @@ async fn accept(listener: TcpListener, seats: Vec<(Arc<Worker>, mpsc::Sender<Acc
                 continue;
             }
         };
-        let Ok(stream) = stream.into_std() else { continue };
         let Some((worker, sender)) = seats.iter().min_by_key(|(worker, _)| worker.load()) else { return };
         // Seated here and not by the worker's thread, so that a burst is spread and cannot slip past the limit.
         worker.seat();
@@ -224,8 +247,21 @@ async fn accept(listener: TcpListener, seats: Vec<(Arc<Worker>, mpsc::Sender<Acc
     }
 }
 
+/// The next client at the Unix socket; never, if there is none.
+async fn accept_local(socket: Option<&SocketFile>) -> io::Result<UnixStream> {
+    match socket {
+        Some(socket) => socket.listener.accept().await.map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+fn from_local(stream: UnixStream) -> io::Result<(Accepted, Peer)> {
+    let uid = stream.peer_cred()?.uid();
+    Ok((Accepted::Unix(stream.into_std()?), Peer::Local { uid }))
+}
+
 /// The life of a worker's thread.
-async fn work(worker: Arc<Worker>, mut accepted: mpsc::Receiver<Accepted>) {
+async fn work(worker: Arc<Worker>, mut accepted: mpsc::Receiver<(Accepted, Peer)>) {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -1,16 +1,16 @@
 //! From an accepted socket to a client that has proved its identity and that a server lets in as well; and the same once more for a client that
 //! changes its user (`COM_CHANGE_USER`).
 //!
-//! `greeting` has the first packets, `proof` the password, `verify` the servers' word.
+//! `proxied` finds out whose connection it is, `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
 mod compression;
 mod failures;
 mod greeting;
 mod proof;
+mod proxied;
 mod remembered;
 mod verify;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use backend::{ConnectOptions, Lease};
@@ -24,10 +24,13 @@ use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
 pub(crate) use self::failures::FailedLogins;
 use self::proof::Proven;
+pub(crate) use self::proxied::{is_proxy, proxied_client};
 pub(crate) use self::remembered::RememberedLogins;
 pub(crate) use self::verify::is_account_refused;
 use self::verify::{Refused, confirm, verify};
+use crate::peer::Peer;
 use crate::reply::{self, Refusal};
+use crate::tls::ClientTls;
 use crate::worker::{Defaults, Shared, Worker};
 
 /// No packet of a login is longer, in bytes.
@@ -57,7 +60,7 @@ pub(crate) struct Client {
 pub(crate) struct Connection {
     pub(crate) link: Link,
     pub(crate) id: u32,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// What both sides can do.
     pub(crate) capabilities: Capabilities,
     /// That of the greeting. A client without plugins makes all its proofs with it.
@@ -83,6 +86,12 @@ pub(crate) enum LoginError {
     /// The connection broke, or the client broke the protocol.
     #[error("{0}")]
     Link(#[from] LinkError),
+    /// A load balancer must say whose connection it is.
+    #[error("no PROXY header came within timeouts.handshake, though the address is in listen.proxy_networks")]
+    NoProxyHeader,
+    /// What it says of that could not be understood.
+    #[error("bad PROXY header: {}", .0.what)]
+    BadProxyHeader(wire::Malformed),
     /// A packet could not be understood.
     #[error("{0}")]
     Malformed(#[from] wire::Malformed),
@@ -143,9 +152,9 @@ struct Admitted {
     since: Instant,
 }
 
-/// Greets the client and has it prove who it is, within the time allowed.
-pub(crate) async fn log_in(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
-    let limit = worker.shared.settings.load().limits.handshake;
+/// Greets the client and has it prove who it is, within what is left of the time allowed.
+pub(crate) async fn log_in(link: Link, peer: Peer, since: Instant, worker: &Worker) -> Result<Client, LoginError> {
+    let limit = worker.shared.settings.load().limits.handshake.saturating_sub(since.elapsed());
     timeout(limit, converse(link, peer, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 
@@ -155,19 +164,20 @@ pub(crate) async fn change_user(change: UserChange, worker: &Worker) -> Result<C
     timeout(limit, converse_again(change, worker)).await.unwrap_or(Err(LoginError::Timeout))
 }
 
-async fn converse(link: Link, peer: SocketAddr, worker: &Worker) -> Result<Client, LoginError> {
+async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, LoginError> {
     let shared = &worker.shared;
     let settings = shared.settings();
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
-    if let Some(wait) = shared.failed_logins.wait(peer.ip(), settings.limits.failed_logins, Instant::now()) {
-        tell(exchange, &Refusal::blocked(peer.ip(), wait)).await;
+    if let Some(wait) = shared.failed_logins.wait(peer, settings.limits.failed_logins, Instant::now()) {
+        tell(exchange, &Refusal::blocked(&peer.host(), wait)).await;
         return Err(LoginError::Blocked);
     }
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
     let Defaults { dialect, .. } = shared.defaults();
     let offered = greeting::offered(dialect, &settings.limits) | compression::offered(dialect, settings.compression);
-    let tls = settings.tls.clone();
+    // TLS would protect nothing here, and listen.tls does not ask for it, as the servers' require_secure_transport does not.
+    let tls = if exchange.is_local() { ClientTls::Off } else { settings.tls.clone() };
     exchange.send(&greeting::greeting(shared, id, nonce, offered, &tls)).await?;
 
     let (exchange, payload) = greeting::receive_login(exchange, &tls).await?;
@@ -223,7 +233,7 @@ async fn admit(
     login: &Login<'_>,
     nonce: [u8; 20],
     occasion: Occasion,
-    peer: SocketAddr,
+    peer: Peer,
     worker: &Worker,
 ) -> Result<(Exchange, Admitted), LoginError> {
     match examine(&mut exchange, login, nonce, occasion, peer, worker).await? {
@@ -236,7 +246,7 @@ async fn admit(
         Err(Rejected { packet, error }) => {
             if matches!(error, LoginError::Denied { .. }) {
                 let limit = worker.shared.settings.load().limits.failed_logins;
-                worker.shared.failed_logins.note(peer.ip(), limit, Instant::now());
+                worker.shared.failed_logins.note(peer, limit, Instant::now());
             }
             end(exchange, &packet).await;
             Err(error)
@@ -250,7 +260,7 @@ async fn examine(
     login: &Login<'_>,
     nonce: [u8; 20],
     occasion: Occasion,
-    peer: SocketAddr,
+    peer: Peer,
     worker: &Worker,
 ) -> Result<Result<Admitted, Rejected>, LoginError> {
     let shared = &worker.shared;
@@ -259,11 +269,11 @@ async fn examine(
         nonce,
         announced: Plugin::CachingSha2,
         force_full: shared.force_full_authentication,
-        secure_transport: exchange.is_encrypted(),
+        secure_transport: exchange.is_encrypted() || exchange.is_local(),
     };
     let user = || String::from_utf8_lossy(login.user).into_owned();
     let deny = |why: String| {
-        let refusal = Refusal::access_denied(login.user, &peer.ip().to_string(), !login.auth_response.is_empty());
+        let refusal = Refusal::access_denied(login.user, &peer.host(), !login.auth_response.is_empty());
         Rejected::new(&refusal, LoginError::Denied { user: user(), why })
     };
     let Some(state) = session_state(login, dialect, autocommit) else {

@@ -1,7 +1,6 @@
 //! The few packets that Pointsman itself says to a client. Every error message begins with `pointsman:`.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
@@ -9,11 +8,11 @@ use net::LinkError;
 use router::{Awaited, Denial, HintError};
 use wire::error_code::{
     self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
-    ER_CON_COUNT_ERROR, ER_HOST_IS_BLOCKED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET, ER_NEED_REPREPARE,
-    ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED, ER_NET_UNCOMPRESS_ERROR,
-    ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED,
-    ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER,
-    ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
+    ER_CON_COUNT_ERROR, ER_HANDSHAKE_ERROR, ER_HOST_IS_BLOCKED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET,
+    ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED,
+    ER_NET_UNCOMPRESS_ERROR, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED,
+    ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR,
+    ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
 };
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
@@ -40,6 +39,16 @@ impl Refusal {
 
     pub(crate) fn too_many_connections(limit: usize) -> Self {
         Self::new(ER_CON_COUNT_ERROR, format!("too many connections; limits.client_connections is {limit}"))
+    }
+
+    pub(crate) fn no_proxy_header() -> Self {
+        let why = "no PROXY header came, with which each connection from this address must begin (listen.proxy_networks)";
+        Self::new(ER_HANDSHAKE_ERROR, why)
+    }
+
+    pub(crate) fn bad_proxy_header(what: wire::Malformed) -> Self {
+        let why = format!("bad PROXY header: {}; from this address there must be one (listen.proxy_networks)", what.what);
+        Self::new(ER_HANDSHAKE_ERROR, why)
     }
 
     pub(crate) fn packet_too_large(limit: usize) -> Self {
@@ -84,7 +93,7 @@ impl Refusal {
     }
 
     /// In the servers' words.
-    pub(crate) fn blocked(host: IpAddr, wait: Duration) -> Self {
+    pub(crate) fn blocked(host: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(1);
         let why = format!("too many of its logins have failed (limits.failed_logins); try again in {seconds} s");
         Self::new(ER_HOST_IS_BLOCKED, format!("Host '{host}' is blocked: {why}"))

@@ -19,7 +19,6 @@ mod steering;
 mod supervision;
 
 use std::future::{Future as _, poll_fn};
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +38,7 @@ use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 use crate::login::{Client, Connection, UserChange};
 use crate::moment::Moment;
 use crate::packet::Packet;
+use crate::peer::Peer;
 use crate::record::Trail;
 use crate::registry::{Entry, Signal};
 use crate::reply::{self, Refusal};
@@ -69,7 +69,7 @@ struct Core {
     capabilities: Capabilities,
     /// What others see of this session.
     entry: Registered,
-    peer: SocketAddr,
+    peer: Peer,
     /// That of its greeting.
     nonce: [u8; 20],
     /// The last write of the other sessions whose writes this one must see.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use router::{Policy, Rule};
 
 use crate::accounts::Accounts;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub admin_commands: bool,
     /// `COM_REGISTER_SLAVE`, `COM_BINLOG_DUMP` and `COM_BINLOG_DUMP_GTID` are passed on to the primary.
     pub binlog_commands: bool,
+    /// Load balancers: each connection from one of these networks begins with a PROXY header, which names the client.
+    pub proxy_networks: Arc<[IpNet]>,
     /// Whether clients may encrypt their connections. What was agreed on at a login stays.
     pub tls: ClientTls,
     /// How clients may compress their connections.

@@ -1,6 +1,5 @@
 //! One worker: the sessions of one thread, their share of the pools, and their balancer.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +11,7 @@ use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
 use net::{Link, LinkError};
 use router::{Balancer, Decision, Policy, SessionView};
 use session::Beginning;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +20,9 @@ use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
 use crate::held::HeldStatements;
 use crate::limits::Limits;
-use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, log_in};
+use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, is_proxy, log_in, proxied_client};
 use crate::moment::Moment;
+use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::reply::Refusal;
 use crate::rsa::LoginKey;
@@ -157,6 +157,12 @@ impl Default for Defaults {
     }
 }
 
+/// A client's socket, on its way to a worker's runtime.
+pub(crate) enum Accepted {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
 /// One worker.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
@@ -213,11 +219,15 @@ impl Worker {
     }
 
     /// Serves a seated client on the current runtime until it leaves.
-    pub(crate) fn adopt(self: &Arc<Self>, stream: std::net::TcpStream, peer: SocketAddr) {
+    pub(crate) fn adopt(self: &Arc<Self>, stream: Accepted, peer: Peer) {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let _seat = Seat(&worker);
-            match TcpStream::from_std(stream).and_then(Link::new).and_then(|link| link.watch_peer().map(|()| link)) {
+            let link = match stream {
+                Accepted::Tcp(stream) => TcpStream::from_std(stream).map(Link::accepted),
+                Accepted::Unix(stream) => UnixStream::from_std(stream).map(Link::unix),
+            };
+            match link {
                 Ok(link) => worker.serve(link, peer).await,
                 Err(error) => tracing::warn!(%peer, %error, "cannot use an accepted connection"),
             }
@@ -230,7 +240,7 @@ impl Worker {
         self.tasks.wait().await;
     }
 
-    async fn serve(self: &Arc<Self>, mut link: Link, peer: SocketAddr) {
+    async fn serve(self: &Arc<Self>, mut link: Link, peer: Peer) {
         let shared = &self.shared;
         let Limits { client_connections: limit, client_write, .. } = shared.settings.load().limits;
         if shared.clients.load(Ordering::Relaxed) > limit {
@@ -240,8 +250,21 @@ impl Worker {
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;
         }
+        let accepted = Instant::now();
+        let (link, peer) = if is_proxy(peer, shared) {
+            let named = tokio::select! {
+                named = Box::pin(proxied_client(link, peer, shared)) => named,
+                () = shared.drain.cancelled() => return,
+            };
+            match named {
+                Ok(named) => named,
+                Err(error) => return log_failed_login(peer, &error),
+            }
+        } else {
+            (link, peer)
+        };
         // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
-        let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, self));
+        let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, accepted, self));
         loop {
             let client = tokio::select! {
                 client = login => client,
@@ -257,7 +280,7 @@ impl Worker {
     }
 }
 
-fn log_failed_login(peer: SocketAddr, error: &LoginError) {
+fn log_failed_login(peer: Peer, error: &LoginError) {
     match error {
         // Port scanners and health checks connect and leave without sending anything.
         LoginError::Link(error) if !matches!(error, LinkError::Tls(_)) => {

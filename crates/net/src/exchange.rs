@@ -62,7 +62,12 @@ impl Exchange {
         Ok(Self { link, ..self })
     }
 
-    /// Nobody can listen in.
+    /// It does not leave this machine.
+    pub fn is_local(&self) -> bool {
+        self.link.is_local()
+    }
+
+    /// It has TLS.
     pub fn is_encrypted(&self) -> bool {
         self.link.is_encrypted()
     }

@@ -8,6 +8,7 @@ mod compression;
 mod error;
 mod exchange;
 mod link;
+mod socket_file;
 mod tls;
 mod within;
 
@@ -15,6 +16,7 @@ pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take
 pub use compression::{Compression, Decoded, Frames, Role};
 pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
-pub use link::Link;
+pub use link::{Link, watch_peers};
+pub use socket_file::SocketFile;
 pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
 pub use within::within;

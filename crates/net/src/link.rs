@@ -1,4 +1,4 @@
-//! One end of a TCP connection: the socket, with or without TLS and compression, and the bytes that have arrived and are not consumed yet.
+//! One end of a connection: a TCP socket, with or without TLS, or a Unix socket, with or without compression, and the bytes that have arrived and are not consumed yet.
 
 mod compressed;
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::io::poll_read_buf;
 
 use self::compressed::{Compressed, Sent};
@@ -32,62 +32,70 @@ pub struct Link {
     compressed: Option<Box<Compressed>>,
 }
 
-/// Most are plain and short-lived futures hold them, so the other kind is boxed.
+/// Most are plain and short-lived futures hold them, so the large kind is boxed.
 #[derive(Debug)]
 enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
+    /// A process of this machine, and never with TLS: there is nobody in between.
+    Unix(UnixStream),
 }
 
 impl Stream {
-    fn socket(&self) -> &TcpStream {
+    fn as_socket(&self) -> SockRef<'_> {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => &tls.socket,
-        }
-    }
-
-    fn socket_mut(&mut self) -> &mut TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => &mut tls.socket,
+            Self::Plain(socket) => SockRef::from(socket),
+            Self::Tls(tls) => SockRef::from(&tls.socket),
+            Self::Unix(socket) => SockRef::from(socket),
         }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<io::Result<usize>> {
-        let socket = match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(tls) => return tls.poll_fill(cx, inbox),
-        };
-        // Asked first, so that waiting takes no buffer.
-        ready!(socket.poll_read_ready(cx))?;
-        let buffer = inbox.whole();
-        if buffer.capacity() - buffer.len() < WORTHWHILE {
-            buffer.reserve(BUFFER);
+        // Readiness is asked for first, so that waiting takes no buffer.
+        match self {
+            Self::Plain(socket) => {
+                ready!(socket.poll_read_ready(cx))?;
+                poll_read_into(socket, cx, inbox)
+            }
+            Self::Tls(tls) => tls.poll_fill(cx, inbox),
+            Self::Unix(socket) => {
+                ready!(socket.poll_read_ready(cx))?;
+                poll_read_into(socket, cx, inbox)
+            }
         }
-        let result = poll_read_buf(Pin::new(socket), cx, buffer);
-        if buffer.is_empty() {
-            inbox.release();
-        }
-        Poll::Ready(ready!(result))
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.write_all(bytes).await,
             Self::Tls(tls) => tls.send(bytes).await,
+            Self::Unix(socket) => socket.write_all(bytes).await,
         }
     }
 
     fn is_quiet(&mut self, inbox: &mut Inbox) -> bool {
-        match self {
-            Self::Plain(socket) => {
-                let mut probe = [0; 1];
-                matches!(socket.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-            }
-            Self::Tls(tls) => tls.is_quiet(inbox),
-        }
+        let mut probe = [0; 1];
+        let read = match self {
+            Self::Plain(socket) => socket.try_read(&mut probe),
+            Self::Tls(tls) => return tls.is_quiet(inbox),
+            Self::Unix(socket) => socket.try_read(&mut probe),
+        };
+        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
+}
+
+/// Reads what is there from a socket that seems to be readable.
+#[inline]
+fn poll_read_into(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<io::Result<usize>> {
+    let buffer = inbox.whole();
+    if buffer.capacity() - buffer.len() < WORTHWHILE {
+        buffer.reserve(BUFFER);
+    }
+    let result = poll_read_buf(Pin::new(socket), cx, buffer);
+    if buffer.is_empty() {
+        inbox.release();
+    }
+    Poll::Ready(ready!(result))
 }
 
 /// What has arrived and was not consumed. `None` while that is nothing.
@@ -121,7 +129,17 @@ impl Link {
     /// Takes the socket over; small packets are sent at once (`TCP_NODELAY`).
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None })
+        Ok(Self::accepted(stream))
+    }
+
+    /// Takes over a socket that a listener has accepted which [`watch_peers`] has prepared: it has inherited all options.
+    pub fn accepted(stream: TcpStream) -> Self {
+        Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None }
+    }
+
+    /// Takes over the socket of a process of this machine.
+    pub fn unix(stream: UnixStream) -> Self {
+        Self { stream: Stream::Unix(stream), inbox: Inbox::default(), compressed: None }
     }
 
     /// Goes on encrypted, as the server. The client may have begun already: what is in the inbox counts as TLS's and as nothing else.
@@ -159,7 +177,12 @@ impl Link {
         self.compressed.is_some()
     }
 
-    /// Nobody can listen in.
+    /// It does not leave this machine: a Unix socket.
+    pub fn is_local(&self) -> bool {
+        matches!(self.stream, Stream::Unix(_))
+    }
+
+    /// It has TLS.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.stream, Stream::Tls(_))
     }
@@ -171,19 +194,19 @@ impl Link {
     }
 
     /// Has the operating system check that the peer's host is still there. Half a minute without an answer to keep-alive probes, or with
-    /// unacknowledged bytes, ends the connection.
+    /// unacknowledged bytes, ends the connection. There is nothing to check of a Unix socket.
     pub fn watch_peer(&self) -> io::Result<()> {
-        const SILENCE: Duration = Duration::from_secs(15);
-        const PROBES: Duration = Duration::from_secs(5);
-        let socket = SockRef::from(self.stream.socket());
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3))?;
-        socket.set_tcp_user_timeout(Some(2 * SILENCE))
+        if self.is_local() { Ok(()) } else { watch(&self.stream.as_socket()) }
     }
 
     /// Registers the socket with this thread's runtime instead of that of the thread on which it was opened.
     pub fn move_here(&mut self) -> io::Result<()> {
-        let socket = SockRef::from(self.stream.socket()).try_clone()?;
-        *self.stream.socket_mut() = TcpStream::from_std(socket.into())?;
+        let cloned = self.stream.as_socket().try_clone()?;
+        match &mut self.stream {
+            Stream::Plain(socket) => *socket = TcpStream::from_std(cloned.into())?,
+            Stream::Tls(tls) => tls.socket = TcpStream::from_std(cloned.into())?,
+            Stream::Unix(socket) => *socket = UnixStream::from_std(cloned.into())?,
+        }
         Ok(())
     }
 
@@ -296,16 +319,39 @@ impl Link {
 
     /// Waits until the peer sends something, be it only TLS's own, or closes.
     pub async fn stir(&self) -> io::Result<()> {
-        self.stream.socket().ready(Interest::READABLE).await.map(|_| ())
+        let ready = match &self.stream {
+            Stream::Plain(socket) => socket.ready(Interest::READABLE).await,
+            Stream::Tls(tls) => tls.socket.ready(Interest::READABLE).await,
+            Stream::Unix(socket) => socket.ready(Interest::READABLE).await,
+        };
+        ready.map(|_| ())
     }
 
     /// Says that nothing more will be sent; errors do not matter any more.
     pub async fn close(mut self) {
-        if let Stream::Tls(tls) = &mut self.stream {
-            tls.say_goodbye().await;
-        }
-        let _ = self.stream.socket_mut().shutdown().await;
+        let _ = match &mut self.stream {
+            Stream::Plain(socket) => socket.shutdown().await,
+            Stream::Tls(tls) => {
+                tls.say_goodbye().await;
+                tls.socket.shutdown().await
+            }
+            Stream::Unix(socket) => socket.shutdown().await,
+        };
     }
+}
+
+/// Gives a socket that listens, and so each that it accepts, the options of [`Link::new`] and [`Link::watch_peer`], which would cost six system calls for
+/// each client.
+pub fn watch_peers(listener: &SockRef<'_>) -> io::Result<()> {
+    listener.set_tcp_nodelay(true)?;
+    watch(listener)
+}
+
+fn watch(socket: &SockRef<'_>) -> io::Result<()> {
+    const SILENCE: Duration = Duration::from_secs(15);
+    const PROBES: Duration = Duration::from_secs(5);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES).with_retries(3))?;
+    socket.set_tcp_user_timeout(Some(2 * SILENCE))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `config/pointsman.toml` documents every key; a test keeps that file and the defaults here consistent.
 
 mod compression;
+mod list;
 mod reader;
 mod routing;
 mod rules;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend::{Account, PooledAccount, ServerAddress};
+use ipnet::IpNet;
 use router::Rule;
 use toml::de::DeTable;
 use topology::ServerId;
@@ -24,13 +26,17 @@ use topology::ServerId;
 use self::reader::{Mistakes, Section};
 pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
-use self::units::{Address, Level, Period, Size};
+use self::units::{Address, FileMode, Level, Period, Size};
 
 /// A whole configuration.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    /// A Unix socket beside it.
+    pub(crate) socket: Option<frontend::SocketPath>,
     pub(crate) threads: usize,
+    /// Whose connections begin with a PROXY header.
+    pub(crate) proxy_networks: Arc<[IpNet]>,
     pub(crate) client_tls: frontend::ClientTls,
     /// What clients are offered.
     pub(crate) client_compression: frontend::ClientCompression,
@@ -193,11 +199,13 @@ impl Config {
     fn read(mut file: Section<'_>) -> Option<Self> {
         let mut listen = file.section("listen");
         let address = listen.optional("address", SocketAddr::from(([127, 0, 0, 1], 6033)));
+        let socket = socket(&mut listen);
         let threads = listen.optional("threads", std::thread::available_parallelism().map_or(1, usize::from));
         let server_version = listen.optional::<Option<Box<str>>>("server_version", None);
         if server_version.as_deref().is_some_and(|version| !is_server_version(version)) {
             listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
         }
+        let proxy_networks = list::networks(&mut listen, "proxy_networks");
         let mut tls_files = Vec::new();
         let client_tls = tls::clients(&mut listen, &mut tls_files);
         let client_compression = compression::clients(&mut listen);
@@ -220,12 +228,7 @@ impl Config {
 
         let security = Security::read(file.section("security"));
         let is_passthrough = security.auth == Auth::Passthrough;
-        let (users, users_with_tls) = users(&mut file, &client_tls);
-        if users.is_empty() && !is_passthrough {
-            file.complain(
-                "there is no [[users]]: list every user that applications log in with, or set security.auth = \"passthrough\"",
-            );
-        }
+        let (users, users_with_tls) = users(&mut file, &client_tls, is_passthrough);
 
         let mut limits = file.section("limits");
         let mut timeouts = file.section("timeouts");
@@ -245,22 +248,16 @@ impl Config {
         let server_compression = compression::servers(file.section("server_compression"));
 
         let failover = failover(file.section("failover"));
-        let mut reload = file.section("reload");
-        let reload_on_change = reload.optional("on_change", true);
-        reload.finish();
-        let mut admin = file.section("admin");
-        let admin_socket = admin.optional("socket", None);
-        admin.finish();
-
-        let mut log = file.section("log");
-        let log_settings =
-            Log { level: log.optional("level", Level::default()), format: log.optional("format", LogFormat::Human) };
-        log.finish();
+        let reload_on_change = only(file.section("reload"), "on_change", true);
+        let admin_socket = only(file.section("admin"), "socket", None);
+        let log = log(file.section("log"));
         file.finish();
 
         Some(Self {
             listen: address,
+            socket,
             threads: threads.max(1),
+            proxy_networks,
             client_tls,
             client_compression,
             servers: servers.into_iter().collect::<Option<_>>()?,
@@ -285,9 +282,28 @@ impl Config {
             security,
             reload_on_change,
             tls_files,
-            log: log_settings,
+            log,
         })
     }
+}
+
+fn socket(listen: &mut Section<'_>) -> Option<frontend::SocketPath> {
+    let path = listen.optional("socket", None);
+    let mode = listen.optional("socket_mode", FileMode(0o777)).0;
+    path.map(|path| frontend::SocketPath { path, mode })
+}
+
+/// The value of a section's only key.
+fn only<T: serde::de::DeserializeOwned>(mut section: Section<'_>, key: &'static str, default: T) -> T {
+    let value = section.optional(key, default);
+    section.finish();
+    value
+}
+
+fn log(mut section: Section<'_>) -> Log {
+    let log = Log { level: section.optional("level", Level::default()), format: section.optional("format", LogFormat::Human) };
+    section.finish();
+    log
 }
 
 /// Drivers read two numbers from it, and the greeting ends it with a NUL.
@@ -373,10 +389,18 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
 }
 
 /// All of them, and the names of those who must log in over TLS.
-fn users(file: &mut Section<'_>, client_tls: &frontend::ClientTls) -> (Vec<Option<PooledAccount>>, Vec<Vec<u8>>) {
+fn users(
+    file: &mut Section<'_>,
+    client_tls: &frontend::ClientTls,
+    is_passthrough: bool,
+) -> (Vec<Option<PooledAccount>>, Vec<Vec<u8>>) {
     let mut sections = file.sections("users");
     let demands_tls: Vec<bool> = sections.iter_mut().map(|user| tls::is_demanded_by(user, client_tls)).collect();
     let users = sections.into_iter().map(user).collect::<Vec<_>>();
+    if users.is_empty() && !is_passthrough {
+        let why = "list every user that applications log in with, or set security.auth = \"passthrough\"";
+        file.complain(&format!("there is no [[users]]: {why}"));
+    }
     duplicates(file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.account.user).into_owned()));
     let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
     let with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.account.user.clone())).collect();

@@ -101,6 +101,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     let failover = &config.failover;
     vec![
         ("listen.address", config.listen.to_string()),
+        ("listen.socket", format!("{:?}", config.socket)),
         ("listen.threads", config.threads.to_string()),
         ("limits.digest_cache", config.digest_cache.to_string()),
         ("limits.learned_digests", config.learned_digests.to_string()),

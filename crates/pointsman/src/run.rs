@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use backend::PoolSettings;
 use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, CausalScope, Frontend, Runtime};
+use net::SocketFile;
 use router::Policy;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,6 +20,9 @@ use crate::config::{Balance, CausalReads, Config, Durability, Pooling, Transacti
 use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
+
+/// The permissions of the admin socket: who may open it may do everything.
+const ADMIN_MODE: u32 = 0o600;
 
 /// Most reloads that may wait for the one before them.
 const RELOADS_QUEUED_MAX: usize = 4;
@@ -44,15 +48,22 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
     let admin = match &config.admin_socket {
-        Some(path) => {
-            Some(admin::bind(path).await.with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?)
-        }
+        Some(path) => Some(
+            SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?,
+        ),
         None => None,
     };
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
     let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
     let (reload, mut reloads) = mpsc::channel(RELOADS_QUEUED_MAX);
-    let serving = admin.map(|socket| tokio::spawn(socket.serve(control.clone(), journal, reload, stop.clone())));
+    let serving = admin.map(|socket| {
+        let (listener, file) = socket.into_parts();
+        let serving = admin::serve(listener, control.clone(), journal, reload, stop.clone());
+        tokio::spawn(async move {
+            serving.await;
+            drop(file);
+        })
+    });
     let classifier = Arc::new(classifier(&config));
     let cataloguing = monitor::keep_catalogue(control.settings(), snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
@@ -62,7 +73,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
 
     let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
-    tracing::info!(address = %running.address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
     let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
     let mut watch = FileWatch::new(reloader.files()).await;
@@ -214,6 +225,7 @@ fn classifier(config: &Config) -> Classifier {
 fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
     Frontend {
         listen: config.listen,
+        socket: config.socket.clone(),
         runtime: match options.runtime {
             RuntimeKind::WorkerPerCore => Runtime::WorkerPerCore(config.threads),
             RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),
@@ -258,6 +270,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
             .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
         remembered_login: config.remembered_login,
+        proxy_networks: Arc::clone(&config.proxy_networks),
         tls: config.client_tls.clone(),
         compression: config.client_compression,
     }

@@ -14,6 +14,8 @@ pub mod primitives;
 
 pub mod packet;
 
+pub mod proxy_header;
+
 pub mod capabilities;
 
 pub mod handshake;
@@ -41,6 +43,7 @@ pub use file::FileTracker;
 pub use handshake::{AuthMoreData, AuthSwitch, ChangeUser, Greeted, Greeting, Login, decode_greeting};
 pub use packet::{Frame, HEADER, Header, MAX_PAYLOAD, frame, put_packet, put_packet_with};
 pub use primitives::{Malformed, Put, Reader};
+pub use proxy_header::{ProxyHeader, proxy_header};
 pub use response::{Expect, PacketKind, ResponseTracker, Step};
 pub use result::{EofPacket, ErrOwned, ErrPacket, OkPacket, PrepareOk};
 pub use session_state::{LAST_GTID, StateChange, state_changes, without_own_trackers};

@@ -1,19 +1,51 @@
-//! Failed logins by address: who guesses passwords is stopped, whatever accounts there are.
+//! Failed logins by address, or by user of this machine: who guesses passwords is stopped, whatever accounts there are.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Addresses that are noted at once. Beyond them, the one that has failed the longest ago is forgotten.
-const ADDRESSES: usize = 10_000;
+use crate::peer::Peer;
 
-/// In this time without a failed login, an address has all its attempts again.
+/// Subjects that are noted at once. Beyond them, the one that has failed the longest ago is forgotten.
+const SUBJECTS: usize = 10_000;
+
+/// In this time without a failed login, a subject has all its attempts again.
 const RECOVERY: Duration = Duration::from_mins(1);
 
-/// How many attempts each address has used up.
+/// How many attempts each subject has used up.
 #[derive(Debug, Default)]
-pub(crate) struct FailedLogins(Mutex<HashMap<IpAddr, Used>>);
+pub(crate) struct FailedLogins(Mutex<HashMap<Subject, Used>>);
+
+/// Who is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// An address; of IPv6 the network, since a host has as many addresses in it as it likes.
+    Network(IpAddr),
+    /// A user of this machine, so that one who guesses does not lock out all that use the Unix socket.
+    User(u32),
+}
+
+impl From<IpAddr> for Subject {
+    fn from(address: IpAddr) -> Self {
+        Self::Network(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
+impl From<Peer> for Subject {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Tcp(address) => address.ip().into(),
+            Peer::Local { uid } => Self::User(uid),
+        }
+    }
+}
 
 /// Attempts come back evenly, so that there is a limit in every span of time.
 #[derive(Debug, Clone, Copy)]
@@ -30,46 +62,35 @@ impl Used {
 }
 
 impl FailedLogins {
-    /// How long this address has to wait before it may try again; `None` if it need not. `limit`: failed logins of one address within a minute, 0
+    /// How long the client has to wait before it may try again; `None` if it need not. `limit`: failed logins of one subject within a minute, 0
     /// for any number.
-    pub(crate) fn wait(&self, address: IpAddr, limit: usize, now: Instant) -> Option<Duration> {
-        let used = self.addresses().get(&subject(address))?.now(limit, now);
+    pub(crate) fn wait(&self, client: impl Into<Subject>, limit: usize, now: Instant) -> Option<Duration> {
+        let used = self.subjects().get(&client.into())?.now(limit, now);
         let excess = used - (as_float(limit) - 1.0);
         // The last attempt may be made once all of it has come back.
         (limit > 0 && excess > 0.0).then(|| RECOVERY.mul_f64(excess / as_float(limit)))
     }
 
-    /// A login from this address has failed.
-    pub(crate) fn note(&self, address: IpAddr, limit: usize, now: Instant) {
+    /// A login of this client has failed.
+    pub(crate) fn note(&self, client: impl Into<Subject>, limit: usize, now: Instant) {
         if limit == 0 {
             return;
         }
-        let mut addresses = self.addresses();
-        let address = subject(address);
-        if addresses.len() >= ADDRESSES && !addresses.contains_key(&address) {
-            addresses.retain(|_, used| used.now(limit, now) > 0.0);
-            if addresses.len() >= ADDRESSES {
-                let oldest = addresses.iter().min_by_key(|(_, used)| used.at).map(|(address, _)| *address);
-                oldest.and_then(|address| addresses.remove(&address));
+        let mut subjects = self.subjects();
+        let subject = client.into();
+        if subjects.len() >= SUBJECTS && !subjects.contains_key(&subject) {
+            subjects.retain(|_, used| used.now(limit, now) > 0.0);
+            if subjects.len() >= SUBJECTS {
+                let oldest = subjects.iter().min_by_key(|(_, used)| used.at).map(|(subject, _)| *subject);
+                oldest.and_then(|subject| subjects.remove(&subject));
             }
         }
-        let used = addresses.get(&address).map_or(0.0, |used| used.now(limit, now));
-        addresses.insert(address, Used { attempts: used + 1.0, at: now });
+        let used = subjects.get(&subject).map_or(0.0, |used| used.now(limit, now));
+        subjects.insert(subject, Used { attempts: used + 1.0, at: now });
     }
 
-    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, Used>> {
+    fn subjects(&self) -> MutexGuard<'_, HashMap<Subject, Used>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who is counted: of IPv6 the network, since a host has as many addresses in it as it likes.
-fn subject(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -111,7 +132,7 @@ mod tests {
         for _ in 0..1000 {
             failed.note(address(1), 0, now);
         }
-        assert!(failed.addresses().is_empty());
+        assert!(failed.subjects().is_empty());
         failed.note(address(1), 1, now);
         assert_eq!(failed.wait(address(1), 0, now), None);
     }
@@ -119,23 +140,32 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_counts_as_one_and_mapped_addresses_as_what_they_are() {
         let (failed, now) = (FailedLogins::default(), Instant::now());
-        let wait = |address: &str| failed.wait(address.parse().unwrap(), 1, now);
-        failed.note("2001:db8::1".parse().unwrap(), 1, now);
+        let wait = |address: &str| failed.wait(address.parse::<IpAddr>().unwrap(), 1, now);
+        failed.note("2001:db8::1".parse::<IpAddr>().unwrap(), 1, now);
         assert!(wait("2001:db8::ffff:1").is_some());
         assert!(wait("2001:db8:0:1::1").is_none());
-        failed.note("::ffff:192.0.2.1".parse().unwrap(), 1, now);
+        failed.note("::ffff:192.0.2.1".parse::<IpAddr>().unwrap(), 1, now);
         assert!(wait("192.0.2.1").is_some());
         assert!(wait("192.0.2.2").is_none());
     }
 
     #[test]
+    fn users_of_the_socket_are_counted_one_by_one() {
+        let (failed, now) = (FailedLogins::default(), Instant::now());
+        failed.note(Peer::Local { uid: 1 }, 1, now);
+        assert!(failed.wait(Peer::Local { uid: 1 }, 1, now).is_some());
+        assert_eq!(failed.wait(Peer::Local { uid: 2 }, 1, now), None);
+        assert_eq!(failed.wait(IpAddr::from([127, 0, 0, 1]), 1, now), None);
+    }
+
+    #[test]
     fn so_many_addresses_are_noted_and_no_more() {
         let (failed, start) = (FailedLogins::default(), Instant::now());
-        for number in 0..=u32::try_from(ADDRESSES).unwrap() {
-            failed.note(std::net::Ipv4Addr::from(number).into(), 1, start + Duration::from_micros(number.into()));
+        for number in 0..=u32::try_from(SUBJECTS).unwrap() {
+            failed.note(IpAddr::from(std::net::Ipv4Addr::from(number)), 1, start + Duration::from_micros(number.into()));
         }
-        assert_eq!(failed.addresses().len(), ADDRESSES);
-        let wait = |number: u32| failed.wait(std::net::Ipv4Addr::from(number).into(), 1, start);
-        assert!(wait(0).is_none() && wait(1).is_some() && wait(u32::try_from(ADDRESSES).unwrap()).is_some());
+        assert_eq!(failed.subjects().len(), SUBJECTS);
+        let wait = |number: u32| failed.wait(IpAddr::from(std::net::Ipv4Addr::from(number)), 1, start);
+        assert!(wait(0).is_none() && wait(1).is_some() && wait(u32::try_from(SUBJECTS).unwrap()).is_some());
     }
 }

@@ -126,6 +126,7 @@ impl Setup {
             servers.iter().map(|server| ServerAddress { host: server.address().ip().to_string(), port: server.address().port() });
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
+            socket: None,
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
                 compression: frontend::ClientCompression { zlib: true, zstd: true },
@@ -146,6 +147,7 @@ impl Setup {
                 admin_commands: false,
                 binlog_commands: false,
                 remembered_login,
+                proxy_networks: Arc::default(),
                 tls,
             },
             pools: PoolSettings {

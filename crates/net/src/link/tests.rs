@@ -17,6 +17,29 @@ async fn sockets() -> (TcpStream, TcpStream) {
     (client.unwrap(), server.unwrap().0)
 }
 
+#[tokio::test]
+async fn what_a_listener_accepts_has_its_options() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    watch_peers(&SockRef::from(&listener)).unwrap();
+    let (client, server) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let by_itself = Link::new(client.unwrap()).unwrap();
+    by_itself.watch_peer().unwrap();
+    let options = |link: &Link| {
+        let socket = link.stream.as_socket();
+        let (delay, alive) = (socket.tcp_nodelay().unwrap(), socket.keepalive().unwrap());
+        (
+            delay,
+            alive,
+            socket.tcp_keepalive_time().unwrap(),
+            socket.tcp_keepalive_interval().unwrap(),
+            socket.tcp_user_timeout().unwrap(),
+        )
+    };
+    let inherited = options(&Link::accepted(server.unwrap().0));
+    assert_eq!(inherited, options(&by_itself));
+    assert!(inherited.0 && inherited.1);
+}
+
 /// The proxy's ends of a connection to a server, and of one from a client, with each other.
 async fn links(compression: Compression, encrypted: bool) -> (Link, Link) {
     let (client, server) = sockets().await;

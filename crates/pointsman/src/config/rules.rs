@@ -1,17 +1,13 @@
 //! `[[rules]]`: conditions and what then is asked for, flat in one table.
 
-use std::fmt;
-use std::marker::PhantomData;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use classifier::Digest;
-use ipnet::IpNet;
 use router::{Class, Conditions, Rule, Table, Target};
-use serde::de::{self, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
+use super::list::{list, networks};
 use super::reader::Section;
 use super::units::Period;
 
@@ -22,7 +18,7 @@ pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
         digests: list::<DigestText>(&mut section, "digest").into_iter().map(|digest| digest.0).collect(),
         users: list::<String>(&mut section, "user").into_iter().map(|user| user.into_bytes().into()).collect(),
         schemas: list::<String>(&mut section, "schema").into_iter().map(Into::into).collect(),
-        networks: list::<Network>(&mut section, "network").into_iter().map(|network| network.0).collect(),
+        networks: networks(&mut section, "network"),
         tables: list::<TableName>(&mut section, "table").into_iter().map(|table| table.0).collect(),
         class: section.optional::<Option<ClassName>>("class", None).map(Into::into),
     };
@@ -46,41 +42,6 @@ pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
     Some(Rule { name: name?, when, target, max_lag, timeout, refuse })
 }
 
-/// `key = "value"` or `key = ["one", "another"]`.
-fn list<T: FromStr<Err: fmt::Display>>(section: &mut Section<'_>, key: &'static str) -> Vec<T> {
-    section.optional(key, OneOrMany(Vec::new())).0
-}
-
-struct OneOrMany<T>(Vec<T>);
-
-impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Texts<T>(PhantomData<T>);
-
-        impl<'de, T: FromStr<Err: fmt::Display>> Visitor<'de> for Texts<T> {
-            type Value = OneOrMany<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, or a list of texts")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(OneOrMany(vec![text.parse().map_err(E::custom)?]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::new();
-                while let Some(text) = texts.next_element::<String>()? {
-                    values.push(text.parse().map_err(de::Error::custom)?);
-                }
-                Ok(OneOrMany(values))
-            }
-        }
-
-        deserializer.deserialize_any(Texts(PhantomData))
-    }
-}
-
 /// The 32 hexadecimal digits that `pointsman explain` and `EXPLAIN ROUTE` show.
 struct DigestText(Digest);
 
@@ -93,18 +54,6 @@ impl FromStr for DigestText {
         digest
             .map(Self)
             .ok_or_else(|| format!("{text:?} is no digest; `pointsman explain` and EXPLAIN ROUTE show it, 32 hexadecimal digits"))
-    }
-}
-
-/// `10.0.0.0/8`, or one address.
-struct Network(IpNet);
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        network.map(Self).ok_or_else(|| format!("{text:?} is no network; write \"10.0.0.0/8\", \"fd00::/8\" or an address"))
     }
 }
 

@@ -44,6 +44,28 @@ fn compression_is_named_by_its_algorithms() {
     }
 }
 
+#[test]
+fn a_socket_has_permissions_in_octal() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    assert_eq!(with("listen.socket_mode = '0600'").expect("good").socket, None);
+    for (text, mode) in [("", 0o777), ("listen.socket_mode = '0660'", 0o660), ("listen.socket_mode = '600'", 0o600)] {
+        let socket = with(&format!("listen.socket = '/run/p.sock'\n{text}")).expect("good").socket.expect("a socket");
+        assert_eq!((socket.path.to_str(), socket.mode), (Some("/run/p.sock"), mode));
+    }
+    for wrong in ["'0888'", "'rw'", "'1777'", "'+77'", "''", "600"] {
+        assert_eq!(with(&format!("listen.socket_mode = {wrong}")).expect_err("a mistake").len(), 1, "{wrong}");
+    }
+}
+
+#[test]
+fn proxy_networks_are_networks_or_addresses() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    assert_eq!(*with("").expect("good").proxy_networks, []);
+    let config = with("listen.proxy_networks = ['10.0.0.0/8', '::1']").expect("good");
+    assert_eq!(*config.proxy_networks, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert!(mistakes(&format!("listen.proxy_networks = ['*']\n{SMALLEST}"))[0].contains("\"*\" is no network"));
+}
+
 /// The reference as it is, then with every default uncommented: both must say the same. Rules are an example and have no default.
 #[test]
 fn the_reference_documents_every_key_with_its_true_default() {

@@ -17,6 +17,10 @@ pub(super) struct Size(pub(super) usize);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address(pub(super) ServerAddress);
 
+/// Permissions of a file, as `"0777"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileMode(pub(super) u32);
+
 /// What is logged: a level, or directives such as `"info,monitor=debug"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Level(pub(crate) String);
@@ -66,6 +70,15 @@ impl<'de> Deserialize<'de> for Address {
             (!host.is_empty()).then(|| ServerAddress { host: host.to_owned(), port })
         });
         parsed.map(Self).ok_or_else(|| de::Error::custom(format!("{text:?} is no \"host:port\"")))
+    }
+}
+
+impl<'de> Deserialize<'de> for FileMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = text(deserializer, "permissions as octal digits, such as \"0660\"")?;
+        let is_octal = text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+        mode.map(Self).ok_or_else(|| de::Error::custom(format!("{text:?} are no permissions; write \"0660\" or \"0777\"")))
     }
 }
 
