@@ -38,24 +38,6 @@ defaults
     timeout server 1h
 
 listen mysql
-    bind fd@{listener}
-    server primary {server.host}:{server.port}
-"""
-
-# The middle one of three, which is measured, has TLS on both sides; the outer ones stand in for a client and a server that speak TLS at once, as MySQL's
-# do not.
-HAPROXY_TLS_CONFIG = """
-global
-    nbthread {workers}
-    maxconn {connections}
-
-defaults
-    mode tcp
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-
-listen mysql
     bind fd@{listener}{bind}
     server next {next}
 """
@@ -121,10 +103,7 @@ class HAProxy:
         with socket.socket() as listener, tempfile.TemporaryDirectory(prefix="pointsman-bench-") as home:
             listener.bind(("127.0.0.1", 0))
             config = Path(home, "haproxy.cfg")
-            config.write_text(HAPROXY_CONFIG.format(
-                workers=settings.workers, connections=settings.connections, listener=listener.fileno(), server=to
-            ))
-            command = ["haproxy", "-db", "-q", "-f", str(config)]
+            command = _haproxy(config, settings, listener, "", f"{to.host}:{to.port}")
             with _proxy(command, Path(home, "log"), pass_fds=[listener.fileno()]) as process:
                 route = Route(listener.getsockname(), process.pid)
                 _wait_until_ready(process, route)
@@ -133,7 +112,11 @@ class HAProxy:
 
 @dataclass(frozen=True)
 class HAProxyTls:
-    """HAProxy as a pipe that ends TLS and begins it anew."""
+    """HAProxy as a pipe that ends TLS and begins it anew.
+
+    The middle one of three, which is measured, has TLS on both sides. The outer ones stand in for a client and a server that speak TLS at once, as
+    MySQL's do not.
+    """
 
     label: str = "haproxy"
 
@@ -154,15 +137,20 @@ class HAProxyTls:
             pids = {}
             for listener, (name, bind, following) in zip(sockets, hops, strict=True):
                 config = home / f"{name}.cfg"
-                config.write_text(HAPROXY_TLS_CONFIG.format(
-                    workers=settings.workers, connections=settings.connections, listener=listener.fileno(), bind=bind, next=following
-                ))
-                command = ["haproxy", "-db", "-q", "-f", str(config)]
+                command = _haproxy(config, settings, listener, bind, following)
                 process = stack.enter_context(_proxy(command, home / f"{name}.log", pass_fds=[listener.fileno()]))
                 pids[name] = process.pid
             route = Route(sockets[0].getsockname(), pids["measured"])
             _wait_until_ready(process, route)
             yield route
+
+
+def _haproxy(config: Path, settings: Settings, listener: socket.socket, bind: str, following: str) -> list[str]:
+    """Writes the configuration, and returns the command that follows it. It inherits the listening socket."""
+    config.write_text(HAPROXY_CONFIG.format(
+        workers=settings.workers, connections=settings.connections, listener=listener.fileno(), bind=bind, next=following
+    ))
+    return ["haproxy", "-db", "-q", "-f", str(config)]
 
 
 @dataclass(frozen=True)
