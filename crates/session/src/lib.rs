@@ -12,8 +12,9 @@ mod prepared;
 mod session;
 mod settings;
 mod statements;
+mod transaction;
 
-pub use binding::{Beginning, Binding, Counts, Loss, OpenTransaction, TransactionKind};
+pub use binding::{Beginning, Binding, Counts, Loss};
 pub use commit::{is_refused_as_a_whole, only_rolls_back};
 pub use connection::{CaughtUp, ConnectionState, Distance};
 pub use grammar::{Detour, Grammar};
@@ -22,3 +23,4 @@ pub use prepared::PreparedText;
 pub use session::{RequestKind, Session, Settled, Traces};
 pub use settings::{LoginDetails, SessionState};
 pub use statements::{ClientStatements, Execution, Prepared, Reading};
+pub use transaction::{OpenTransaction, TransactionKind};
