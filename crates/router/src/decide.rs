@@ -112,9 +112,8 @@ fn awaited(decision: &Decision, statement: &Statement, session: &SessionView<'_>
 /// Whether, outside a transaction, it writes or begins a transaction, which may write. A question about the state of the primary's connection does
 /// neither, nor does a `COMMIT` that has nothing to commit.
 fn begins_a_write(statement: &Statement, session: &SessionView<'_>) -> bool {
-    let ends_nothing = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
     match statement.placement() {
-        Placement::Primary if ends_nothing => false,
+        Placement::Primary if only_ends_transaction(statement) => false,
         Placement::Replica | Placement::Primary if session.is_autocommit_off => true,
         Placement::Primary => !only_asks(statement.effects),
         Placement::Replica | Placement::Session | Placement::Previous => false,
@@ -183,7 +182,7 @@ fn place_outside(
     {
         return Decision::Forward(Route { end_first, ..Route::to(server, Because::LazyTransaction) });
     }
-    let begins_reading = begins_read_only_transaction(statement);
+    let begins_reading = only_begins_transaction(statement, true);
     if session.is_autocommit_off && !begins_reading {
         return primary(statement, snapshot, Because::NoAutocommit, end_first);
     }
@@ -281,12 +280,11 @@ fn in_transaction(
     }
     if let TransactionKind::Lazy { is_explicit } = transaction.kind {
         let is_fresh =
-            candidates(session, snapshot, policy, now).any(|(server, why)| server.id == transaction.server && why.is_none());
-        let only_ends = matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement);
+            || candidates(session, snapshot, policy, now).any(|(server, why)| server.id == transaction.server && why.is_none());
         return match statement.placement() {
             Placement::Previous | Placement::Session => stay(here),
-            Placement::Replica if is_fresh || snapshot.primary.is_none() => stay(here),
-            Placement::Primary if only_ends => stay(here),
+            Placement::Replica if snapshot.primary.is_none() || is_fresh() => stay(here),
+            Placement::Primary if only_ends_transaction(statement) => stay(here),
             // Begun on the primary now, it would be another transaction than the one that began here.
             _ if session.isolation != Isolation::ReadCommitted => stay(Decision::Refuse(Denial::TransactionLost)),
             Placement::Replica | Placement::Primary => InTransaction::MoveFrom(transaction.server, is_explicit),
@@ -311,8 +309,7 @@ fn in_transaction(
 /// is committed when it begins, so to read there is the same as to read outside of a transaction.
 fn may_be_lazy(statement: &Statement, session: &SessionView<'_>) -> bool {
     let is_free = session.pin.is_none() && session.home.is_none() && session.steering.target().is_none();
-    let begins = matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: false }])
-        && only_controls_transaction(statement);
+    let begins = only_begins_transaction(statement, false);
     let begins_implicitly = session.is_autocommit_off && statement.placement() == Placement::Replica;
     session.isolation == Isolation::ReadCommitted && is_free && (begins || begins_implicitly)
 }
@@ -331,9 +328,15 @@ fn replica_for_transaction(
     balancer.choose(policy.balance, fresh.map(|(server, _)| (server.id, server.weight)))
 }
 
-/// `START TRANSACTION READ ONLY`, alone: the whole transaction may run on a replica.
-fn begins_read_only_transaction(statement: &Statement) -> bool {
-    matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only: true }]) && only_controls_transaction(statement)
+/// `COMMIT` or `ROLLBACK`, alone.
+fn only_ends_transaction(statement: &Statement) -> bool {
+    matches!(statement.session.as_slice(), [SessionEffect::End]) && only_controls_transaction(statement)
+}
+
+/// `START TRANSACTION`, alone, with or without `READ ONLY`. With it, the whole transaction may run on a replica.
+fn only_begins_transaction(statement: &Statement, wanted: bool) -> bool {
+    matches!(statement.session.as_slice(), [SessionEffect::Begin { read_only }] if *read_only == wanted)
+        && only_controls_transaction(statement)
 }
 
 /// What the statement asks about was on a connection that is gone: any other one would answer as if nothing had been there.
