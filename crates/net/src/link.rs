@@ -194,9 +194,9 @@ impl Link {
     }
 
     /// Has the operating system check that the peer's host is still there. Half a minute without an answer to keep-alive probes, or with
-    /// unacknowledged bytes, ends the connection. There is nothing to check of a Unix socket.
+    /// unacknowledged bytes, ends the connection.
     pub fn watch_peer(&self) -> io::Result<()> {
-        if self.is_local() { Ok(()) } else { watch(&self.stream.as_socket()) }
+        watch(&self.stream.as_socket())
     }
 
     /// Registers the socket with this thread's runtime instead of that of the thread on which it was opened.
