@@ -122,8 +122,8 @@ impl SessionState {
         const LEVEL: [&[u8]; 2] = [b"read committed", b"read-committed"];
         let chosen = self.settings.iter().find(|setting| &*setting.name == "transaction_isolation");
         chosen.is_some_and(|setting| {
-            let sql = setting.sql.trim_ascii_end().strip_suffix(b"'").unwrap_or(&setting.sql).to_ascii_lowercase();
-            LEVEL.iter().any(|level| sql.ends_with(level))
+            let sql = setting.sql.trim_ascii_end().strip_suffix(b"'").unwrap_or(&setting.sql);
+            LEVEL.iter().any(|level| sql.last_chunk().is_some_and(|end: &[u8; 14]| end.eq_ignore_ascii_case(level)))
         })
     }
 
