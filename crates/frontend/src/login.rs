@@ -132,6 +132,17 @@ enum Occasion {
     ChangeUser,
 }
 
+/// A client that has asked to be let in.
+#[derive(Debug, Clone, Copy)]
+struct Applicant {
+    peer: Peer,
+    /// What its proof covers.
+    nonce: [u8; 20],
+    occasion: Occasion,
+    /// Looked up once for each login.
+    defaults: Defaults,
+}
+
 /// A client that is not let in, and the packet by which it is told.
 struct Rejected {
     packet: BytesMut,
@@ -174,11 +185,12 @@ async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, Log
     }
     let nonce = nonce()?;
     let id = shared.sessions.take_id();
-    let Defaults { dialect, .. } = shared.defaults();
+    let defaults = shared.defaults();
+    let dialect = defaults.dialect;
     let offered = greeting::offered(dialect, &settings.limits) | compression::offered(dialect, settings.compression);
     // TLS would protect nothing here, and listen.tls does not ask for it, as the servers' require_secure_transport does not.
     let tls = if exchange.is_local() { ClientTls::Off } else { settings.tls.clone() };
-    exchange.send(&greeting::greeting(shared, id, nonce, offered, &tls)).await?;
+    exchange.send(&greeting::greeting(shared, defaults, id, nonce, offered, &tls)).await?;
 
     let (exchange, payload) = greeting::receive_login(exchange, &tls).await?;
     let login = match Login::decode(&payload) {
@@ -197,7 +209,8 @@ async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, Log
     };
     let capabilities = login.capabilities & offered;
     let login = Login { capabilities, ..login };
-    let (exchange, admitted) = admit(exchange, &login, nonce, Occasion::Connect, peer, worker).await?;
+    let applicant = Applicant { peer, nonce, occasion: Occasion::Connect, defaults };
+    let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let link = compression::begin(exchange.into_link(), compression);
     let connection = Connection { link, id, peer, capabilities, nonce };
     Ok(admitted.into_client(connection, None))
@@ -215,7 +228,9 @@ async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, L
     };
     let has_plugins = capabilities.contains(Capabilities::PLUGIN_AUTH);
     let challenge_nonce = if has_plugins { self::nonce()? } else { nonce };
-    let (exchange, admitted) = admit(exchange, &login, challenge_nonce, Occasion::ChangeUser, peer, worker).await?;
+    let defaults = worker.shared.defaults();
+    let applicant = Applicant { peer, nonce: challenge_nonce, occasion: Occasion::ChangeUser, defaults };
+    let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
     Ok(admitted.into_client(connection, Some(former)))
 }
@@ -231,14 +246,12 @@ impl Admitted {
 async fn admit(
     mut exchange: Exchange,
     login: &Login<'_>,
-    nonce: [u8; 20],
-    occasion: Occasion,
-    peer: Peer,
+    applicant: Applicant,
     worker: &Worker,
 ) -> Result<(Exchange, Admitted), LoginError> {
-    match examine(&mut exchange, login, nonce, occasion, peer, worker).await? {
+    match examine(&mut exchange, login, applicant, worker).await? {
         Ok(admitted) => {
-            let status = greeting::status(worker.shared.defaults().autocommit);
+            let status = greeting::status(applicant.defaults.autocommit);
             let ok = reply::ok(0, status, login.capabilities);
             exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
             Ok((exchange, admitted))
@@ -246,7 +259,7 @@ async fn admit(
         Err(Rejected { packet, error }) => {
             if matches!(error, LoginError::Denied { .. }) {
                 let limit = worker.shared.settings.load().limits.failed_logins;
-                worker.shared.failed_logins.note(peer, limit, Instant::now());
+                worker.shared.failed_logins.note(applicant.peer, limit, Instant::now());
             }
             end(exchange, &packet).await;
             Err(error)
@@ -258,13 +271,11 @@ async fn admit(
 async fn examine(
     exchange: &mut Exchange,
     login: &Login<'_>,
-    nonce: [u8; 20],
-    occasion: Occasion,
-    peer: Peer,
+    applicant: Applicant,
     worker: &Worker,
 ) -> Result<Result<Admitted, Rejected>, LoginError> {
     let shared = &worker.shared;
-    let Defaults { dialect, autocommit, .. } = shared.defaults();
+    let Applicant { peer, nonce, occasion, defaults: Defaults { dialect, autocommit, .. } } = applicant;
     let challenge = Challenge {
         nonce,
         announced: Plugin::CachingSha2,

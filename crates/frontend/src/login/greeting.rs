@@ -47,8 +47,15 @@ pub(super) fn offered(dialect: Dialect, limits: &Limits) -> Capabilities {
 }
 
 /// The greeting for the connection with this number.
-pub(super) fn greeting(shared: &Shared, id: u32, nonce: [u8; 20], offered: Capabilities, tls: &ClientTls) -> BytesMut {
-    let Defaults { collation, autocommit, .. } = shared.defaults();
+pub(super) fn greeting(
+    shared: &Shared,
+    defaults: Defaults,
+    id: u32,
+    nonce: [u8; 20],
+    offered: Capabilities,
+    tls: &ClientTls,
+) -> BytesMut {
+    let Defaults { collation, autocommit, .. } = defaults;
     let [charset, _] = collation.to_le_bytes();
     let tls_offered = if tls.acceptor().is_some() { Capabilities::SSL } else { Capabilities::empty() };
     let mut greeting = BytesMut::new();
