@@ -16,15 +16,12 @@ pub enum ServerCompression {
 }
 
 impl ServerCompression {
-    /// The level of zstd in both directions: MySQL's default.
-    pub(crate) const ZSTD_LEVEL: u8 = 3;
-
     /// The capabilities to log in with, and what begins after the login.
     pub(crate) fn negotiate(self, capabilities: Capabilities, offered: Capabilities) -> (Capabilities, Option<Compression>) {
         let (flag, compression) = match self {
             Self::Off => return (capabilities, None),
             Self::Zlib => (Capabilities::COMPRESS, Compression::Zlib),
-            Self::Zstd => (Capabilities::ZSTD_COMPRESSION, Compression::Zstd { level: Self::ZSTD_LEVEL }),
+            Self::Zstd => (Capabilities::ZSTD_COMPRESSION, Compression::ZSTD),
         };
         if offered.contains(flag) { (capabilities | flag, Some(compression)) } else { (capabilities, None) }
     }

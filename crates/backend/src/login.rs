@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use bytes::BytesMut;
-use net::{Exchange, Link, LinkError, Role};
+use net::{Compression, Exchange, Link, LinkError, Role};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
 use session::{ConnectionState, LoginDetails};
@@ -179,7 +179,7 @@ async fn connect_unbounded(
         schema: None,
         auth_plugin: Some(&greeting.auth_plugin),
         attributes: capabilities.contains(Capabilities::CONNECT_ATTRS).then_some(&details.attributes),
-        zstd_level: ServerCompression::ZSTD_LEVEL,
+        zstd_level: Compression::ZSTD_LEVEL,
     };
     let mut exchange = go_encrypted(exchange, &greeting, &words, at, terms).await?;
     let is_encrypted = exchange.is_encrypted();

@@ -11,9 +11,6 @@ use crate::LinkError;
 /// What both servers use for zlib.
 const ZLIB_LEVEL: u32 = 6;
 
-/// MySQL's default for zstd.
-const ZSTD_LEVEL: u8 = 3;
-
 /// A client may ask for levels of up to 22, and the server does the work. On our frames, those above this one cost ten times as much for some percent.
 const ZSTD_LEVEL_MAX: u8 = 9;
 
@@ -40,8 +37,11 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// MySQL's default for zstd.
+    pub const ZSTD_LEVEL: u8 = 3;
+
     /// Zstandard as MySQL uses it by default.
-    pub const ZSTD: Self = Self::Zstd { level: ZSTD_LEVEL };
+    pub const ZSTD: Self = Self::Zstd { level: Self::ZSTD_LEVEL };
 
     /// Appends `plain` compressed, or nothing and returns false if that would not be shorter.
     pub(super) fn compress(self, plain: &[u8], out: &mut BytesMut) -> bool {
