@@ -13,7 +13,7 @@ mod verify;
 
 use std::time::Instant;
 
-use backend::{ConnectOptions, Lease};
+use backend::{Account, ConnectOptions, Lease};
 use bytes::BytesMut;
 use classifier::Dialect;
 use net::{Exchange, Link, LinkError};
@@ -319,10 +319,12 @@ async fn examine(
             Ok(Admitted { options, state, lease, since })
         }
         (Err(Refused::Account(why)), Proven::Claimed(_)) => Err(deny(why)),
-        (Err(refused), proven) => {
-            if refused.is_about_the_password() {
-                shared.remembered.forget(proven.account());
-            }
+        // The servers have several answers to a user who is not there, and the client is told the same as without having been remembered.
+        (Err(refused), proven) if refused.is_about_the_password() && is_unlisted(proven.account(), shared) => {
+            shared.remembered.forget(proven.account());
+            Err(deny(refused.to_string()))
+        }
+        (Err(refused), _) => {
             let (packet, why) = (refused.packet(), refused.to_string());
             Err(Rejected { packet, error: LoginError::Refused { user: user(), why } })
         }
@@ -331,11 +333,17 @@ async fn examine(
 
 /// Notes that a server has let in a client whose account the configuration does not list.
 fn remember(proven: &Proven, shared: &Shared) {
-    let settings = shared.settings.load();
     let account = proven.account();
-    if settings.remembered_login.is_some() && !settings.accounts.has(&account.user) {
-        shared.remembered.note(account, Instant::now(), settings.limits.remembered_logins);
+    if is_unlisted(account, shared) {
+        let most = shared.settings.load().limits.remembered_logins;
+        shared.remembered.note(account, Instant::now(), most);
     }
+}
+
+/// Whether it may log in only because the servers let it in.
+fn is_unlisted(account: &Account, shared: &Shared) -> bool {
+    let settings = shared.settings.load();
+    settings.remembered_login.is_some() && !settings.accounts.has(&account.user)
 }
 
 /// What the login says of the session. What a collation's number means is the servers' business: they get it as it came. `None` if it has no place in
