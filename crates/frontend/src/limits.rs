@@ -31,6 +31,8 @@ pub struct Limits {
     pub held_statements: usize,
     /// Bytes of the statements that wait for a primary, together. More get `ER_OPTION_PREVENTS_STATEMENT`.
     pub held_bytes: usize,
+    /// Lines of the statistics of digests, for each worker. 0: there are none.
+    pub digest_statistics: usize,
     /// After a request to stop, open statements and transactions get this long.
     pub drain: Duration,
 }
@@ -51,6 +53,7 @@ impl Default for Limits {
             prepared_statement_bytes: 16 * 1024 * 1024,
             held_statements: 10_000,
             held_bytes: 64 * 1024 * 1024,
+            digest_statistics: 2000,
             drain: Duration::from_secs(30),
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,7 +23,8 @@ use topology::Published;
 
 use crate::held::HeldStatements;
 use crate::keeper;
-use crate::login::{FailedLogins, RememberedLogins};
+use crate::login::{FailedLogins, Logins, RememberedLogins};
+use crate::overview::Overview;
 use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
@@ -91,8 +92,7 @@ pub struct Running {
     address: SocketAddr,
     acceptor: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
-    shared: Arc<Shared>,
-    pools: Arc<Pools>,
+    overview: Overview,
 }
 
 impl Frontend {
@@ -113,6 +113,7 @@ impl Frontend {
             stop: CancellationToken::new(),
             sessions: Registry::new(),
             failed_logins: FailedLogins::default(),
+            logins: Logins::default(),
             remembered: RememberedLogins::default(),
             claims: Semaphore::new(CLAIMS),
             clients: AtomicUsize::new(0),
@@ -139,10 +140,11 @@ impl Frontend {
                 .spawn(move || runtime.block_on(work(worker, receiver)))?;
             threads.push(thread);
         }
+        let workers = seats.iter().map(|(worker, _)| Arc::clone(worker)).collect();
         let acceptor = tokio::spawn(accept(listener, socket, seats, Arc::clone(&shared)));
         tokio::spawn(wake_held(Arc::clone(&shared)));
         tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::clone(&pools)));
-        Ok(Running { address, acceptor, threads, shared, pools })
+        Ok(Running { address, acceptor, threads, overview: Overview { shared, workers, pools } })
     }
 }
 
@@ -160,43 +162,38 @@ impl Running {
         self.address
     }
 
-    /// Clients connected now.
-    pub fn clients(&self) -> usize {
-        self.shared.clients.load(Ordering::Relaxed)
-    }
-
-    /// Statements and logins that wait for a primary now.
-    pub fn held_statements(&self) -> usize {
-        self.shared.held.count()
+    /// What others may see of it.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
     }
 
     /// How long open statements and transactions get in the end.
     pub fn drain_limit(&self) -> Duration {
-        self.shared.settings().limits.drain
+        self.overview.shared.settings().limits.drain
     }
 
     /// Other settings from now on: for a session before its next statement, but for what it was given at its login.
     pub fn reload(&self, settings: Settings) {
-        let before = self.shared.settings();
+        let before = self.overview.shared.settings();
         let accounts = settings.accounts.following(&before.accounts);
-        self.shared.settings.store(Arc::new(Settings { accounts, ..settings }));
+        self.overview.shared.settings.store(Arc::new(Settings { accounts, ..settings }));
     }
 
     /// Other servers, and limits of their connections.
     pub fn reload_pools(&self, pools: PoolSettings) {
-        self.pools.reload(pools);
+        self.overview.pools.reload(pools);
     }
 
     /// Ends it: no new clients, idle ones leave at once, open statements and transactions get the time of `limits.drain`.
     /// True if all had ended by themselves.
     pub async fn drain(self) -> bool {
-        self.shared.drain.cancel();
+        self.overview.shared.drain.cancel();
         let _ = self.acceptor.await;
         let threads = self.threads;
         let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let in_time = tokio::time::timeout(self.shared.settings().limits.drain, &mut ended).await.is_ok();
+        let in_time = tokio::time::timeout(self.overview.shared.settings().limits.drain, &mut ended).await.is_ok();
         if !in_time {
-            self.shared.stop.cancel();
+            self.overview.shared.stop.cancel();
             let _ = ended.await;
         }
         in_time

@@ -4,6 +4,7 @@
 //! `proxied` finds out whose connection it is, `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
 mod compression;
+mod counts;
 mod failures;
 mod greeting;
 mod proof;
@@ -22,6 +23,8 @@ use tokio::time::timeout;
 use wire::error_code::{ER_HANDSHAKE_ERROR, ER_UNKNOWN_CHARACTER_SET};
 use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
+pub use self::counts::LoginCounts;
+pub(crate) use self::counts::Logins;
 pub(crate) use self::failures::FailedLogins;
 use self::proof::Proven;
 pub(crate) use self::proxied::{is_proxy, proxied_client};
@@ -123,6 +126,25 @@ pub(crate) enum LoginError {
     /// No random numbers.
     #[error("the system gives no random numbers")]
     NoRandomness,
+}
+
+impl LoginError {
+    /// The reason as metrics name it.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Link(LinkError::Tls(_)) => "tls",
+            Self::Link(_) => "disconnected",
+            Self::NoProxyHeader | Self::BadProxyHeader(_) => "proxy_header",
+            Self::Malformed(_) => "malformed",
+            Self::Denied { .. } => "denied",
+            Self::Refused { .. } => "refused_by_server",
+            Self::NotOffered(_) => "not_offered",
+            Self::NotEncrypted => "tls_required",
+            Self::Blocked => "blocked",
+            Self::NoRandomness => "no_randomness",
+        }
+    }
 }
 
 /// On which occasion a client proves who it is.

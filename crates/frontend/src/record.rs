@@ -1,15 +1,16 @@
 //! What is known about a statement after it was answered.
 //!
-//! Logs, and later metrics and statistics, are made from one record at the end of each statement. It is built from the session's [`Trail`], which is
-//! filled while the statement is under way.
+//! Logs, metrics and statistics are made from one record at the end of each statement. It is built from the session's [`Trail`], which is filled while
+//! the statement is under way.
 
 use std::time::{Duration, Instant};
 
-use classifier::Statement;
+use classifier::{Digest, Statement};
 use router::Route;
 use session::{Outcome, RequestKind};
 use topology::ServerId;
 
+use crate::statistics::{DigestEvent, Event};
 use crate::worker::Worker;
 
 /// How far the statement under way has come.
@@ -23,7 +24,9 @@ pub(crate) struct Trail {
     served: Option<Duration>,
     rows: Option<u64>,
     changed: Option<u64>,
+    bytes: u64,
     error: Option<u16>,
+    is_refused: bool,
 }
 
 /// One statement that was answered by a server, or with an error of Pointsman's own.
@@ -33,6 +36,8 @@ pub(crate) struct StatementRecord<'a> {
     pub(crate) statement: &'a Statement,
     /// How it was asked for.
     pub(crate) kind: RequestKind,
+    /// When it was over.
+    pub(crate) ended: Instant,
     /// Where it ran last, and why there. `None` if it was not sent.
     pub(crate) route: Option<Route>,
     /// Servers that were tried.
@@ -45,14 +50,29 @@ pub(crate) struct StatementRecord<'a> {
     pub(crate) rows: Option<u64>,
     /// The rows that it changed.
     pub(crate) changed: Option<u64>,
+    /// The bytes of the answer that the client got from the server.
+    pub(crate) bytes: u64,
     /// The error that the client got, from the server or from Pointsman.
     pub(crate) error: Option<u16>,
+    /// It is from Pointsman.
+    pub(crate) is_refused: bool,
 }
 
 impl Trail {
     /// A statement begins.
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), ended: None, route: None, tries: 0, served: None, rows: None, changed: None, error: None }
+        Self {
+            began: Instant::now(),
+            ended: None,
+            route: None,
+            tries: 0,
+            served: None,
+            rows: None,
+            changed: None,
+            bytes: 0,
+            error: None,
+            is_refused: false,
+        }
     }
 
     /// It is tried there.
@@ -64,8 +84,8 @@ impl Trail {
 
     /// A server has answered just now, this long after the statement was sent.
     pub(crate) fn answered(&mut self, outcome: &Outcome, served: Option<Duration>, now: Instant) {
-        let ended = Some(now);
-        *self = Self { ended, served, rows: outcome.rows, changed: outcome.changed, error: outcome.error, ..*self };
+        let Outcome { rows, changed, bytes, error, .. } = *outcome;
+        *self = Self { ended: Some(now), served, rows, changed, bytes, error, ..*self };
     }
 
     /// When the statement began.
@@ -78,23 +98,62 @@ impl Trail {
         self.ended.unwrap_or_else(Instant::now)
     }
 
-    /// The client got this error.
+    /// The client got this error from Pointsman.
     pub(crate) fn failed(&mut self, code: u16) {
         self.error = Some(code);
+        self.is_refused = true;
     }
 
     /// It is over.
     pub(crate) fn record<'a>(&self, statement: &'a Statement, kind: RequestKind) -> StatementRecord<'a> {
-        let Self { began, route, tries, served, rows, changed, error, .. } = *self;
-        let took = self.ended().saturating_duration_since(began);
-        StatementRecord { statement, kind, route, tries, took, served, rows, changed, error }
+        let Self { began, route, tries, served, rows, changed, bytes, error, is_refused, .. } = *self;
+        let ended = self.ended();
+        let took = ended.saturating_duration_since(began);
+        StatementRecord { statement, kind, ended, route, tries, took, served, rows, changed, bytes, error, is_refused }
     }
 }
 
+/// In place of the reason for a route, of a statement that was not sent.
+const NOT_SENT: &str = "not_sent";
+
 impl StatementRecord<'_> {
+    /// What it adds to the totals.
+    pub(crate) fn event(&self) -> Event {
+        Event {
+            server: self.route.map(|route| route.server),
+            because: self.because(),
+            verdict: self.statement.because.label(),
+            tries: self.tries,
+            took: self.took,
+            is_error: self.error.is_some(),
+            refusal: self.error.filter(|_| self.is_refused),
+            rows: self.rows.unwrap_or_default(),
+            bytes: self.bytes,
+        }
+    }
+
+    /// What it adds to the statistics of its digest; `None` if it has no text of its own.
+    pub(crate) fn digest_event(&self) -> Option<DigestEvent> {
+        let has_text = self.kind.runs() && self.statement.digest != Digest::default();
+        has_text.then(|| DigestEvent {
+            because: self.because(),
+            ended: self.ended,
+            took: self.took,
+            is_error: self.error.is_some(),
+            rows: self.rows.unwrap_or_default(),
+            changed: self.changed.unwrap_or_default(),
+            bytes: self.bytes,
+        })
+    }
+
+    /// Why it ran where it ran, or that it did not.
+    pub(crate) fn because(&self) -> &'static str {
+        self.route.map_or(NOT_SENT, |route| route.because.label())
+    }
+
     /// Writes it to the log of every statement.
     pub(crate) fn log(&self, connection: u32) {
-        let Self { statement, kind, route, tries, took, served, rows, changed, error } = self;
+        let Self { statement, kind, route, tries, took, served, rows, changed, bytes, error, .. } = self;
         tracing::debug!(
             connection,
             server = route.map(|route| route.server.0),
@@ -108,6 +167,7 @@ impl StatementRecord<'_> {
             ?served,
             rows,
             changed,
+            bytes,
             error,
             "answered"
         );

@@ -3,6 +3,7 @@
 //! A session is a task of its own, and no other task may touch its state. Other tasks raise a signal, and the session looks at its signals wherever
 //! it waits.
 
+mod activity;
 mod signals;
 
 use std::collections::HashMap;
@@ -10,9 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backend::{Account, ConnectOptions};
+use classifier::Digest;
 use topology::ServerId;
 
+pub use self::activity::Activity;
+use self::activity::Current;
 pub(crate) use self::signals::{Signal, Signals};
+use crate::overview::SessionLine;
+use crate::peer::Peer;
 
 /// The first number of a session. Servers count their connections from 1, so a number shows to which of the two it belongs: `KILL` takes both.
 pub(crate) const FIRST_ID: u32 = 1 << 30;
@@ -39,8 +45,18 @@ struct Sessions {
 pub(crate) struct Entry {
     id: u32,
     options: ConnectOptions,
+    origin: Origin,
+    activity: Current,
     pub(crate) signals: Signals,
     epoch: Instant,
+}
+
+/// How a session's client has come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin {
+    pub(crate) peer: Peer,
+    pub(crate) is_encrypted: bool,
+    pub(crate) since: Instant,
 }
 
 /// The result of a request to stop a session or its statement.
@@ -78,8 +94,9 @@ impl Registry {
     }
 
     /// Adds a session that is logged in.
-    pub(crate) fn add(&self, id: u32, options: ConnectOptions) -> Arc<Entry> {
-        let entry = Arc::new(Entry { id, options, signals: Signals::default(), epoch: self.epoch });
+    pub(crate) fn add(&self, id: u32, options: ConnectOptions, origin: Origin) -> Arc<Entry> {
+        let activity = Current::new(origin.since);
+        let entry = Arc::new(Entry { id, options, origin, activity, signals: Signals::default(), epoch: self.epoch });
         self.sessions().by_id.insert(id, Arc::clone(&entry));
         entry
     }
@@ -100,6 +117,23 @@ impl Registry {
                 Kill::Told
             }
         }
+    }
+
+    /// Tells any session, whoever's it is. False if there is none of this number.
+    pub(crate) fn tell(&self, id: u32, signal: Signal) -> bool {
+        let entry = self.sessions().by_id.get(&id).cloned();
+        entry.is_some_and(|entry| {
+            entry.signals.raise(signal);
+            true
+        })
+    }
+
+    /// What each of them does, in the order of their numbers.
+    pub(crate) fn lines(&self) -> Vec<SessionLine> {
+        // The lock is held only for the list, not while each session's own is waited for.
+        let mut entries: Vec<_> = self.sessions().by_id.values().cloned().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries.iter().map(|entry| entry.line()).collect()
     }
 
     /// Tells every session whose statement runs on this server.
@@ -147,6 +181,28 @@ impl Entry {
         &self.options
     }
 
+    /// A statement of this digest begins.
+    pub(crate) fn begin(&self, digest: Digest, now: Instant) {
+        self.activity.begin(digest, now);
+    }
+
+    /// It has ended. It ran there, and this is what the session has now.
+    pub(crate) fn end(&self, server: Option<ServerId>, pin: Option<&'static str>, schema: Option<&str>, now: Instant) {
+        self.activity.end(server, pin, schema, now);
+    }
+
+    fn line(&self) -> SessionLine {
+        let Origin { peer, is_encrypted, since } = self.origin;
+        SessionLine {
+            id: self.id,
+            user: self.options.account.user.as_slice().into(),
+            peer: peer.to_string(),
+            is_encrypted,
+            logged_in: since,
+            activity: self.activity.get(),
+        }
+    }
+
     /// The session waits for its client now, and could give back its connections to these servers.
     pub(crate) fn idle(&self, servers: impl Iterator<Item = ServerId>) {
         self.signals.note_idle(self.epoch.elapsed(), servers);
@@ -161,6 +217,10 @@ mod tests {
         Account { user: user.into(), password: Vec::new() }
     }
 
+    fn origin() -> Origin {
+        Origin { peer: Peer::Local { uid: 0 }, is_encrypted: false, since: Instant::now() }
+    }
+
     fn options(user: &str) -> ConnectOptions {
         ConnectOptions { account: Arc::new(account(user)), capabilities: wire::Capabilities::empty() }
     }
@@ -169,8 +229,8 @@ mod tests {
     fn a_session_is_killed_by_its_own_account_only() {
         let registry = Registry::new();
         let (mine, other) = (registry.take_id(), registry.take_id());
-        let entry = registry.add(mine, options("app"));
-        registry.add(other, options("other"));
+        let entry = registry.add(mine, options("app"), origin());
+        registry.add(other, options("other"), origin());
         assert_ne!(mine, other);
         assert_eq!(registry.kill(mine.into(), &account("app"), Signal::KILL_QUERY), Kill::Told);
         assert_eq!(entry.signals.take(Signal::all()), Signal::KILL_QUERY);
@@ -186,7 +246,7 @@ mod tests {
         let registry = Registry::new();
         let first = registry.take_id();
         assert_eq!(first, FIRST_ID);
-        registry.add(first, options("app"));
+        registry.add(first, options("app"), origin());
         registry.sessions().next_id = LAST_ID;
         assert_eq!(registry.take_id(), LAST_ID);
         assert_eq!(registry.take_id(), FIRST_ID + 1);
@@ -197,7 +257,7 @@ mod tests {
     #[test]
     fn the_longest_idle_is_asked_first_for_the_connection_that_is_wanted() {
         let registry = Registry::new();
-        let entries: Vec<_> = (0..3).map(|_| registry.add(registry.take_id(), options("app"))).collect();
+        let entries: Vec<_> = (0..3).map(|_| registry.add(registry.take_id(), options("app"), origin())).collect();
         let on = |server: u16| std::iter::once(ServerId(server));
         entries[0].signals.note_idle(Duration::from_secs(3), on(1));
         entries[1].signals.note_idle(Duration::from_secs(1), on(1));
@@ -217,7 +277,7 @@ mod tests {
     #[test]
     fn only_sessions_of_an_account_are_asked_for_its_connections() {
         let registry = Registry::new();
-        let entries: Vec<_> = ["app", "other"].map(|user| registry.add(registry.take_id(), options(user))).into();
+        let entries: Vec<_> = ["app", "other"].map(|user| registry.add(registry.take_id(), options(user), origin())).into();
         for entry in &entries {
             entry.signals.note_idle(Duration::from_secs(1), std::iter::once(ServerId(1)));
         }

@@ -15,6 +15,7 @@ mod idle_timer;
 mod kill;
 mod loss;
 mod prepared;
+mod statistics;
 mod steering;
 mod supervision;
 
@@ -40,7 +41,7 @@ use crate::moment::Moment;
 use crate::packet::Packet;
 use crate::peer::Peer;
 use crate::record::Trail;
-use crate::registry::{Entry, Signal};
+use crate::registry::{Entry, Origin, Signal};
 use crate::reply::{self, Refusal};
 use crate::session::exchange::Request;
 use crate::session::idle_timer::IdleTimer;
@@ -99,6 +100,7 @@ impl ClientSession {
         let Connection { link, id, peer, capabilities, nonce } = connection;
         let account = &options.account;
         tracing::debug!(connection = id, %peer, user = %String::from_utf8_lossy(&account.user), "logged in");
+        let origin = Origin { peer, is_encrypted: link.is_encrypted(), since };
         let beginning = worker.shared.beginning(state.login().collation);
         let settings = worker.shared.settings();
         let session = match former {
@@ -110,7 +112,7 @@ impl ClientSession {
             peer,
             nonce,
             moment: worker.shared.moment(&settings, &account.user),
-            entry: Registered { entry: worker.shared.sessions.add(id, options), worker: Arc::clone(&worker) },
+            entry: Registered { entry: worker.shared.sessions.add(id, options, origin), worker: Arc::clone(&worker) },
             session,
             statements: ClientStatements::default(),
             held: Vec::from_iter(lease),
@@ -290,6 +292,7 @@ impl Core {
                     Err(refusal) => return self.reply(client, &refusal).await,
                 };
                 let matched = self.matched(sql, context, &statement);
+                self.learn_text(&statement, sql, &context);
                 let request = Request::whole(packet, Expect::Query);
                 self.forward(client, &statement, matched.steering(hint.as_ref()), request).await.map(drop)
             }

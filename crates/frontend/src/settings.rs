@@ -46,6 +46,8 @@ pub struct Settings {
     pub pooling: Pooling,
     /// The server version that clients are told; `None`: that of the servers.
     pub server_version: Option<Box<str>>,
+    /// A statement that takes this long is logged. `None`: none is.
+    pub slow_statement: Option<Duration>,
     /// `COM_REFRESH` and `COM_DEBUG` are passed on to the primary.
     pub admin_commands: bool,
     /// `COM_REGISTER_SLAVE`, `COM_BINLOG_DUMP` and `COM_BINLOG_DUMP_GTID` are passed on to the primary.

@@ -20,7 +20,7 @@ use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
 use crate::held::HeldStatements;
 use crate::limits::Limits;
-use crate::login::{FailedLogins, LoginError, RememberedLogins, change_user, is_proxy, log_in, proxied_client};
+use crate::login::{FailedLogins, LoginError, Logins, RememberedLogins, change_user, is_proxy, log_in, proxied_client};
 use crate::moment::Moment;
 use crate::peer::Peer;
 use crate::registry::Registry;
@@ -28,6 +28,7 @@ use crate::reply::Refusal;
 use crate::rsa::LoginKey;
 use crate::session::ClientSession;
 use crate::settings::Settings;
+use crate::statistics::Statistics;
 use crate::version::greeting_version;
 
 /// What all workers share.
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     pub(crate) sessions: Registry,
     pub(crate) failed_logins: FailedLogins,
+    pub(crate) logins: Logins,
     pub(crate) remembered: RememberedLogins,
     /// A turn for each client about whose password a server is asked at once.
     pub(crate) claims: Semaphore,
@@ -122,6 +124,20 @@ impl Shared {
         let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
         defaults.is_none_or(|defaults| !defaults.has_init_connect)
     }
+
+    /// Counts a client that was not let in, and logs why.
+    fn note_failed_login(&self, peer: Peer, error: &LoginError) {
+        self.logins.note_failure(error.label());
+        match error {
+            // Port scanners and health checks connect and leave without sending anything.
+            LoginError::Link(error) if !matches!(error, LinkError::Tls(_)) => {
+                tracing::debug!(%peer, %error, "a client left during its login");
+            }
+            // Each of its failed logins was logged.
+            LoginError::Blocked => tracing::debug!(%peer, %error, "a login failed"),
+            error => tracing::info!(%peer, %error, "a login failed"),
+        }
+    }
 }
 
 /// The primary at the time of a statement's decision. A statement that may commit something is sent only while that still holds.
@@ -168,6 +184,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: WorkerPool,
     balancer: Mutex<Balancer>,
+    statistics: Mutex<Statistics>,
     /// Sessions now, for the acceptor's choice.
     sessions: AtomicUsize,
     tasks: TaskTracker,
@@ -175,7 +192,14 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, pool: WorkerPool) -> Arc<Self> {
-        Arc::new(Self { shared, pool, balancer: Mutex::default(), sessions: AtomicUsize::new(0), tasks: TaskTracker::new() })
+        Arc::new(Self {
+            shared,
+            pool,
+            balancer: Mutex::default(),
+            statistics: Mutex::default(),
+            sessions: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+        })
     }
 
     /// How many sessions it has.
@@ -205,6 +229,11 @@ impl Worker {
 
     pub(crate) fn balancer(&self) -> MutexGuard<'_, Balancer> {
         self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its statements were.
+    pub(crate) fn statistics(&self) -> MutexGuard<'_, Statistics> {
+        self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a replica did not catch up in time.
@@ -247,6 +276,7 @@ impl Worker {
             let packet = Refusal::too_many_connections(limit).packet(0);
             let _ = timeout(client_write, link.send(&packet)).await;
             link.close().await;
+            shared.logins.note_failure("client_connections");
             tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
             return;
         }
@@ -258,7 +288,7 @@ impl Worker {
             };
             match named {
                 Ok(named) => named,
-                Err(error) => return log_failed_login(peer, &error),
+                Err(error) => return shared.note_failed_login(peer, &error),
             }
         } else {
             (link, peer)
@@ -271,24 +301,15 @@ impl Worker {
                 () = shared.drain.cancelled() => return,
             };
             let session = match client {
-                Ok(client) => ClientSession::new(client, Arc::clone(self)),
-                Err(error) => return log_failed_login(peer, &error),
+                Ok(client) => {
+                    shared.logins.note_success(client.connection.link.is_encrypted());
+                    ClientSession::new(client, Arc::clone(self))
+                }
+                Err(error) => return shared.note_failed_login(peer, &error),
             };
             let Some(change) = Box::pin(session.run()).await else { return };
             login = Box::pin(change_user(change, self));
         }
-    }
-}
-
-fn log_failed_login(peer: Peer, error: &LoginError) {
-    match error {
-        // Port scanners and health checks connect and leave without sending anything.
-        LoginError::Link(error) if !matches!(error, LinkError::Tls(_)) => {
-            tracing::debug!(%peer, %error, "a client left during its login");
-        }
-        // Each of its failed logins was logged.
-        LoginError::Blocked => tracing::debug!(%peer, %error, "a login failed"),
-        error => tracing::info!(%peer, %error, "a login failed"),
     }
 }
 

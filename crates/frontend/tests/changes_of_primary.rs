@@ -87,7 +87,7 @@ async fn a_write_without_a_primary_runs_on_the_next_one() {
     setup.promote(1);
     answer(&mut client).await.expect_ok();
     assert_eq!((setup.statements(0), setup.statements(1)), (vec![], vec![INSERT.to_owned()]));
-    assert_eq!(setup.running.held_statements(), 0);
+    assert_eq!(setup.running.overview().held(), 0);
 }
 
 #[tokio::test]

@@ -223,5 +223,5 @@ async fn who_stops_in_the_middle_of_the_handshake_is_cut_off_at_the_logins_limit
     let (mut exchange, _) = encrypted(&setup).await;
     assert!(timeout(PATIENCE, exchange.receive()).await.expect("an end").is_err());
     assert!(since.elapsed() >= limit);
-    assert_eq!(setup.running.clients(), 0);
+    assert_eq!(setup.running.overview().clients(), 0);
 }

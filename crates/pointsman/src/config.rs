@@ -142,6 +142,8 @@ pub(crate) struct PoolLimits {
 pub(crate) struct Log {
     pub(crate) level: Level,
     pub(crate) format: LogFormat,
+    /// A statement that takes this long is logged; with zero none is.
+    pub(crate) slow_statement: Duration,
 }
 
 /// How log lines look.
@@ -301,7 +303,11 @@ fn only<T: serde::de::DeserializeOwned>(mut section: Section<'_>, key: &'static 
 }
 
 fn log(mut section: Section<'_>) -> Log {
-    let log = Log { level: section.optional("level", Level::default()), format: section.optional("format", LogFormat::Human) };
+    let log = Log {
+        level: section.optional("level", Level::default()),
+        format: section.optional("format", LogFormat::Human),
+        slow_statement: section.optional("slow_statement", Period(Duration::ZERO)).0,
+    };
     section.finish();
     log
 }
@@ -437,6 +443,7 @@ fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> fronte
         prepared_statement_bytes: limits.optional("prepared_statement_bytes", Size(default.prepared_statement_bytes)).0,
         held_statements: limits.optional("held_statements", default.held_statements),
         held_bytes: limits.optional("held_bytes", Size(default.held_bytes)).0,
+        digest_statistics: limits.optional("digest_statistics", default.digest_statistics),
         handshake: period("handshake", default.handshake),
         client_idle: period("client_idle", default.client_idle),
         session_idle: period("session_idle", default.session_idle),

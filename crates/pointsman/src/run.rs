@@ -96,7 +96,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
         let _ = reply.map(|reply| reply.send(outcome));
     }
     drop(reloader);
-    let clients = running.clients();
+    let clients = running.overview().clients();
     tracing::info!(clients, limit = ?running.drain_limit(), "draining: no new clients, open statements and transactions may finish");
     tokio::select! {
         in_time = running.drain() => tracing::info!(in_time, "stopped"),
@@ -264,6 +264,7 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             hold_writes: config.routing.hold_writes,
         },
         server_version: config.server_version.clone(),
+        slow_statement: Some(config.log.slow_statement).filter(|slow| !slow.is_zero()),
         admin_commands: config.security.admin_commands,
         binlog_commands: config.security.binlog_commands,
         rules: config.rules.as_slice().into(),

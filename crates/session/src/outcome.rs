@@ -18,6 +18,8 @@ pub struct Outcome {
     pub changed: Option<u64>,
     /// The rows of the last result; `None` if it is not a result set.
     pub rows: Option<u64>,
+    /// Bytes of the response that the client got.
+    pub bytes: u64,
     /// The session's new schema, as the server reports it.
     pub schema: Option<Box<[u8]>>,
     /// The server reports that the session's state has changed in some way.

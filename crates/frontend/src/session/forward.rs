@@ -45,9 +45,12 @@ impl Core {
         request: Request<'_>,
     ) -> Result<Option<PrepareOk>, Ended> {
         self.trail = Trail::begin();
+        self.entry.begin(statement.digest, self.trail.began());
         let kind = request.kind;
         let answered = self.find_answer(client, statement, steering, request).await;
-        self.trail.record(statement, kind).log(self.entry.id());
+        let record = self.trail.record(statement, kind);
+        record.log(self.entry.id());
+        self.count(&record);
         answered
     }
 

@@ -106,6 +106,7 @@ impl Core {
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
         let matched = self.matched(prepared.text().sql(), prepared.context(), &verdict);
+        self.learn_text(&verdict, prepared.text().sql(), &prepared.context());
         // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
         let opens_cursor = execution == ExecutionKind::WithCursor
             && self.session.binding.transaction().is_none_or(|transaction| !transaction.is_read_only());

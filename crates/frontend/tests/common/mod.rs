@@ -129,6 +129,7 @@ impl Setup {
             socket: None,
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
+                slow_statement: None,
                 compression: frontend::ClientCompression { zlib: true, zstd: true },
                 limits,
                 pooling,
@@ -179,7 +180,7 @@ impl Setup {
     /// Waits until so many statements wait for a primary.
     pub async fn wait_for_held(&self, count: usize) {
         let held = async {
-            while self.running.held_statements() != count {
+            while self.running.overview().held() != count {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };

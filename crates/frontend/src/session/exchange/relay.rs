@@ -294,6 +294,8 @@ impl<'a> Relay<'a> {
         }
         self.begun = true;
         self.progress.begin();
+        let count = u64::try_from(self.out.len().saturating_add(self.ready)).unwrap_or(u64::MAX);
+        self.outcome.bytes = self.outcome.bytes.saturating_add(count);
         let write = async {
             if self.out.is_empty() {
                 self.client.send_from(&mut self.server.link, self.ready).await?;

@@ -1,0 +1,180 @@
+//! What statements there were: by route, by verdict, by refusal, and by digest.
+//!
+//! Each worker counts its own, so no two threads count in the same place; they are added up when somebody asks. A line is made for each combination that
+//! has occurred: of routes there are as many as servers times reasons, of verdicts and refusals as many as the code has names for, and of digests no
+//! more than `limits.digest_statistics` for each worker.
+
+mod digests;
+mod histogram;
+mod slow;
+
+use std::time::Duration;
+
+use topology::ServerId;
+
+pub use self::digests::DigestLine;
+pub(crate) use self::digests::{DigestEvent, DigestKey, Digests, MergedDigests, TEXT_MAX};
+pub use self::histogram::{BOUNDS, Histogram};
+use self::slow::SlowLog;
+
+/// Statements that went the same way for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteLine {
+    /// Where they ran; `None` if they were not sent.
+    pub server: Option<ServerId>,
+    /// Why there: the label of a [`router::Because`].
+    pub because: &'static str,
+    /// From the arrival of each command until its answer had been passed on.
+    pub times: Histogram,
+    /// Those that ended in an error.
+    pub errors: u64,
+    /// Further tries after a first one that failed.
+    pub retries: u64,
+    /// Rows that clients got.
+    pub rows: u64,
+    /// Bytes that clients got.
+    pub bytes: u64,
+}
+
+/// What one worker, or all of them, have counted but for the digests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// By where and why.
+    pub routes: Vec<RouteLine>,
+    /// By what was found out about the statement: the label of a [`classifier::Reason`], and how many.
+    pub verdicts: Vec<(&'static str, u64)>,
+    /// Errors of Pointsman's own: MySQL's number, and how many.
+    pub refusals: Vec<(u16, u64)>,
+}
+
+/// What one statement adds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    pub(crate) server: Option<ServerId>,
+    pub(crate) because: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) tries: u16,
+    pub(crate) took: Duration,
+    pub(crate) is_error: bool,
+    /// The error, if it is Pointsman's own.
+    pub(crate) refusal: Option<u16>,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Totals {
+    /// Counts a statement.
+    pub(crate) fn note(&mut self, event: &Event) {
+        let line = self.route(event.server, event.because);
+        line.times.note(event.took);
+        line.errors += u64::from(event.is_error);
+        line.retries += u64::from(event.tries.saturating_sub(1));
+        line.rows = line.rows.saturating_add(event.rows);
+        line.bytes = line.bytes.saturating_add(event.bytes);
+        *count_of(&mut self.verdicts, event.verdict) += 1;
+        if let Some(code) = event.refusal {
+            *count_of(&mut self.refusals, code) += 1;
+        }
+    }
+
+    /// Adds what another worker has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for more in &other.routes {
+            let line = self.route(more.server, more.because);
+            line.times.add(&more.times);
+            line.errors += more.errors;
+            line.retries += more.retries;
+            line.rows = line.rows.saturating_add(more.rows);
+            line.bytes = line.bytes.saturating_add(more.bytes);
+        }
+        other.verdicts.iter().for_each(|(verdict, count)| *count_of(&mut self.verdicts, *verdict) += count);
+        other.refusals.iter().for_each(|(code, count)| *count_of(&mut self.refusals, *code) += count);
+    }
+
+    fn route(&mut self, server: Option<ServerId>, because: &'static str) -> &mut RouteLine {
+        let known = self.routes.iter().position(|line| line.server == server && line.because == because);
+        let place = known.unwrap_or_else(|| {
+            let times = Histogram::default();
+            self.routes.push(RouteLine { server, because, times, errors: 0, retries: 0, rows: 0, bytes: 0 });
+            self.routes.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
+        &mut self.routes[place]
+    }
+}
+
+/// There are few keys, and the frequent ones come first soon after the start: a search is quicker than a hash.
+fn count_of<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K) -> &mut u64 {
+    let place = counts.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        counts.push((key, 0));
+        counts.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "found or pushed just above")]
+    &mut counts[place].1
+}
+
+/// One worker's.
+#[derive(Debug, Default)]
+pub(crate) struct Statistics {
+    pub(crate) totals: Totals,
+    pub(crate) digests: Digests,
+    pub(crate) slow: SlowLog,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(server: Option<u16>, because: &'static str) -> Event {
+        Event {
+            server: server.map(ServerId),
+            because,
+            verdict: "read",
+            tries: 1,
+            took: Duration::from_millis(2),
+            is_error: false,
+            refusal: None,
+            rows: 3,
+            bytes: 50,
+        }
+    }
+
+    fn of(events: &[Event]) -> Totals {
+        let mut totals = Totals::default();
+        for event in events {
+            totals.note(event);
+        }
+        totals
+    }
+
+    #[test]
+    fn statements_count_by_server_and_reason() {
+        let retried = Event { tries: 3, is_error: true, ..event(Some(1), "fresh_replica") };
+        let totals =
+            of(&[event(Some(1), "fresh_replica"), retried, event(Some(2), "fresh_replica"), event(Some(1), "own_write")]);
+        let lines = totals.routes.iter().map(|line| (line.server, line.because, line.times.count(), line.errors, line.retries));
+        let server = |number| Some(ServerId(number));
+        let expected =
+            [(server(1), "fresh_replica", 2, 1, 2), (server(2), "fresh_replica", 1, 0, 0), (server(1), "own_write", 1, 0, 0)];
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+        assert_eq!((totals.routes[0].rows, totals.routes[0].bytes), (6, 100));
+    }
+
+    #[test]
+    fn verdicts_and_refusals_count_by_name() {
+        let refused = Event { verdict: "write", is_error: true, refusal: Some(1290), ..event(None, "not_sent") };
+        let totals = of(&[event(Some(1), "fresh_replica"), refused, refused]);
+        assert_eq!(totals.verdicts, [("read", 1), ("write", 2)]);
+        assert_eq!(totals.refusals, [(1290, 2)]);
+    }
+
+    #[test]
+    fn two_workers_add_up_to_one_that_did_all() {
+        let refused = Event { refusal: Some(1290), is_error: true, ..event(None, "not_sent") };
+        let (first, second) =
+            ([event(Some(1), "fresh_replica"), refused], [event(Some(1), "fresh_replica"), event(Some(2), "own_write")]);
+        let mut sum = of(&first);
+        sum.add(&of(&second));
+        assert_eq!(sum, of(&[first, second].concat()));
+    }
+}
