@@ -30,6 +30,7 @@ pub mod clients;
 mod cluster;
 pub mod differential;
 pub mod failover;
+pub mod http;
 mod proxy;
 mod server;
 pub mod suite;

@@ -1,5 +1,10 @@
-//! The HTTP API. A process that may open the socket may do everything: its permissions (0600) are the only protection.
+//! The HTTP API: what can be asked of a running Pointsman.
+//!
+//! Who may open the Unix socket may do everything: its permissions (0600) are the only protection. On TCP a token is needed (`token`).
 
+mod look;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -7,13 +12,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use frontend::Overview;
 use monitor::{Change, Control, MonitorEnded};
 use serde::Deserialize;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::{serve_address, serve_socket};
 use crate::journal::Journal;
+use crate::token::Token;
 use crate::views::StatusView;
 
 /// Entries of the journal in one answer, unless another number is asked for.
@@ -27,28 +35,62 @@ const LIMIT: Duration = Duration::from_secs(4);
 /// Requests to read the configuration file again, each with the channel for the result.
 pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
-/// Serves on this socket until `stop` is cancelled.
-pub async fn serve(listener: UnixListener, control: Control, journal: Journal, reload: Reloads, stop: CancellationToken) {
-    let state = Api { control, journal, reload };
-    let router = Router::new()
+/// Where it listens.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For this machine.
+    pub socket: Option<UnixListener>,
+    /// For others, with the token that they need. Without one, see [`Token`].
+    pub address: Option<(TcpListener, Option<Token>)>,
+}
+
+/// Serves until `stop` is cancelled.
+pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
+    let router = router(api);
+    let Listeners { socket, address } = listeners;
+    let on_socket = async {
+        if let Some(listener) = socket {
+            serve_socket(listener, router.clone(), stop.clone()).await;
+        }
+    };
+    let on_address = async {
+        if let Some((listener, token)) = address {
+            serve_address(listener, router.clone(), token, stop.clone()).await;
+        }
+    };
+    tokio::join!(on_socket, on_address);
+}
+
+fn router(api: Api) -> Router {
+    Router::new()
+        .route("/healthz", get(look::healthz))
+        .route("/readyz", get(look::readyz))
+        .route("/metrics", get(look::metrics))
         .route("/api/status", get(status))
+        .route("/api/sessions", get(look::sessions))
+        .route("/api/pools", get(look::pools))
+        .route("/api/digests", get(look::digests))
+        .route("/api/digests/reset", post(look::reset_digests))
+        .route("/api/kill", post(look::kill))
         .route("/api/journal", get(journal_entries))
         .route("/api/switchover", post(switchover))
         .route("/api/failover", post(failover))
         .route("/api/rebuild", post(rebuild))
         .route("/api/reload", post(reload_config))
-        .with_state(state);
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the admin API has ended");
-    }
+        .with_state(api)
 }
 
+/// Whom it asks.
 #[derive(Clone)]
-struct Api {
-    control: Control,
-    journal: Journal,
-    reload: Reloads,
+pub struct Api {
+    /// The monitor.
+    pub control: Control,
+    /// What has happened.
+    pub journal: Journal,
+    /// Who reads the configuration again.
+    pub reload: Reloads,
+    /// The frontend, once it listens.
+    pub frontend: Arc<OnceLock<Overview>>,
 }
 
 async fn status(State(api): State<Api>) -> Response {

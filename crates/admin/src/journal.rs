@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use failover::{History, StepKind};
@@ -47,9 +47,35 @@ pub struct OpenJournalError {
 /// Takes entries, keeps the last ones, and runs the hooks.
 #[derive(Clone, Debug)]
 pub struct Journal {
-    kept: Arc<Mutex<VecDeque<EntryView>>>,
+    kept: Arc<Mutex<Kept>>,
     lines: Option<SyncSender<ToWrite>>,
     hooks: Hooks,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: VecDeque<EntryView>,
+    promotions: Promotions,
+}
+
+impl Kept {
+    fn push(&mut self, entry: EntryView) {
+        if self.entries.len() >= KEPT_MAX {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(entry);
+    }
+}
+
+/// Changes of primary since the start of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Promotions {
+    /// In place of a primary that was lost.
+    pub(crate) automatic: u64,
+    /// That a person has asked for.
+    pub(crate) asked_for: u64,
+    /// The last one, by the clock of this machine.
+    pub(crate) last: Option<SystemTime>,
 }
 
 /// What is sent to the writing thread.
@@ -92,8 +118,17 @@ impl Journal {
 
     /// The last entries, oldest first, at most `count`.
     pub(crate) fn last(&self, count: usize) -> Vec<EntryView> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().skip(kept.len().saturating_sub(count)).cloned().collect()
+        let entries = &self.kept().entries;
+        entries.iter().skip(entries.len().saturating_sub(count)).cloned().collect()
+    }
+
+    /// How often the primary has changed.
+    pub(crate) fn promotions(&self) -> Promotions {
+        self.kept().promotions
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,11 +141,13 @@ impl Recorder for Journal {
         {
             tracing::warn!("the disk is too slow for the journal: an entry is left out");
         }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            kept.pop_front();
+        let mut kept = self.kept();
+        if let Line::Promoted { is_asked_for, .. } = view.line {
+            let Promotions { automatic, asked_for, last } = &mut kept.promotions;
+            *if is_asked_for { asked_for } else { automatic } += 1;
+            *last = Some(entry.at);
         }
-        kept.push_back(view);
+        kept.push(view);
     }
 
     fn flush(&self) -> Pending {
@@ -177,8 +214,8 @@ fn previous(path: &Path) -> PathBuf {
 }
 
 /// Reads both files: the last entries, and the history that they contain. An unreadable line is skipped, as a crash may have cut it.
-fn read(path: &Path, servers: &[&str]) -> std::io::Result<(VecDeque<EntryView>, History)> {
-    let mut kept = VecDeque::new();
+fn read(path: &Path, servers: &[&str]) -> std::io::Result<(Kept, History)> {
+    let mut kept = Kept::default();
     let mut past = Past::new(servers);
     for path in [previous(path), path.to_owned()] {
         let file = match File::open(&path) {
@@ -189,10 +226,7 @@ fn read(path: &Path, servers: &[&str]) -> std::io::Result<(VecDeque<EntryView>, 
         for line in BufReader::new(file).split(b'\n') {
             let Ok(entry) = serde_json::from_slice::<EntryView>(&line?) else { continue };
             past.take(&entry);
-            if kept.len() >= KEPT_MAX {
-                kept.pop_front();
-            }
-            kept.push_back(entry);
+            kept.push(entry);
         }
     }
     Ok((kept, past.history))

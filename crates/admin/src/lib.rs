@@ -1,15 +1,19 @@
-//! What people and programs see of a running Pointsman, and ask of it: the journal, its hooks, and an HTTP API on a Unix socket.
+//! What people and programs see of a running Pointsman, and ask of it: the journal, its hooks, and an HTTP API with metrics, on a Unix socket and by TCP.
 //!
-//! This crate never changes state itself: every request goes to the monitor's [`Control`](monitor::Control). Everything that is written or sent is
-//! JSON made by the views in here; the crates below do not know about it.
+//! This crate never changes state itself: every request goes to the monitor's [`Control`](monitor::Control) or to the frontend's
+//! [`Overview`](frontend::Overview). Everything that is written or sent is made by the views and metrics in here; the crates below do not know about it.
 
 mod api;
 mod client;
 mod hooks;
+mod http;
 mod journal;
+mod metrics;
+mod token;
 mod views;
 
-pub use api::{Reloads, serve};
+pub use api::{Api, Listeners, Reloads, serve};
 pub use client::{ClientError, Reply, get, post};
 pub use hooks::Hooks;
 pub use journal::{Journal, JournalSettings, OpenJournalError};
+pub use token::Token;

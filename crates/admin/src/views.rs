@@ -1,5 +1,7 @@
 //! What is written to the journal and sent by the API, as JSON.
 
+pub(crate) mod statistics;
+
 use std::time::{Duration, SystemTime};
 
 use failover::Durability;

@@ -10,6 +10,7 @@ mod held;
 mod keeper;
 mod limits;
 mod listener;
+mod log_limit;
 mod login;
 mod moment;
 mod overview;

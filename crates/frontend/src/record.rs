@@ -26,7 +26,6 @@ pub(crate) struct Trail {
     changed: Option<u64>,
     bytes: u64,
     error: Option<u16>,
-    is_refused: bool,
 }
 
 /// One statement that was answered by a server, or with an error of Pointsman's own.
@@ -54,8 +53,6 @@ pub(crate) struct StatementRecord<'a> {
     pub(crate) bytes: u64,
     /// The error that the client got, from the server or from Pointsman.
     pub(crate) error: Option<u16>,
-    /// It is from Pointsman.
-    pub(crate) is_refused: bool,
 }
 
 impl Trail {
@@ -71,7 +68,6 @@ impl Trail {
             changed: None,
             bytes: 0,
             error: None,
-            is_refused: false,
         }
     }
 
@@ -101,15 +97,14 @@ impl Trail {
     /// The client got this error from Pointsman.
     pub(crate) fn failed(&mut self, code: u16) {
         self.error = Some(code);
-        self.is_refused = true;
     }
 
     /// It is over.
     pub(crate) fn record<'a>(&self, statement: &'a Statement, kind: RequestKind) -> StatementRecord<'a> {
-        let Self { began, route, tries, served, rows, changed, bytes, error, is_refused, .. } = *self;
+        let Self { began, route, tries, served, rows, changed, bytes, error, .. } = *self;
         let ended = self.ended();
         let took = ended.saturating_duration_since(began);
-        StatementRecord { statement, kind, ended, route, tries, took, served, rows, changed, bytes, error, is_refused }
+        StatementRecord { statement, kind, ended, route, tries, took, served, rows, changed, bytes, error }
     }
 }
 
@@ -126,7 +121,6 @@ impl StatementRecord<'_> {
             tries: self.tries,
             took: self.took,
             is_error: self.error.is_some(),
-            refusal: self.error.filter(|_| self.is_refused),
             rows: self.rows.unwrap_or_default(),
             bytes: self.bytes,
         }

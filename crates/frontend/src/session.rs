@@ -370,6 +370,7 @@ impl Core {
     async fn reply(&mut self, client: &mut Link, refusal: &Refusal) -> Result<(), Ended> {
         tracing::debug!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "refused");
         self.trail.failed(refusal.code);
+        self.worker.statistics().totals.note_refusal(refusal.code);
         self.say(client, &refusal.packet(self.answer_sequence)).await
     }
 
@@ -388,6 +389,7 @@ impl Core {
     async fn dismiss(&mut self, client: &mut Link, refusal: &Refusal, sequence: u8) -> Ended {
         tracing::info!(connection = self.entry.id(), code = refusal.code, message = refusal.message, "closed a session");
         client.release();
+        self.worker.statistics().totals.note_refusal(refusal.code);
         let _ = self.say(client, &refusal.packet(sequence)).await;
         Ended
     }

@@ -6,16 +6,16 @@
 
 mod digests;
 mod histogram;
-mod slow;
 
 use std::time::Duration;
 
 use topology::ServerId;
 
+use crate::log_limit::LogLimit;
+
 pub use self::digests::DigestLine;
 pub(crate) use self::digests::{DigestEvent, DigestKey, Digests, MergedDigests, TEXT_MAX};
 pub use self::histogram::{BOUNDS, Histogram};
-use self::slow::SlowLog;
 
 /// Statements that went the same way for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,6 @@ pub(crate) struct Event {
     pub(crate) tries: u16,
     pub(crate) took: Duration,
     pub(crate) is_error: bool,
-    /// The error, if it is Pointsman's own.
-    pub(crate) refusal: Option<u16>,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
 }
@@ -72,9 +70,11 @@ impl Totals {
         line.rows = line.rows.saturating_add(event.rows);
         line.bytes = line.bytes.saturating_add(event.bytes);
         *count_of(&mut self.verdicts, event.verdict) += 1;
-        if let Some(code) = event.refusal {
-            *count_of(&mut self.refusals, code) += 1;
-        }
+    }
+
+    /// Counts an error of Pointsman's own.
+    pub(crate) fn note_refusal(&mut self, code: u16) {
+        *count_of(&mut self.refusals, code) += 1;
     }
 
     /// Adds what another worker has counted.
@@ -118,7 +118,8 @@ fn count_of<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K) -> &mut u64 {
 pub(crate) struct Statistics {
     pub(crate) totals: Totals,
     pub(crate) digests: Digests,
-    pub(crate) slow: SlowLog,
+    /// Of the slow log.
+    pub(crate) slow: LogLimit,
 }
 
 #[cfg(test)]
@@ -133,7 +134,6 @@ mod tests {
             tries: 1,
             took: Duration::from_millis(2),
             is_error: false,
-            refusal: None,
             rows: 3,
             bytes: 50,
         }
@@ -162,19 +162,23 @@ mod tests {
 
     #[test]
     fn verdicts_and_refusals_count_by_name() {
-        let refused = Event { verdict: "write", is_error: true, refusal: Some(1290), ..event(None, "not_sent") };
-        let totals = of(&[event(Some(1), "fresh_replica"), refused, refused]);
+        let refused = Event { verdict: "write", is_error: true, ..event(None, "not_sent") };
+        let mut totals = of(&[event(Some(1), "fresh_replica"), refused, refused]);
+        totals.note_refusal(1290);
+        totals.note_refusal(1290);
         assert_eq!(totals.verdicts, [("read", 1), ("write", 2)]);
         assert_eq!(totals.refusals, [(1290, 2)]);
     }
 
     #[test]
     fn two_workers_add_up_to_one_that_did_all() {
-        let refused = Event { refusal: Some(1290), is_error: true, ..event(None, "not_sent") };
+        let refused = Event { is_error: true, ..event(None, "not_sent") };
         let (first, second) =
             ([event(Some(1), "fresh_replica"), refused], [event(Some(1), "fresh_replica"), event(Some(2), "own_write")]);
-        let mut sum = of(&first);
-        sum.add(&of(&second));
-        assert_eq!(sum, of(&[first, second].concat()));
+        let (mut sum, mut other, mut all) = (of(&first), of(&second), of(&[first, second].concat()));
+        other.note_refusal(1290);
+        all.note_refusal(1290);
+        sum.add(&other);
+        assert_eq!(sum, all);
     }
 }

@@ -1,4 +1,6 @@
-//! `pointsman status`, `journal`, `switchover` and `failover`: what a person asks of a running Pointsman.
+//! `pointsman status`, `sessions`, `digests`, `switchover` and others: what a person asks of a running Pointsman.
+
+mod table;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -26,6 +28,40 @@ pub(crate) fn journal(running: &Running, last: usize) -> anyhow::Result<ExitCode
     let reply = ask(running, &format!("/api/journal?last={last}"), None)?;
     let entries: Vec<Value> = serde_json::from_str(&reply.text).context("the answer is no JSON")?;
     Ok(cli::say(&entries.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// Prints the sessions.
+pub(crate) fn sessions(running: &Running, as_json: bool) -> anyhow::Result<ExitCode> {
+    let columns = ["id", "user", "peer", "schema", "state", "state_ms", "server", "pin", "statements", "digest"];
+    list(running, "/api/sessions", &columns, as_json)
+}
+
+/// Prints the statistics of digests.
+pub(crate) fn digests(running: &Running, limit: usize, as_json: bool) -> anyhow::Result<ExitCode> {
+    let columns = ["digest", "user", "schema", "server", "because", "count", "errors", "rows_sent", "sum_us", "max_us", "text"];
+    list(running, &format!("/api/digests?limit={limit}"), &columns, as_json)
+}
+
+/// Begins them anew.
+pub(crate) fn reset_digests(running: &Running) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/digests/reset", Some(json!({})))?)
+}
+
+/// Stops a session, or its statement.
+pub(crate) fn kill(running: &Running, session: u32, only_statement: bool) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/kill", Some(json!({ "session": session, "only_statement": only_statement })))?)
+}
+
+fn list(running: &Running, path: &str, columns: &[&str], as_json: bool) -> anyhow::Result<ExitCode> {
+    let reply = ask(running, path, None)?;
+    if !reply.is_success {
+        bail!("{}", reply.text.trim());
+    }
+    if as_json {
+        return Ok(cli::say(&reply.text));
+    }
+    let rows: Vec<Value> = serde_json::from_str(&reply.text).context("the answer is no JSON")?;
+    Ok(cli::say(&table::render(columns, &rows)))
 }
 
 /// Has the configuration file read again.
@@ -78,7 +114,7 @@ fn socket(running: &Running) -> anyhow::Result<PathBuf> {
         return Ok(socket.clone());
     }
     let Some(path) = &running.config else { bail!("say which Pointsman: --config FILE or --socket PATH") };
-    Config::load(path)?.admin_socket.with_context(|| format!("{} has no [admin] socket", path.display()))
+    Config::load(path)?.admin.socket.with_context(|| format!("{} has no [admin] socket", path.display()))
 }
 
 /// A table of the servers, and the finding.

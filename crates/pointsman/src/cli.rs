@@ -52,6 +52,38 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 50)]
         last: usize,
     },
+    /// List the sessions: whose they are, what they do, and what keeps them on one server.
+    Sessions {
+        #[command(flatten)]
+        running: Running,
+        /// As the API has it.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what statements there were, by digest, account, schema and server; those that took most time come first.
+    Digests {
+        #[command(flatten)]
+        running: Running,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Begin the statistics anew, and list nothing.
+        #[arg(long, conflicts_with = "json")]
+        reset: bool,
+        /// As the API has it, with histograms.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop a session, or only its statement.
+    Kill {
+        #[command(flatten)]
+        running: Running,
+        /// The number that `pointsman sessions` shows.
+        session: u32,
+        /// Only the statement that it runs.
+        #[arg(long)]
+        query: bool,
+    },
     /// Have it read its configuration file again, as SIGHUP does. A mistake in the file leaves everything as it was.
     Reload {
         #[command(flatten)]

@@ -2,6 +2,7 @@
 //!
 //! `config/pointsman.toml` documents every key; a test keeps that file and the defaults here consistent.
 
+mod admin;
 mod compression;
 mod list;
 mod reader;
@@ -23,6 +24,7 @@ use router::Rule;
 use toml::de::DeTable;
 use topology::ServerId;
 
+pub(crate) use self::admin::Admin;
 use self::reader::{Mistakes, Section};
 pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
@@ -66,7 +68,7 @@ pub(crate) struct Config {
     pub(crate) server_tls: tls::Servers,
     pub(crate) server_compression: backend::ServerCompression,
     pub(crate) failover: Failover,
-    pub(crate) admin_socket: Option<PathBuf>,
+    pub(crate) admin: Admin,
     pub(crate) log: Log,
 }
 
@@ -251,7 +253,7 @@ impl Config {
 
         let failover = failover(file.section("failover"));
         let reload_on_change = only(file.section("reload"), "on_change", true);
-        let admin_socket = only(file.section("admin"), "socket", None);
+        let admin = Admin::read(file.section("admin"));
         let log = log(file.section("log"));
         file.finish();
 
@@ -279,7 +281,7 @@ impl Config {
             server_tls: server_tls?,
             server_compression,
             failover: failover?,
-            admin_socket,
+            admin,
             server_version,
             security,
             reload_on_change,

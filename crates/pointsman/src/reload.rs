@@ -3,6 +3,7 @@
 //! The file is read as a whole, and a mistake in it, or a change that cannot be made now, leaves everything as it was. Some keys are read only at the
 //! start; a change of one of these is reported, and the rest takes effect.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use frontend::Running;
@@ -110,10 +111,19 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("failover.before", format!("{:?}", failover.before)),
         ("failover.after", format!("{:?}", failover.after)),
         ("failover.hook_timeout", format!("{:?}", failover.hook_timeout)),
-        ("admin.socket", format!("{:?}", config.admin_socket)),
+        ("admin.socket", format!("{:?}", config.admin.socket)),
+        ("admin.address", format!("{:?}", config.admin.address)),
+        ("admin.token", fingerprint(config.admin.token.as_ref())),
         ("log.level", format!("{:?}", config.log.level)),
         ("log.format", format!("{:?}", config.log.format)),
     ]
+}
+
+/// Differs if the token differs, and does not show it.
+fn fingerprint(token: Option<&admin::Token>) -> String {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish().to_string()
 }
 
 /// Gives known servers their former numbers, and all others new ones. A server with a known name at another address counts as new.
@@ -170,7 +180,8 @@ mod tests {
         let servers = [("a", "a:1")];
         let at_start = fixed(&config(&servers, ""));
         assert_eq!(until_restart(&at_start, &config(&servers, "routing.max_lag = '7s'")), "");
-        let later = config(&servers, "listen.threads = 77\nlog.format = 'json'\nadmin.socket = '/tmp/x'");
-        assert_eq!(until_restart(&at_start, &later), "listen.threads, admin.socket, log.format");
+        let later = "listen.threads = 77\nlog.format = 'json'\nadmin.socket = '/tmp/x'\nadmin.token = '0123456789abcdef'";
+        let later = config(&servers, later);
+        assert_eq!(until_restart(&at_start, &later), "listen.threads, admin.socket, admin.token, log.format");
     }
 }

@@ -1,7 +1,8 @@
 //! `pointsman run`: starts all parts and stops them again.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use admin::{Hooks, Journal, JournalSettings};
@@ -11,12 +12,13 @@ use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, CausalScope, Frontend, Runtime};
 use net::SocketFile;
 use router::Policy;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{Balance, CausalReads, Config, Durability, Pooling, TransactionReads};
+use crate::config::{Admin, Balance, CausalReads, Config, Durability, Pooling, TransactionReads};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
@@ -47,23 +49,13 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
-    let admin = match &config.admin_socket {
-        Some(path) => Some(
-            SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))?,
-        ),
-        None => None,
-    };
+    let (listeners, socket_file) = admin_listeners(&config).await?;
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
     let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
     let (reload, mut reloads) = mpsc::channel(RELOADS_QUEUED_MAX);
-    let serving = admin.map(|socket| {
-        let (listener, file) = socket.into_parts();
-        let serving = admin::serve(listener, control.clone(), journal, reload, stop.clone());
-        tokio::spawn(async move {
-            serving.await;
-            drop(file);
-        })
-    });
+    let overview = Arc::new(OnceLock::new());
+    let api = admin::Api { control: control.clone(), journal, reload, frontend: Arc::clone(&overview) };
+    let serving = tokio::spawn(admin::serve(listeners, api, stop.clone()));
     let classifier = Arc::new(classifier(&config));
     let cataloguing = monitor::keep_catalogue(control.settings(), snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
@@ -73,6 +65,8 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     }
 
     let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
+    // Nobody else sets it.
+    let _ = overview.set(running.overview().clone());
     tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), "listening");
     say_what_is_promised(&control).await;
     let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
@@ -109,10 +103,28 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     stop.cancel();
     monitoring.await.context("the monitor failed")?;
     cataloguing.await.context("the monitor failed")?;
-    if let Some(serving) = serving {
-        serving.await.context("the admin API failed")?;
-    }
+    serving.await.context("the admin API failed")?;
+    drop(socket_file);
     Ok(())
+}
+
+/// Where the admin API listens, and what removes the socket's file when it is dropped.
+async fn admin_listeners(config: &Config) -> anyhow::Result<(admin::Listeners, Option<impl Send + Sync + use<>>)> {
+    let Admin { socket, address, token } = &config.admin;
+    let bind = |path: &PathBuf| {
+        SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))
+    };
+    let (socket, file) = socket.as_ref().map(bind).transpose()?.map(SocketFile::into_parts).unzip();
+    let address = match *address {
+        Some(address) => {
+            let listener =
+                TcpListener::bind(address).await.with_context(|| format!("[admin] address: cannot listen on {address}"))?;
+            tracing::info!(address = %listener.local_addr()?, "the admin API listens");
+            Some((listener, token.clone()))
+        }
+        None => None,
+    };
+    Ok((admin::Listeners { socket, address }, file))
 }
 
 /// Logs, before a primary dies, what its loss would cost.

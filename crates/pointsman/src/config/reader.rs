@@ -112,10 +112,16 @@ impl<'a> Section<'a> {
 
     /// A secret under one of three keys: `key` itself, `key_file` (its first line), `key_env` (a variable's name).
     pub(super) fn secret(&mut self, key: &'static str) -> Option<String> {
-        let (file_key, env_key) = match key {
-            "password" => ("password_file", "password_env"),
-            _ => return None,
-        };
+        let (file_key, env_key) = secret_keys(key);
+        if ![key, file_key, env_key].iter().any(|key| self.has(key)) {
+            self.complain(&format!("{key} is missing: give one of {key}, {file_key}, {env_key}"));
+        }
+        self.optional_secret(key)
+    }
+
+    /// The same, if it need not be there.
+    pub(super) fn optional_secret(&mut self, key: &'static str) -> Option<String> {
+        let (file_key, env_key) = secret_keys(key);
         let literal = self.optional::<Option<String>>(key, None);
         let file = self.optional::<Option<String>>(file_key, None);
         let variable = self.optional::<Option<String>>(env_key, None);
@@ -135,10 +141,7 @@ impl<'a> Section<'a> {
                 }
                 value
             }
-            (None, None, None) => {
-                self.complain(&format!("{key} is missing: give one of {key}, {file_key}, {env_key}"));
-                None
-            }
+            (None, None, None) => None,
             _ => {
                 self.complain(&format!("give only one of {key}, {file_key}, {env_key}"));
                 None
@@ -176,6 +179,10 @@ impl<'a> Section<'a> {
         }
     }
 
+    fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.get(key).is_some())
+    }
+
     fn take(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.insert(key);
         self.table?.get(key)
@@ -191,5 +198,13 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+}
+
+/// The keys under which a secret may be given in place of the text itself.
+fn secret_keys(key: &'static str) -> (&'static str, &'static str) {
+    match key {
+        "token" => ("token_file", "token_env"),
+        _ => ("password_file", "password_env"),
     }
 }

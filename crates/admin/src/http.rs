@@ -1,0 +1,195 @@
+//! Serving HTTP to whoever may connect: bounded in connections, bytes and time, since on TCP anybody may.
+//!
+//! One request for each connection. A client that is slow with its request is cut off; how long the answer takes is the request's own matter, as a
+//! switchover may take a while.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::token::Token;
+
+/// Connections to one listener at once. More wait to be accepted.
+const CONNECTIONS_MAX: usize = 64;
+
+/// For a request's head, and once more for its body.
+const READ: Duration = Duration::from_secs(5);
+
+/// From the head of a request to the last byte of its answer.
+const ANSWER: Duration = Duration::from_mins(15);
+
+/// The head of a request.
+const HEAD_MAX: usize = 16 * 1024;
+
+/// Its body.
+const BODY_MAX: usize = 64 * 1024;
+
+/// After a failed accept (no file descriptors left), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves on a socket whose permissions say who may do everything.
+pub(crate) async fn serve_socket(listener: UnixListener, router: Router, stop: CancellationToken) {
+    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, stop).await;
+}
+
+/// Serves on an address. Without the token, only what [`Token::admits`] names.
+pub(crate) async fn serve_address(listener: TcpListener, router: Router, token: Option<Token>, stop: CancellationToken) {
+    let token = Arc::new(token);
+    let router = router.layer(from_fn(move |request: Request, next: Next| {
+        let token = Arc::clone(&token);
+        async move { if Token::admits(token.as_ref().as_ref(), &request) { next.run(request).await } else { unauthorized() } }
+    }));
+    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, stop).await;
+}
+
+async fn serve<S, A>(accept: impl Fn() -> A, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Future<Output = std::io::Result<S>>,
+{
+    let router = router.layer(from_fn(read_body));
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            // It is never closed.
+            Ok(place) = Arc::clone(&room).acquire_owned() => tokio::select! {
+                accepted = accept() => accepted.map(|stream| (stream, place)),
+                () = stop.cancelled() => break,
+            },
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let (service, stop) = (TowerToHyperService::new(router.clone()), stop.clone());
+                tasks.spawn(async move {
+                    let _place = place;
+                    let mut connection = std::pin::pin!(
+                        http1::Builder::new()
+                            .keep_alive(false)
+                            .timer(TokioTimer::new())
+                            .header_read_timeout(READ)
+                            .max_buf_size(HEAD_MAX)
+                            .serve_connection(TokioIo::new(stream), service)
+                    );
+                    tokio::select! {
+                        // The client has got an answer, or is gone.
+                        _ = timeout(ANSWER, connection.as_mut()) => {}
+                        () = stop.cancelled() => {
+                            connection.as_mut().graceful_shutdown();
+                            let _ = timeout(READ, connection).await;
+                        }
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin API cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// Takes in the whole body before the request is looked at.
+async fn read_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match timeout(READ, Limited::new(body, BODY_MAX).collect()).await {
+        Ok(Ok(body)) => next.run(Request::from_parts(head, Body::from(body.to_bytes()))).await,
+        Ok(Err(_)) => (StatusCode::PAYLOAD_TOO_LARGE, "a request has at most 64 KiB").into_response(),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request did not come within 5 s").into_response(),
+    }
+}
+
+fn unauthorized() -> Response {
+    let challenge = [("www-authenticate", "Bearer")];
+    (StatusCode::UNAUTHORIZED, challenge, "this needs the token of [admin] (Authorization: Bearer ..)").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A server without sockets, and where its clients come from.
+    fn start() -> (mpsc::Sender<DuplexStream>, CancellationToken) {
+        let (clients, waiting) = mpsc::channel::<DuplexStream>(2 * CONNECTIONS_MAX);
+        let (waiting, stop) = (tokio::sync::Mutex::new(waiting), CancellationToken::new());
+        let router = Router::new().route("/", get(async || "here")).route("/", post(async |body: String| body.len().to_string()));
+        let ending = stop.clone();
+        tokio::spawn(async move {
+            let accept = || async { waiting.lock().await.recv().await.ok_or_else(|| std::io::ErrorKind::BrokenPipe.into()) };
+            serve(accept, router, ending).await;
+        });
+        (clients, stop)
+    }
+
+    async fn connect(clients: &mpsc::Sender<DuplexStream>) -> DuplexStream {
+        let (mine, theirs) = duplex(1 << 20);
+        clients.send(theirs).await.expect("it accepts");
+        mine
+    }
+
+    async fn answer(mut client: DuplexStream) -> String {
+        let mut text = String::new();
+        // Cut off, or ended.
+        let _ = client.read_to_string(&mut text).await;
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_too_large_or_too_slow_is_cut_off() {
+        let (clients, _stop) = start();
+        let check = async |request: String, expected: &str| {
+            let mut client = connect(&clients).await;
+            let _ = client.write_all(request.as_bytes()).await;
+            let got = answer(client).await;
+            assert!(got.contains(expected), "{got:?} for {} bytes", request.len());
+        };
+        check("GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "200").await;
+        check(format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(2 * HEAD_MAX)), "431").await;
+        check(
+            format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{}", BODY_MAX + 1, "a".repeat(BODY_MAX + 1)),
+            "413",
+        )
+        .await;
+        check("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc".to_owned(), "408").await;
+        check("GET / HT".to_owned(), "").await;
+        check("\0\u{1}\u{2}garbage\r\n\r\n".to_owned(), "400").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_say_nothing_keep_others_waiting_for_a_moment_only() {
+        let (clients, _stop) = start();
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            silent.push(connect(&clients).await);
+        }
+        let begin = tokio::time::Instant::now();
+        let mut client = connect(&clients).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is taken");
+        assert!(answer(client).await.contains("200"));
+        assert!(begin.elapsed() >= READ && begin.elapsed() < 2 * READ, "{:?}", begin.elapsed());
+    }
+}

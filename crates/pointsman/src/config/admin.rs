@@ -1,0 +1,39 @@
+//! `[admin]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use admin::Token;
+
+use super::reader::Section;
+
+/// A token that can be guessed is none.
+const TOKEN_MIN: usize = 16;
+
+/// Where the admin API is.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// A Unix socket.
+    pub(crate) socket: Option<PathBuf>,
+    /// An address.
+    pub(crate) address: Option<SocketAddr>,
+    /// What a request at the address must bring.
+    pub(crate) token: Option<Token>,
+}
+
+impl Admin {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let socket = section.optional("socket", None);
+        let address = section.optional::<Option<SocketAddr>>("address", None);
+        let secret = section.optional_secret("token");
+        if secret.as_ref().is_some_and(|secret| secret.len() < TOKEN_MIN) {
+            section.complain(&format!("token is shorter than {TOKEN_MIN} characters: make one with `openssl rand -hex 16`"));
+        }
+        let token = secret.and_then(|secret| Token::new(secret.as_bytes()));
+        if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
+            section.complain("address is open to other machines: give a token (token, token_file or token_env)");
+        }
+        section.finish();
+        Self { socket, address, token }
+    }
+}

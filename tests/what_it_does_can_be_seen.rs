@@ -1,0 +1,285 @@
+//! Metrics, statistics of digests, sessions, the slow log and health checks show what really happened, to those who may see it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use e2e::http::{exchange, get, post};
+use e2e::mysql_async::prelude::Queryable as _;
+use e2e::mysql_async::{Conn, Error};
+use e2e::{APP, Cluster, Proxy, SCHEMA, Start, eventually, unique};
+use serde_json::Value;
+
+e2e::suite! {
+    Together: [
+        each_metric_is_documented_and_each_documented_one_is_there,
+        statements_move_the_metrics_of_their_route,
+        digests_show_what_ran_where_and_begin_anew,
+        a_full_table_of_digests_keeps_what_it_has,
+        sessions_are_seen_and_can_be_stopped,
+        slow_statements_are_logged_with_their_route_and_without_literals,
+        nothing_is_shown_or_changed_without_the_token,
+        without_a_token_there_are_metrics_and_health_only,
+    ],
+    OwnCluster: [it_is_ready_for_writes_only_with_a_primary],
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A Pointsman with the admin API by TCP, and where that is.
+async fn start(cluster: &Cluster, config: &str) -> (Proxy, SocketAddr) {
+    let config = format!("admin.address = '127.0.0.1:0'\nadmin.token = '{TOKEN}'\n{config}");
+    let mut proxy = Start::before(cluster).config(&config).start().await;
+    let address = admin_address(&mut proxy).await;
+    (proxy, address)
+}
+
+async fn admin_address(proxy: &mut Proxy) -> SocketAddr {
+    let line = proxy.await_line("the admin API listens").await;
+    line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log")
+}
+
+/// Each line of `/metrics` by its name with its labels.
+async fn metrics(admin: SocketAddr) -> BTreeMap<String, f64> {
+    let answer = get(admin, "/metrics", Some(TOKEN)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.ends_with("# EOF\n"), "it is whole");
+    let lines = answer.body.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.rsplit_once(' ').expect("a value"))
+        .map(|(key, value)| (key.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+/// What a metric of this name has gained, over all lines with all of these labels.
+fn gained(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>, name: &str, labels: &[&str]) -> f64 {
+    let matches = |key: &str| key.split('{').next() == Some(name) && labels.iter().all(|label| key.contains(label));
+    let sum =
+        |metrics: &BTreeMap<String, f64>| metrics.iter().filter(|(key, _)| matches(key)).map(|(_, value)| value).sum::<f64>();
+    sum(after) - sum(before)
+}
+
+async fn json(admin: SocketAddr, path: &str) -> Vec<Value> {
+    let answer = get(admin, path, Some(TOKEN)).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    serde_json::from_str(&answer.body).expect("a list")
+}
+
+async fn each_metric_is_documented_and_each_documented_one_is_there(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "").await;
+    let mut client = proxy.client().await;
+    // So that each family has a line: an error of Pointsman's own, a pin, and a login that fails.
+    client.query_drop("/* pointsman: server=nowhere */ SELECT 1").await.unwrap_err();
+    client.query_drop("/* pointsman: max_lag=1h */ SELECT 1").await.unwrap();
+    client.query_drop("BEGIN").await.unwrap();
+    Conn::new(proxy.options().pass(Some("wrong"))).await.unwrap_err();
+    let documented: BTreeSet<_> = include_str!("../crates/admin/metrics.md")
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    // A change of primary would be needed for this one.
+    let absent = BTreeSet::from(["pointsman_last_promotion_timestamp_seconds".to_owned()]);
+    let there: BTreeSet<_> = metrics(admin)
+        .await
+        .keys()
+        .map(|key| key.split('{').next().unwrap())
+        .map(|name| ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name).to_owned())
+        .collect();
+    let missing: Vec<_> = documented.difference(&there).filter(|name| !absent.contains(*name)).collect();
+    assert!(missing.is_empty(), "documented, but not there: {missing:?}");
+    let secret: Vec<_> = there.difference(&documented).collect();
+    assert!(secret.is_empty(), "not documented: {secret:?}");
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn statements_move_the_metrics_of_their_route(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "").await;
+    let table = format!("{SCHEMA}.{}", unique("t"));
+    cluster.prepare(format!("CREATE TABLE {table} (id INT PRIMARY KEY)")).await;
+    let mut client = proxy.client().await;
+    let before = metrics(admin).await;
+    for id in 0..3 {
+        client.query_drop(format!("INSERT INTO {table} VALUES ({id})")).await.unwrap();
+    }
+    client.query_drop(format!("INSERT INTO {table} VALUES (0)")).await.unwrap_err();
+    let mut reader = proxy.client().await;
+    for _ in 0..10 {
+        let rows: Vec<u32> = reader.query("SELECT 1 UNION SELECT 2").await.unwrap();
+        assert_eq!(rows.len(), 2);
+    }
+    client.query_drop("BEGIN").await.unwrap();
+    let after = metrics(admin).await;
+    let check = |name: &str, labels: &[&str], expected: f64| {
+        let count = gained(&before, &after, name, labels);
+        assert!((count - expected).abs() < 1e-9, "{name} {labels:?} has gained {count}, not {expected}");
+    };
+    let count = "pointsman_statement_duration_seconds_count";
+    check(count, &[r#"server="db1""#, r#"reason="needs_primary""#], 5.0);
+    check("pointsman_statement_duration_seconds_bucket", &[r#"reason="needs_primary""#, r#"le="+Inf""#], 5.0);
+    check("pointsman_statement_errors_total", &[r#"server="db1""#], 1.0);
+    check(count, &[r#"server="db2""#, r#"reason="fresh_replica""#], 5.0);
+    check(count, &[r#"server="db3""#, r#"reason="fresh_replica""#], 5.0);
+    check("pointsman_rows_sent_total", &[r#"reason="fresh_replica""#], 20.0);
+    check("pointsman_logins_total", &[], 1.0);
+    check("pointsman_pinned_sessions", &[r#"pin="transaction""#], 1.0);
+    assert!(gained(&before, &after, "pointsman_bytes_sent_total", &[r#"server="db2""#]) > 5.0 * 20.0);
+    assert!(gained(&before, &after, "process_cpu_seconds_total", &[]) >= 0.0);
+    let now = |key: &str| after.get(key).copied().unwrap_or_else(|| panic!("no {key}"));
+    assert_eq!((now("pointsman_primary_up"), now(r#"pointsman_server_role{server="db1",role="primary"}"#)), (1.0, 1.0));
+    assert!(now(r#"pointsman_server_staleness_seconds{server="db2"}"#) < 5.0);
+    assert!(now(r#"pointsman_server_connections{server="db1"}"#) >= 1.0);
+    client.disconnect().await.unwrap();
+    reader.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// The lines of this digest text.
+async fn digest_lines(admin: SocketAddr, text: &str) -> Vec<Value> {
+    let lines = json(admin, "/api/digests?limit=1000").await;
+    lines.into_iter().filter(|line| line["text"].as_str().is_some_and(|known| known.contains(text))).collect()
+}
+
+async fn digests_show_what_ran_where_and_begin_anew(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "").await;
+    let table = unique("t");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (id INT PRIMARY KEY, name VARCHAR(20))")).await;
+    let mut client = proxy.client().await;
+    for id in 0..4 {
+        client.query_drop(format!("INSERT INTO {table} VALUES ({id}, 'secret')")).await.unwrap();
+    }
+    client.exec_drop(format!("INSERT INTO {table} VALUES (?, ?)"), (9, "secret")).await.unwrap();
+    client.query_drop(format!("INSERT INTO {table} VALUES (0, 'secret')")).await.unwrap_err();
+    let lines = digest_lines(admin, &table).await;
+    let [line] = lines.as_slice() else { panic!("one digest, whether prepared or not: {lines:?}") };
+    let number = |key: &str| line[key].as_u64().unwrap_or_else(|| panic!("{key} in {line}"));
+    assert_eq!((number("count"), number("errors"), number("rows_changed")), (6, 1, 5), "{line}");
+    assert_eq!((&line["user"], &line["schema"], &line["server"]), (&APP.into(), &SCHEMA.into(), &"db1".into()));
+    assert_eq!(line["because"], "needs_primary");
+    assert!(!line["text"].as_str().unwrap().contains("secret"), "no literal: {line}");
+    assert!(number("min_us") <= number("max_us") && number("sum_us") >= number("max_us") && number("min_us") > 0);
+    let histogram = line["histogram"].as_array().unwrap();
+    assert_eq!(histogram.iter().map(|bucket| bucket[1].as_u64().unwrap()).sum::<u64>(), 6);
+    assert!(line["first_seen"].as_str() < line["last_seen"].as_str());
+    assert_eq!(post(admin, "/api/digests/reset", Some(TOKEN), "").await.status, 200);
+    assert_eq!(digest_lines(admin, &table).await, Vec::<Value>::new());
+    client.exec_drop(format!("INSERT INTO {table} VALUES (?, ?)"), (10, "secret")).await.unwrap();
+    assert_eq!(digest_lines(admin, &table).await.len(), 1, "a statement that was prepared before has its text again");
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_full_table_of_digests_keeps_what_it_has(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "limits.digest_statistics = 3\nlisten.threads = 1").await;
+    let mut client = proxy.client().await;
+    post(admin, "/api/digests/reset", Some(TOKEN), "").await;
+    for columns in 1..=20 {
+        let list = (0..columns).map(|number| format!("1 AS a{number}")).collect::<Vec<_>>().join(", ");
+        client.query_drop(format!("/* pointsman: server=db2 */ SELECT {list}")).await.unwrap();
+    }
+    let lines = json(admin, "/api/digests").await;
+    let count_of = |has_text: bool| {
+        let matching = lines.iter().filter(|line| line["text"].as_str().is_some_and(|text| text.is_empty() != has_text));
+        matching.map(|line| line["count"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!((lines.len(), count_of(true), count_of(false)), (4, 3, 17), "{lines:?}");
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn sessions_are_seen_and_can_be_stopped(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "").await;
+    let mut idle = proxy.client().await;
+    idle.query_drop("SET @a = 1").await.unwrap();
+    let mut busy = proxy.client().await;
+    let (idle_id, busy_id) = (idle.id(), busy.id());
+    let running = tokio::spawn(async move {
+        let outcome = busy.query_drop("SELECT SLEEP(100) FROM DUAL FOR UPDATE").await;
+        (busy, outcome)
+    });
+    let session = async |id: u32| json(admin, "/api/sessions").await.into_iter().find(|session| session["id"] == id);
+    let seen =
+        eventually("the statement runs", async || session(busy_id).await.filter(|session| session["state"] == "running")).await;
+    assert_eq!((&seen["user"], &seen["schema"], &seen["tls"]), (&APP.into(), &Value::Null, &false.into()), "{seen}");
+    let seen = session(idle_id).await.unwrap();
+    assert_eq!(
+        (&seen["state"], &seen["pin"], &seen["statements"]),
+        (&"idle".into(), &"user_variable".into(), &1.into()),
+        "{seen}"
+    );
+    let kill = async |body: String| post(admin, "/api/kill", Some(TOKEN), &body).await.status;
+    assert_eq!(kill(format!(r#"{{"session": {busy_id}, "only_statement": true}}"#)).await, 200);
+    let (mut busy, outcome) = running.await.unwrap();
+    // MySQL's SLEEP() ends with 1, MariaDB's statement with an error.
+    assert!(outcome.is_ok() || matches!(&outcome, Err(Error::Server(error)) if error.code == 1317), "{outcome:?}");
+    busy.query_drop("SELECT 1").await.unwrap();
+    assert_eq!(kill(format!(r#"{{"session": {idle_id}}}"#)).await, 200);
+    eventually("the session is gone", async || session(idle_id).await.is_none().then_some(())).await;
+    idle.query_drop("SELECT 1").await.unwrap_err();
+    assert_eq!(kill(format!(r#"{{"session": {idle_id}}}"#)).await, 404);
+    assert_eq!(kill(r#"{"session": "x"}"#.to_owned()).await, 422);
+    busy.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn slow_statements_are_logged_with_their_route_and_without_literals(cluster: Arc<Cluster>) {
+    let (mut proxy, _) = start(&cluster, "log.slow_statement = '300ms'").await;
+    proxy.expect_in_log("a slow statement");
+    let mut client = proxy.client().await;
+    client.query_drop("SELECT 'quick'").await.unwrap();
+    client.query_drop("SELECT SLEEP(0.31), 'secret'").await.unwrap();
+    let line = proxy.await_line("a slow statement").await;
+    let field = |key: &str| line.fields[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(field("user"), APP);
+    assert!(["db1", "db2", "db3"].contains(&field("server").as_str()) && !field("because").is_empty(), "{}", line.text);
+    assert!(field("text").contains("SLEEP") && !line.text.contains("secret"), "{}", line.text);
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn nothing_is_shown_or_changed_without_the_token(cluster: Arc<Cluster>) {
+    let (proxy, admin) = start(&cluster, "").await;
+    for token in [None, Some("0123456789abcdef0123456789abcdee"), Some("")] {
+        for path in ["/metrics", "/api/status", "/api/sessions", "/api/digests", "/api/journal", "/", "/nowhere"] {
+            assert_eq!(get(admin, path, token).await.status, 401, "{path}");
+        }
+        assert_eq!(post(admin, "/api/switchover", token, "{}").await.status, 401);
+        assert_eq!(post(admin, "/api/reload", token, "{}").await.status, 401);
+        assert_eq!(get(admin, "/healthz", token).await.status, 200);
+        assert_eq!(get(admin, "/readyz", token).await.status, 200);
+        assert_eq!(get(admin, "/readyz?reads", token).await.status, 200);
+    }
+    assert_eq!(get(admin, "/api/status", Some(TOKEN)).await.status, 200);
+    assert_eq!(get(admin, "/nowhere", Some(TOKEN)).await.status, 404);
+    assert_eq!(get(admin, "/readyz?nonsense", Some(TOKEN)).await.status, 400);
+    assert_eq!(exchange(admin, b"\x16\x03\x01\x02\x00garbage\r\n\r\n").await.status, 400);
+    assert_eq!(exchange(admin, &[b"GET /".as_slice(), &vec![b'a'; 1 << 20]].concat()).await.status / 100, 4);
+    proxy.finish().await;
+}
+
+async fn without_a_token_there_are_metrics_and_health_only(cluster: Arc<Cluster>) {
+    let mut proxy = Start::before(&cluster).config("admin.address = '127.0.0.1:0'").start().await;
+    let admin = admin_address(&mut proxy).await;
+    for (path, expected) in [("/metrics", 200), ("/healthz", 200), ("/readyz", 200), ("/api/status", 401), ("/api/digests", 401)]
+    {
+        assert_eq!(get(admin, path, None).await.status, expected, "{path}");
+    }
+    assert_eq!(post(admin, "/api/kill", None, r#"{"session": 1}"#).await.status, 401);
+    proxy.finish().await;
+}
+
+async fn it_is_ready_for_writes_only_with_a_primary(cluster: Arc<Cluster>) {
+    let (mut proxy, admin) = start(&cluster, "failover.durability = 'manual'").await;
+    proxy.expect_loss_of_the_primary();
+    assert_eq!(get(admin, "/readyz", None).await.status, 200);
+    cluster.primary().kill().await;
+    eventually("it is not ready for writes", async || (get(admin, "/readyz", None).await.status == 503).then_some(())).await;
+    assert_eq!(get(admin, "/readyz?reads", None).await.status, 200);
+    assert_eq!(get(admin, "/healthz", None).await.status, 200);
+    let seen = metrics(admin).await;
+    assert_eq!(seen.get("pointsman_primary_up"), Some(&0.0));
+    assert_eq!(seen.get(r#"pointsman_server_up{server="db1"}"#), Some(&0.0));
+    proxy.finish().await;
+}
