@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backend::Account;
+use ipnet::IpNet;
 
 use crate::moment::Moment;
+use crate::rate::Rate;
 
 /// Whose writes the reads of a session must see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +36,21 @@ struct Entry {
     account: Arc<Account>,
     /// `None` where each session sees its own writes only.
     moment: Option<Arc<Moment>>,
-    demands_tls: bool,
+    terms: AccountTerms,
+    rate: Option<Arc<Rate>>,
+}
+
+/// On what terms an account is served. By default there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountTerms {
+    /// It logs in over TLS or not at all.
+    pub demands_tls: bool,
+    /// It logs in from these networks only. Empty: from everywhere.
+    pub networks: Arc<[IpNet]>,
+    /// Its sessions at once. One more gets `ER_USER_LIMIT_REACHED`.
+    pub client_connections: Option<usize>,
+    /// Its statements in a second, over all its sessions. More get `ER_USER_LIMIT_REACHED`.
+    pub statements_per_second: Option<u32>,
 }
 
 impl Accounts {
@@ -46,17 +62,21 @@ impl Accounts {
             CausalScope::User => Some(Arc::new(Moment::never())),
             CausalScope::Global => Some(Arc::clone(&of_all)),
         };
-        let entry = |account: Arc<Account>| (account.user.clone(), Entry { account, moment: moment(), demands_tls: false });
+        let entry = |account: Arc<Account>| {
+            let entry = Entry { account, moment: moment(), terms: AccountTerms::default(), rate: None };
+            (entry.account.user.clone(), entry)
+        };
         let by_name = accounts.into_iter().map(|account| entry(account.into())).collect();
         Self { scope, of_all, by_name }
     }
 
-    /// The same, where these users log in over TLS or not at all.
+    /// The same, where these users are served on these terms.
     #[must_use]
-    pub fn demanding_tls<'a>(mut self, users: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        for user in users {
+    pub fn with_terms<'a>(mut self, users: impl IntoIterator<Item = (&'a [u8], AccountTerms)>) -> Self {
+        for (user, terms) in users {
             if let Some(entry) = self.by_name.get_mut(user) {
-                entry.demands_tls = true;
+                entry.rate = terms.statements_per_second.map(|most| Arc::new(Rate::new(most, Instant::now())));
+                entry.terms = terms;
             }
         }
         self
@@ -69,6 +89,10 @@ impl Accounts {
             self.of_all = Arc::clone(&before.of_all);
         }
         for (name, entry) in &mut self.by_name {
+            // What was used up stays so.
+            if let Some(rate) = before.rate(name).filter(|rate| Some(rate.per_second()) == entry.terms.statements_per_second) {
+                entry.rate = Some(rate);
+            }
             let noted = match self.scope {
                 CausalScope::Session => continue,
                 CausalScope::Global => Some(Arc::clone(&self.of_all)),
@@ -96,9 +120,14 @@ impl Accounts {
         self.by_name.get(user).map(|entry| Arc::clone(&entry.account))
     }
 
-    /// Whether this user logs in over TLS or not at all.
-    pub(crate) fn demands_tls(&self, user: &[u8]) -> bool {
-        self.by_name.get(user).is_some_and(|entry| entry.demands_tls)
+    /// On what terms this user is served. `None`: on none.
+    pub(crate) fn terms(&self, user: &[u8]) -> Option<&AccountTerms> {
+        self.by_name.get(user).map(|entry| &entry.terms)
+    }
+
+    /// How many statements this user may begin.
+    pub(crate) fn rate(&self, user: &[u8]) -> Option<Arc<Rate>> {
+        self.by_name.get(user)?.rate.clone()
     }
 
     /// The last write, besides its own, that a session of that user must see. `own`: that of an account that is not in the list.

@@ -6,6 +6,8 @@
 
 mod accounts;
 mod acknowledgement;
+mod admission;
+mod firewall;
 mod held;
 mod keeper;
 mod limits;
@@ -16,6 +18,7 @@ mod moment;
 mod overview;
 mod packet;
 mod peer;
+mod rate;
 mod record;
 mod registry;
 mod reply;
@@ -27,7 +30,8 @@ mod tls;
 mod version;
 mod worker;
 
-pub use accounts::{Accounts, CausalScope};
+pub use accounts::{AccountTerms, Accounts, CausalScope};
+pub use firewall::Firewall;
 pub use limits::Limits;
 pub use listener::{Frontend, Running, Runtime, SocketPath};
 pub use login::LoginCounts;

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Client connections at once, over all workers. One more gets `ER_CON_COUNT_ERROR`.
     pub client_connections: usize,
+    /// Clients that have connected and are not logged in yet. One more is disconnected with `ER_CON_COUNT_ERROR`.
+    pub logins: usize,
+    /// Connections of one address (of IPv6, one /64 network; on the Unix socket, one user). One more gets `ER_CON_COUNT_ERROR`.
+    pub address_connections: usize,
     /// Failed logins of one address within a minute; one more gets `ER_HOST_IS_BLOCKED`. With 0, there may be any number.
     pub failed_logins: usize,
     /// Accounts without an entry of the configuration that are remembered at once after their login, besides those that are in use.
@@ -41,6 +45,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             client_connections: 10_000,
+            logins: 2000,
+            address_connections: usize::MAX,
             failed_logins: 100,
             remembered_logins: 1000,
             handshake: Duration::from_secs(10),

@@ -6,8 +6,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
 
+use crate::admission::turn_away;
+use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::keeper;
 use crate::login::{FailedLogins, Logins, RememberedLogins};
@@ -114,6 +116,10 @@ impl Frontend {
             sessions: Registry::new(),
             failed_logins: FailedLogins::default(),
             logins: Logins::default(),
+            unproven: Crowd::default(),
+            of_address: Crowd::default(),
+            of_user: Crowd::default(),
+            refused_log: Mutex::default(),
             remembered: RememberedLogins::default(),
             claims: Semaphore::new(CLAIMS),
             clients: AtomicUsize::new(0),
@@ -235,6 +241,7 @@ async fn accept(listener: TcpListener, socket: Option<SocketFile>, seats: Seats,
                 continue;
             }
         };
+        let Some(stream) = turn_away(stream, peer, &shared) else { continue };
         let Some((worker, sender)) = seats.iter().min_by_key(|(worker, _)| worker.load()) else { return };
         // Seated here and not by the worker's thread, so that a burst is spread and cannot slip past the limit.
         worker.seat();

@@ -25,12 +25,13 @@ use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
 pub use self::counts::LoginCounts;
 pub(crate) use self::counts::Logins;
-pub(crate) use self::failures::FailedLogins;
+pub(crate) use self::failures::{FailedLogins, Subject};
 use self::proof::Proven;
 pub(crate) use self::proxied::{is_proxy, proxied_client};
 pub(crate) use self::remembered::RememberedLogins;
 pub(crate) use self::verify::is_account_refused;
 use self::verify::{Refused, confirm, verify};
+use crate::firewall::Place;
 use crate::peer::Peer;
 use crate::reply::{self, Refusal};
 use crate::tls::ClientTls;
@@ -50,6 +51,8 @@ pub(crate) struct Client {
     pub(crate) options: ConnectOptions,
     /// What its server connections must look like.
     pub(crate) state: SessionState,
+    /// Its place among the sessions of its account, if there is a limit.
+    pub(crate) place: Option<Place<Box<[u8]>>>,
     /// The first of them, if a server could be asked.
     pub(crate) lease: Option<Lease>,
     /// Before the account was looked at.
@@ -120,6 +123,14 @@ pub(crate) enum LoginError {
     /// It did not ask for what it must.
     #[error("the client did not ask for TLS, which listen.tls demands")]
     NotEncrypted,
+    /// Its account has as many sessions as it may.
+    #[error("user {user:?} has {limit} sessions, as many as its client_connections allows")]
+    TooMany {
+        /// The name given.
+        user: String,
+        /// How many it may have.
+        limit: usize,
+    },
     /// Its address has had too many failed logins.
     #[error("too many logins from this address have failed (limits.failed_logins)")]
     Blocked,
@@ -141,6 +152,7 @@ impl LoginError {
             Self::Refused { .. } => "refused_by_server",
             Self::NotOffered(_) => "not_offered",
             Self::NotEncrypted => "tls_required",
+            Self::TooMany { .. } => "user_connections",
             Self::Blocked => "blocked",
             Self::NoRandomness => "no_randomness",
         }
@@ -181,6 +193,7 @@ impl Rejected {
 struct Admitted {
     options: ConnectOptions,
     state: SessionState,
+    place: Option<Place<Box<[u8]>>>,
     lease: Option<Lease>,
     since: Instant,
 }
@@ -259,8 +272,8 @@ async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, L
 
 impl Admitted {
     fn into_client(self, connection: Connection, former: Option<Session>) -> Client {
-        let Self { options, state, lease, since } = self;
-        Client { connection, options, state, lease, since, former }
+        let Self { options, state, place, lease, since } = self;
+        Client { connection, options, state, place, lease, since, former }
     }
 }
 
@@ -314,7 +327,7 @@ async fn examine(
         let refusal = Refusal::new(ER_UNKNOWN_CHARACTER_SET, why);
         return Ok(Err(Rejected::new(&refusal, LoginError::NotOffered("a collation above 255"))));
     };
-    let proven = match proof::prove(exchange, login, challenge, occasion, shared).await? {
+    let proven = match proof::prove(exchange, login, challenge, (occasion, peer), shared).await? {
         Ok(proven) => proven,
         Err(why) => return Ok(Err(deny(why.to_owned()))),
     };
@@ -338,7 +351,13 @@ async fn examine(
             if lease.is_some() {
                 remember(&proven, shared);
             }
-            Ok(Admitted { options, state, lease, since })
+            match find_place(&options.account, shared) {
+                Ok(place) => Ok(Admitted { options, state, place, lease, since }),
+                Err(limit) => {
+                    let refusal = Refusal::account_limit("client_connections", limit.try_into().unwrap_or(u64::MAX));
+                    Err(Rejected::new(&refusal, LoginError::TooMany { user: user(), limit }))
+                }
+            }
         }
         (Err(Refused::Account(why)), Proven::Claimed(_)) => Err(deny(why)),
         // The servers have several answers to a user who is not there, and the client is told the same as without having been remembered.
@@ -351,6 +370,14 @@ async fn examine(
             Err(Rejected { packet, error: LoginError::Refused { user: user(), why } })
         }
     })
+}
+
+/// Among the sessions of the account; `Err` with their limit if there is none.
+fn find_place(account: &Account, shared: &Shared) -> Result<Option<Place<Box<[u8]>>>, usize> {
+    let settings = shared.settings.load();
+    let limit = settings.accounts.terms(&account.user).and_then(|terms| terms.client_connections);
+    let enter = |limit| shared.of_user.enter(account.user.as_slice().into(), limit).ok_or(limit);
+    limit.map(enter).transpose()
 }
 
 /// Notes that a server has let in a client whose account the configuration does not list.

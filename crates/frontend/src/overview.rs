@@ -2,7 +2,6 @@
 //! stops a session or its statement.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use backend::Pools;
@@ -102,7 +101,7 @@ impl Overview {
 
     /// Clients, those that are about to log in included.
     pub fn clients(&self) -> usize {
-        self.shared.clients.load(Ordering::Relaxed)
+        self.shared.client_count()
     }
 
     /// How many there may be.

@@ -8,11 +8,12 @@ use net::LinkError;
 use router::{Awaited, Denial, HintError};
 use wire::error_code::{
     self, ER_ACCESS_DENIED_ERROR, ER_BAD_HOST_ERROR, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_CLIENT_INTERACTION_TIMEOUT,
-    ER_CON_COUNT_ERROR, ER_HANDSHAKE_ERROR, ER_HOST_IS_BLOCKED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK, ER_MALFORMED_PACKET,
-    ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR, ER_NET_READ_INTERRUPTED,
-    ER_NET_UNCOMPRESS_ERROR, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT, ER_QUERY_INTERRUPTED,
-    ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR, ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR,
-    ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS, ER_WRONG_ARGUMENTS,
+    ER_CON_COUNT_ERROR, ER_HANDSHAKE_ERROR, ER_HOST_IS_BLOCKED, ER_HOST_NOT_PRIVILEGED, ER_KILL_DENIED_ERROR, ER_LOCK_DEADLOCK,
+    ER_MALFORMED_PACKET, ER_NEED_REPREPARE, ER_NET_PACKET_TOO_LARGE, ER_NET_PACKETS_OUT_OF_ORDER, ER_NET_READ_ERROR,
+    ER_NET_READ_INTERRUPTED, ER_NET_UNCOMPRESS_ERROR, ER_NO_SUCH_THREAD, ER_NOT_SUPPORTED_YET, ER_OPTION_PREVENTS_STATEMENT,
+    ER_QUERY_INTERRUPTED, ER_SECURE_TRANSPORT_REQUIRED, ER_SERVER_SHUTDOWN, ER_SPECIFIC_ACCESS_DENIED_ERROR,
+    ER_UNKNOWN_COM_ERROR, ER_UNKNOWN_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_UNSUPPORTED_PS, ER_USER_LIMIT_REACHED,
+    ER_WRONG_ARGUMENTS,
 };
 use wire::result::EOF_HEADER;
 use wire::{Capabilities, EofPacket, ErrOwned, ErrPacket, OkPacket, Put as _, StatusFlags, put_packet_with};
@@ -90,6 +91,24 @@ impl Refusal {
     /// Pointsman does not know the account, and no server can be asked about it.
     pub(crate) fn nobody_to_ask() -> Self {
         Self::new(ER_BAD_HOST_ERROR, "no server can say now whether the password is right; Pointsman's log has the reason")
+    }
+
+    /// In the servers' words.
+    pub(crate) fn host_not_allowed(host: &str) -> Self {
+        Self::new(ER_HOST_NOT_PRIVILEGED, format!("Host '{host}' is not allowed to connect to this server ([firewall])"))
+    }
+
+    pub(crate) fn too_many_of_address(limit: usize) -> Self {
+        Self::new(ER_CON_COUNT_ERROR, format!("too many connections of this address; limits.address_connections is {limit}"))
+    }
+
+    pub(crate) fn too_many_logins(limit: usize) -> Self {
+        Self::new(ER_CON_COUNT_ERROR, format!("too many clients are about to log in; limits.logins is {limit}"))
+    }
+
+    /// Like the servers' `MAX_USER_CONNECTIONS` and `MAX_QUERIES_PER_HOUR`.
+    pub(crate) fn account_limit(key: &str, limit: u64) -> Self {
+        Self::new(ER_USER_LIMIT_REACHED, format!("the user has reached the limit of its {key} ({limit})"))
     }
 
     /// In the servers' words.

@@ -36,10 +36,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use topology::WriteUnderWay;
 use wire::{Capabilities, Command, Expect, Frame, Malformed, StatusFlags, frame};
 
+use crate::firewall::Place;
 use crate::login::{Client, Connection, UserChange};
 use crate::moment::Moment;
 use crate::packet::Packet;
 use crate::peer::Peer;
+use crate::rate::Rate;
 use crate::record::Trail;
 use crate::registry::{Entry, Origin, Signal};
 use crate::reply::{self, Refusal};
@@ -71,6 +73,10 @@ struct Core {
     /// What others see of this session.
     entry: Registered,
     peer: Peer,
+    /// How many statements its account may begin.
+    rate: Option<Arc<Rate>>,
+    /// Among the sessions of its account.
+    _place: Option<Place<Box<[u8]>>>,
     /// That of its greeting.
     nonce: [u8; 20],
     /// The last write of the other sessions whose writes this one must see.
@@ -96,7 +102,7 @@ struct Core {
 
 impl ClientSession {
     pub(crate) fn new(client: Client, worker: Arc<Worker>) -> Self {
-        let Client { connection, options, state, lease, since, former } = client;
+        let Client { connection, options, state, place, lease, since, former } = client;
         let Connection { link, id, peer, capabilities, nonce } = connection;
         let account = &options.account;
         tracing::debug!(connection = id, %peer, user = %String::from_utf8_lossy(&account.user), "logged in");
@@ -112,6 +118,8 @@ impl ClientSession {
             peer,
             nonce,
             moment: worker.shared.moment(&settings, &account.user),
+            rate: settings.accounts.rate(&account.user),
+            _place: place,
             entry: Registered { entry: worker.shared.sessions.add(id, options, origin), worker: Arc::clone(&worker) },
             session,
             statements: ClientStatements::default(),
@@ -214,6 +222,7 @@ impl Core {
         }
         self.settings = Guard::into_inner(latest);
         let (user, shared) = (&self.entry.options().account.user, &self.worker.shared);
+        self.rate = self.settings.accounts.rate(user);
         if self.settings.accounts.has(user) || shared.remembered.moment(user).is_some() {
             self.moment = shared.moment(&self.settings, user);
         }
@@ -272,6 +281,12 @@ impl Core {
                 return Err(self.dismiss(client, &Refusal::malformed(&malformed), self.answer_sequence).await);
             }
         };
+        if let Some(rate) = self.rate.as_ref().filter(|_| is_limited(&command))
+            && !rate.take(Instant::now())
+        {
+            let refusal = Refusal::account_limit("statements_per_second", rate.per_second().into());
+            return self.reply(client, &refusal).await;
+        }
         match command {
             Command::Query { sql, attributes } => {
                 let statement = self.classify(sql);
@@ -403,6 +418,11 @@ impl Core {
         status.set(StatusFlags::NO_BACKSLASH_ESCAPES, escapes_nothing);
         status
     }
+}
+
+/// Whether it counts as a statement of its account.
+fn is_limited(command: &Command<'_>) -> bool {
+    matches!(command, Command::Query { .. } | Command::Prepare(_) | Command::Execute(_) | Command::BulkExecute(_))
 }
 
 /// What ended a wait for the client.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use router::{Policy, Rule};
 
 use crate::accounts::Accounts;
+use crate::firewall::Firewall;
 use crate::limits::Limits;
 use crate::tls::ClientTls;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub admin_commands: bool,
     /// `COM_REGISTER_SLAVE`, `COM_BINLOG_DUMP` and `COM_BINLOG_DUMP_GTID` are passed on to the primary.
     pub binlog_commands: bool,
+    /// From where clients may connect.
+    pub firewall: Firewall,
     /// Load balancers: each connection from one of these networks begins with a PROXY header, which names the client.
     pub proxy_networks: Arc<[IpNet]>,
     /// Whether clients may encrypt their connections. What was agreed on at a login stays.

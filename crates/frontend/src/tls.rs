@@ -2,7 +2,7 @@
 
 use net::TlsAcceptor;
 
-/// Whether clients are offered TLS, and whether all of them have to use it. [`crate::Accounts::demanding_tls`] lists the accounts that have to.
+/// Whether clients are offered TLS, and whether all of them have to use it. [`crate::AccountTerms`] says which accounts have to.
 #[derive(Debug, Clone, Default)]
 pub enum ClientTls {
     /// No client can use TLS.

@@ -13,18 +13,18 @@ use router::{Balancer, Decision, Policy, SessionView};
 use session::Beginning;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::{Engine, Epoch, Published, ServerId, Snapshot};
 
+use crate::admission::{Admission, admit};
+use crate::firewall::Crowd;
 use crate::held::HeldStatements;
-use crate::limits::Limits;
-use crate::login::{FailedLogins, LoginError, Logins, RememberedLogins, change_user, is_proxy, log_in, proxied_client};
+use crate::log_limit::LogLimit;
+use crate::login::{FailedLogins, LoginError, Logins, RememberedLogins, Subject, change_user, log_in};
 use crate::moment::Moment;
 use crate::peer::Peer;
 use crate::registry::Registry;
-use crate::reply::Refusal;
 use crate::rsa::LoginKey;
 use crate::session::ClientSession;
 use crate::settings::Settings;
@@ -49,6 +49,12 @@ pub(crate) struct Shared {
     pub(crate) sessions: Registry,
     pub(crate) failed_logins: FailedLogins,
     pub(crate) logins: Logins,
+    /// Clients that are not logged in yet.
+    pub(crate) unproven: Crowd<()>,
+    pub(crate) of_address: Crowd<Subject>,
+    /// Sessions of accounts that may have only so many.
+    pub(crate) of_user: Crowd<Box<[u8]>>,
+    pub(crate) refused_log: Mutex<LogLimit>,
     pub(crate) remembered: RememberedLogins,
     /// A turn for each client about whose password a server is asked at once.
     pub(crate) claims: Semaphore,
@@ -66,6 +72,16 @@ impl Shared {
     pub(crate) fn moment(&self, settings: &Settings, user: &[u8]) -> Option<Arc<Moment>> {
         let of_its_own = || self.remembered.moment(user).unwrap_or_else(|| Arc::new(Moment::at(Instant::now())));
         settings.accounts.moment(user, || Some(of_its_own()))
+    }
+
+    /// Clients over all workers.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Of refused connections.
+    pub(crate) fn refused_log(&self) -> MutexGuard<'_, LogLimit> {
+        self.refused_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The server version in the greeting.
@@ -126,7 +142,7 @@ impl Shared {
     }
 
     /// Counts a client that was not let in, and logs why.
-    fn note_failed_login(&self, peer: Peer, error: &LoginError) {
+    pub(crate) fn note_failed_login(&self, peer: Peer, error: &LoginError) {
         self.logins.note_failure(error.label());
         match error {
             // Port scanners and health checks connect and leave without sending anything.
@@ -269,30 +285,15 @@ impl Worker {
         self.tasks.wait().await;
     }
 
-    async fn serve(self: &Arc<Self>, mut link: Link, peer: Peer) {
+    async fn serve(self: &Arc<Self>, link: Link, peer: Peer) {
         let shared = &self.shared;
-        let Limits { client_connections: limit, client_write, .. } = shared.settings.load().limits;
-        if shared.clients.load(Ordering::Relaxed) > limit {
-            let packet = Refusal::too_many_connections(limit).packet(0);
-            let _ = timeout(client_write, link.send(&packet)).await;
-            link.close().await;
-            shared.logins.note_failure("client_connections");
-            tracing::warn!(%peer, limit, "refused a client: limits.client_connections is reached");
-            return;
-        }
         let accepted = Instant::now();
-        let (link, peer) = if is_proxy(peer, shared) {
-            let named = tokio::select! {
-                named = Box::pin(proxied_client(link, peer, shared)) => named,
-                () = shared.drain.cancelled() => return,
-            };
-            match named {
-                Ok(named) => named,
-                Err(error) => return shared.note_failed_login(peer, &error),
-            }
-        } else {
-            (link, peer)
+        let admission = tokio::select! {
+            admission = Box::pin(admit(link, peer, shared)) => admission,
+            () = shared.drain.cancelled() => return,
         };
+        let Some(Admission { link, peer, of_address: _of_address, unproven }) = admission else { return };
+        let mut unproven = Some(unproven);
         // Boxed, so that the memory of a login is freed afterwards: the session's task keeps the space of its largest step.
         let mut login: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(log_in(link, peer, accepted, self));
         loop {
@@ -302,6 +303,7 @@ impl Worker {
             };
             let session = match client {
                 Ok(client) => {
+                    drop(unproven.take());
                     shared.logins.note_success(client.connection.link.is_encrypted());
                     ClientSession::new(client, Arc::clone(self))
                 }

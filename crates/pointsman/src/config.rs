@@ -11,6 +11,7 @@ mod rules;
 mod security;
 mod tls;
 mod units;
+mod users;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use self::reader::{Mistakes, Section};
 pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
 use self::units::{Address, FileMode, Level, Period, Size};
+pub(crate) use self::users::User;
 
 /// A whole configuration.
 #[derive(Debug)]
@@ -53,9 +55,8 @@ pub(crate) struct Config {
     /// Certificates and keys.
     pub(crate) tls_files: Vec<PathBuf>,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) users: Vec<PooledAccount>,
-    /// Those of them who must log in over TLS.
-    pub(crate) users_with_tls: Vec<Vec<u8>>,
+    pub(crate) users: Vec<User>,
+    pub(crate) firewall: frontend::Firewall,
     /// Other accounts may log in if a server lets them in, and are remembered for so long. `None`: only those of the list may.
     pub(crate) remembered_login: Option<Duration>,
     pub(crate) limits: frontend::Limits,
@@ -232,13 +233,14 @@ impl Config {
 
         let security = Security::read(file.section("security"));
         let is_passthrough = security.auth == Auth::Passthrough;
-        let (users, users_with_tls) = users(&mut file, &client_tls, is_passthrough);
+        let users = users::users(&mut file, &client_tls, is_passthrough);
+        let firewall = firewall(file.section("firewall"));
 
         let mut limits = file.section("limits");
         let mut timeouts = file.section("timeouts");
         let client_limits = client_limits(&mut limits, &mut timeouts);
         let mut period = |key, default| timeouts.optional(key, Period(default)).0;
-        let pool_limits = pool_limits(&mut limits, users.iter().flatten());
+        let pool_limits = pool_limits(&mut limits, users.iter().flatten().map(|user| &user.pooled));
         let digest_cache = limits.positive("digest_cache", 16_384);
         let learned_digests = limits.positive("learned_digests", 4_096);
         let connect_timeout = period("connect", Duration::from_secs(3));
@@ -269,7 +271,7 @@ impl Config {
             routing,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
-            users_with_tls,
+            firewall,
             remembered_login: is_passthrough.then_some(remembered_login),
             limits: client_limits,
             pool_limits,
@@ -302,6 +304,24 @@ fn only<T: serde::de::DeserializeOwned>(mut section: Section<'_>, key: &'static 
     let value = section.optional(key, default);
     section.finish();
     value
+}
+
+/// What happens to a client that may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Rejection {
+    Close,
+    Error,
+}
+
+fn firewall(mut section: Section<'_>) -> frontend::Firewall {
+    let firewall = frontend::Firewall {
+        allow: list::networks(&mut section, "allow"),
+        deny: list::networks(&mut section, "deny"),
+        tells: section.optional("rejection", Rejection::Close) == Rejection::Error,
+    };
+    section.finish();
+    firewall
 }
 
 fn log(mut section: Section<'_>) -> Log {
@@ -396,47 +416,14 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
     })
 }
 
-/// All of them, and the names of those who must log in over TLS.
-fn users(
-    file: &mut Section<'_>,
-    client_tls: &frontend::ClientTls,
-    is_passthrough: bool,
-) -> (Vec<Option<PooledAccount>>, Vec<Vec<u8>>) {
-    let mut sections = file.sections("users");
-    let demands_tls: Vec<bool> = sections.iter_mut().map(|user| tls::is_demanded_by(user, client_tls)).collect();
-    let users = sections.into_iter().map(user).collect::<Vec<_>>();
-    if users.is_empty() && !is_passthrough {
-        let why = "list every user that applications log in with, or set security.auth = \"passthrough\"";
-        file.complain(&format!("there is no [[users]]: {why}"));
-    }
-    duplicates(file, "users", users.iter().flatten().map(|user| String::from_utf8_lossy(&user.account.user).into_owned()));
-    let with_tls = users.iter().zip(demands_tls).filter(|(_, is_demanded)| *is_demanded);
-    let with_tls = with_tls.filter_map(|(user, _)| Some(user.as_ref()?.account.user.clone())).collect();
-    (users, with_tls)
-}
-
-fn user(mut section: Section<'_>) -> Option<PooledAccount> {
-    let name = section.required::<String>("name");
-    let password = section.secret("password");
-    let server_connections = section.optional::<Option<usize>>("server_connections", None);
-    if server_connections == Some(0) {
-        section.complain("server_connections must be at least 1");
-    }
-    let warm_server_connections = section.optional("warm_server_connections", 0);
-    if server_connections.is_some_and(|server_connections| warm_server_connections > server_connections) {
-        section.complain("warm_server_connections is more than server_connections allows");
-    }
-    section.finish();
-    let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
-    Some(PooledAccount { account, server_connections, warm_server_connections })
-}
-
 /// What clients may use, and for how long.
 fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> frontend::Limits {
     let default = frontend::Limits::default();
     let mut period = |key, default| timeouts.optional(key, Period(default)).0;
     frontend::Limits {
         client_connections: limits.positive("client_connections", default.client_connections),
+        logins: limits.positive("logins", default.logins),
+        address_connections: limits.positive("address_connections", default.address_connections),
         failed_logins: limits.optional("failed_logins", default.failed_logins),
         remembered_logins: limits.positive("remembered_logins", default.remembered_logins),
         max_packet: limits.optional("max_packet", Size(default.max_packet)).0,

@@ -280,8 +280,9 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         admin_commands: config.security.admin_commands,
         binlog_commands: config.security.binlog_commands,
         rules: config.rules.as_slice().into(),
-        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.account)), scope)
-            .demanding_tls(config.users_with_tls.iter().map(Vec::as_slice)),
+        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.pooled.account)), scope)
+            .with_terms(config.users.iter().map(|user| (user.pooled.account.user.as_slice(), user.terms.clone()))),
+        firewall: config.firewall.clone(),
         remembered_login: config.remembered_login,
         proxy_networks: Arc::clone(&config.proxy_networks),
         tls: config.client_tls.clone(),
@@ -295,7 +296,7 @@ pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
         server_connections: config.pool_limits.server_connections,
         idle_server_connections: config.pool_limits.idle_server_connections,
         waiting: config.pool_limits.waiting,
-        accounts: config.users.clone(),
+        accounts: config.users.iter().map(|user| user.pooled.clone()).collect(),
         connect_timeout: config.connect_timeout,
         lease_timeout: config.lease_timeout,
         idle_timeout: config.server_idle,

@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 use wire::{AuthMoreData, Challenge, Expected, Login, ServerLogin, ServerStep};
 
 use super::{LoginError, Occasion};
+use crate::accounts::AccountTerms;
+use crate::firewall::contain;
+use crate::peer::Peer;
 use crate::worker::Shared;
 
 /// A client that has given a proof.
@@ -42,23 +45,24 @@ struct Candidate {
     is_configured: bool,
     /// Whether a password that is not known here may be right.
     asks_servers: bool,
-    lacks_tls: bool,
+    /// Why it may not log in like this, whatever its password is.
+    hindrance: Option<&'static str>,
 }
 
 impl Candidate {
-    fn find(user: &[u8], is_encrypted: bool, shared: &Shared) -> Self {
+    fn find(user: &[u8], peer: Peer, is_encrypted: bool, shared: &Shared) -> Self {
         let settings = shared.settings.load();
         let configured = settings.accounts.find(user);
-        let lacks_tls = settings.accounts.demands_tls(user) && !is_encrypted;
+        let hindrance = settings.accounts.terms(user).and_then(|terms| hindrance(terms, peer, is_encrypted));
         let asks_servers = settings.remembered_login.is_some();
         let is_configured = configured.is_some();
         let remembered = || {
             let max_age = settings.remembered_login?;
             shared.remembered.find(user, Instant::now(), max_age)
         };
-        // Without TLS such a client is treated as if it had the wrong password, whatever its password is.
-        let account = configured.filter(|_| !lacks_tls).or_else(|| if is_configured { None } else { remembered() });
-        Self { account, is_configured, asks_servers, lacks_tls }
+        // Such a client is treated as if it had the wrong password, whatever its password is.
+        let account = configured.filter(|_| hindrance.is_none()).or_else(|| if is_configured { None } else { remembered() });
+        Self { account, is_configured, asks_servers, hindrance }
     }
 
     fn expected(&self) -> Expected<'_> {
@@ -77,8 +81,16 @@ impl Candidate {
     }
 
     fn why(&self, otherwise: &'static str) -> &'static str {
-        if self.lacks_tls { "the account demands TLS" } else { otherwise }
+        self.hindrance.unwrap_or(otherwise)
     }
+}
+
+fn hindrance(terms: &AccountTerms, peer: Peer, is_encrypted: bool) -> Option<&'static str> {
+    if terms.demands_tls && !is_encrypted {
+        return Some("the account demands TLS");
+    }
+    let is_near = terms.networks.is_empty() || contain(&terms.networks, peer.ip());
+    (!is_near).then_some("the account may not log in from this address")
 }
 
 /// The proof of the password. `Ok(Err(why))` is a client that has not given it.
@@ -86,10 +98,10 @@ pub(super) async fn prove(
     exchange: &mut Exchange,
     login: &Login<'_>,
     challenge: Challenge,
-    occasion: Occasion,
+    (occasion, peer): (Occasion, Peer),
     shared: &Shared,
 ) -> Result<Result<Proven, &'static str>, LoginError> {
-    let candidate = Candidate::find(login.user, exchange.is_encrypted(), shared);
+    let candidate = Candidate::find(login.user, peer, exchange.is_encrypted(), shared);
     let (mut proof, mut step) = match occasion {
         Occasion::Connect => ServerLogin::start(challenge, login, candidate.expected()),
         Occasion::ChangeUser => ServerLogin::again(challenge, login, candidate.expected()),

@@ -7,14 +7,14 @@
 //!
 //! From all others a header is the malformed login that it always was.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use net::{Exchange, Link, LinkError};
 use tokio::time::timeout;
 use wire::{ProxyHeader, proxy_header};
 
 use super::{LARGEST_LOGIN_PACKET, LoginError, tell};
+use crate::firewall::contain;
 use crate::peer::Peer;
 use crate::reply::Refusal;
 use crate::worker::Shared;
@@ -22,11 +22,6 @@ use crate::worker::Shared;
 /// It must say for whom it connects.
 pub(crate) fn is_proxy(peer: Peer, shared: &Shared) -> bool {
     matches!(peer, Peer::Tcp(address) if contain(&shared.settings.load().proxy_networks, address.ip()))
-}
-
-/// A socket that listens on IPv6 shows peers with IPv4 addresses as mapped ones.
-fn contain(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address.to_canonical()))
 }
 
 /// Takes the header off the connection, within the time for a login: where the client is, or this peer if the connection is its own.
@@ -63,19 +58,5 @@ async fn receive(link: &mut Link) -> Result<Option<SocketAddr>, LoginError> {
         if link.fill().await.map_err(LinkError::from)? == 0 {
             return Err(LinkError::Closed.into());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_ipv4_is_found_however_it_is_written() {
-        let networks = ["10.0.0.0/8".parse().unwrap(), "2001:db8::1/128".parse().unwrap()];
-        let is_in = |address: &str| contain(&networks, address.parse().unwrap());
-        assert!(is_in("10.1.2.3") && is_in("::ffff:10.1.2.3") && is_in("2001:db8::1"));
-        assert!(!is_in("11.0.0.1") && !is_in("::ffff:11.0.0.1") && !is_in("2001:db8::2"));
-        assert!(!contain(&[], "127.0.0.1".parse().unwrap()));
     }
 }

@@ -130,6 +130,7 @@ impl Setup {
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
                 slow_statement: None,
+                firewall: frontend::Firewall::default(),
                 compression: frontend::ClientCompression { zlib: true, zstd: true },
                 limits,
                 pooling,
@@ -142,7 +143,7 @@ impl Setup {
                     lazy_transactions: false,
                     hold_writes,
                 },
-                accounts: accounts.demanding_tls(demands_tls.then_some(&b"app"[..])),
+                accounts: accounts.with_terms([(&b"app"[..], frontend::AccountTerms { demands_tls, ..Default::default() })]),
                 rules: rules.into(),
                 server_version: None,
                 admin_commands: false,

@@ -214,7 +214,7 @@ fn a_user_may_have_bounds_of_its_own() {
          [limits]\nserver_connections = 60\nwaiting = 0\n"
     );
     let config = Config::parse(&text).expect("good");
-    let bounds = |user: &PooledAccount| (user.server_connections, user.warm_server_connections);
+    let bounds = |user: &User| (user.pooled.server_connections, user.pooled.warm_server_connections);
     assert_eq!(config.users.iter().map(bounds).collect::<Vec<_>>(), [(Some(50), 5), (None, 0)]);
     let PoolLimits { server_connections, idle_server_connections, waiting } = config.pool_limits;
     assert_eq!((server_connections, idle_server_connections, waiting), (60, 60, 0));
@@ -268,6 +268,37 @@ fn tls_that_does_not_fit_together_is_told() {
     }
     let never = SMALLEST.replacen("name = \"app\"", "name = \"app\"\ntls = \"required\"", 1);
     assert!(mistakes(&format!("listen.tls = 'off'\n{never}"))[0].contains("could never log in"));
-    assert_eq!(Config::parse(&never).expect("good").users_with_tls, [b"app"]);
+    assert!(Config::parse(&never).expect("good").users[0].terms.demands_tls);
     std::fs::remove_file(&file).expect("removed");
+}
+
+#[test]
+fn what_is_open_to_other_machines_needs_a_token() {
+    let with = |admin: &str| Config::parse(&format!("{SMALLEST}[admin]\n{admin}\n"));
+    let check = |admin: &str, expected: &str| {
+        let told = with(admin).expect_err("a mistake");
+        assert!(told.len() == 1 && told[0].contains(expected), "{admin}: {told:?}");
+    };
+    check("address = '0.0.0.0:6034'", "give a token");
+    check("address = '[::]:6034'", "give a token");
+    check("address = '127.0.0.1:6034'\ntoken = 'short'", "shorter than 16");
+    check("token_file = '/nowhere'\naddress = '127.0.0.1:1'", "cannot be read");
+    let good = with("address = '127.0.0.1:6034'").expect("good");
+    assert!(good.admin.token.is_none() && good.admin.address.is_some());
+    assert!(with("address = '0.0.0.0:6034'\ntoken = '0123456789abcdef'").expect("good").admin.token.is_some());
+}
+
+#[test]
+fn the_firewall_and_the_terms_of_users_are_read() {
+    let text = format!(
+        "{SMALLEST}networks = '10.0.0.0/8'\nclient_connections = 3\nstatements_per_second = 7\n\
+         [firewall]\nallow = ['10.0.0.0/8', '::1']\ndeny = '10.1.2.3'\nrejection = 'error'\n"
+    );
+    let config = Config::parse(&text).expect("good");
+    let terms = &config.users[0].terms;
+    assert_eq!((terms.networks.len(), terms.client_connections, terms.statements_per_second), (1, Some(3), Some(7)));
+    let frontend::Firewall { allow, deny, tells } = &config.firewall;
+    assert_eq!((allow.len(), deny.len(), *tells), (2, 1, true));
+    let none = mistakes(&format!("{SMALLEST}client_connections = 0\n[firewall]\nrejection = 'drop'\n"));
+    assert!(none.len() == 2 && none[0].contains("at least 1"), "{none:?}");
 }
