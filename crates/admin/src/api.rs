@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::console;
 use crate::http::{serve_address, serve_socket};
 use crate::journal::Journal;
 use crate::token::Token;
@@ -42,12 +43,14 @@ pub struct Listeners {
     pub socket: Option<UnixListener>,
     /// For others, with the token that they need. Without one, see [`Token`].
     pub address: Option<(TcpListener, Option<Token>)>,
+    /// For MySQL clients, who log in with the token.
+    pub console: Option<(TcpListener, Token)>,
 }
 
 /// Serves until `stop` is cancelled.
 pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
     let router = router(api);
-    let Listeners { socket, address } = listeners;
+    let Listeners { socket, address, console } = listeners;
     let on_socket = async {
         if let Some(listener) = socket {
             serve_socket(listener, router.clone(), stop.clone()).await;
@@ -58,7 +61,12 @@ pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
             serve_address(listener, router.clone(), token, stop.clone()).await;
         }
     };
-    tokio::join!(on_socket, on_address);
+    let on_console = async {
+        if let Some((listener, token)) = console {
+            console::serve(listener, router.clone(), token, stop.clone()).await;
+        }
+    };
+    tokio::join!(on_socket, on_address, on_console);
 }
 
 fn router(api: Api) -> Router {

@@ -5,6 +5,7 @@
 
 mod api;
 mod client;
+mod console;
 mod hooks;
 mod http;
 mod journal;

@@ -23,6 +23,11 @@ impl Token {
         (!secret.is_empty()).then(|| Self(secret.into()))
     }
 
+    /// The secret itself, as the password of the console.
+    pub(crate) fn secret(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Load balancers and schedulers ask these, and cannot bring a token; the answers are a word.
     fn is_open(path: &str) -> bool {
         matches!(path, "/healthz" | "/readyz")

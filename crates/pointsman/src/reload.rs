@@ -113,6 +113,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("failover.hook_timeout", format!("{:?}", failover.hook_timeout)),
         ("admin.socket", format!("{:?}", config.admin.socket)),
         ("admin.address", format!("{:?}", config.admin.address)),
+        ("admin.console", format!("{:?}", config.admin.console)),
         ("admin.token", fingerprint(config.admin.token.as_ref())),
         ("log.level", format!("{:?}", config.log.level)),
         ("log.format", format!("{:?}", config.log.format)),

@@ -110,7 +110,7 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
 
 /// Where the admin API listens, and what removes the socket's file when it is dropped.
 async fn admin_listeners(config: &Config) -> anyhow::Result<(admin::Listeners, Option<impl Send + Sync + use<>>)> {
-    let Admin { socket, address, token } = &config.admin;
+    let Admin { socket, address, console, token } = &config.admin;
     let bind = |path: &PathBuf| {
         SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))
     };
@@ -124,7 +124,16 @@ async fn admin_listeners(config: &Config) -> anyhow::Result<(admin::Listeners, O
         }
         None => None,
     };
-    Ok((admin::Listeners { socket, address }, file))
+    let console = match (*console, token) {
+        (Some(address), Some(token)) => {
+            let listener =
+                TcpListener::bind(address).await.with_context(|| format!("[admin] console: cannot listen on {address}"))?;
+            tracing::info!(address = %listener.local_addr()?, "the console listens");
+            Some((listener, token.clone()))
+        }
+        _ => None,
+    };
+    Ok((admin::Listeners { socket, address, console }, file))
 }
 
 /// Logs, before a primary dies, what its loss would cost.

@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("backend", &["net", "session", "wire", "topology"]),
     ("frontend", &["backend", "net", "session", "router", "classifier", "topology", "wire"]),
     ("monitor", &["failover", "classifier", "topology", "wire"]),
-    ("admin", &["frontend", "monitor", "failover", "classifier", "topology"]),
+    ("admin", &["frontend", "monitor", "net", "failover", "classifier", "topology", "wire"]),
     ("pointsman", &["admin", "failover", "frontend", "monitor", "backend", "net", "router", "classifier", "topology"]),
     ("testkit", &["failover", "topology", "wire"]),
     ("e2e", &["classifier", "testkit", "wire"]),

@@ -17,6 +17,8 @@ pub(crate) struct Admin {
     pub(crate) socket: Option<PathBuf>,
     /// An address.
     pub(crate) address: Option<SocketAddr>,
+    /// Where MySQL clients reach the console.
+    pub(crate) console: Option<SocketAddr>,
     /// What a request at the address must bring.
     pub(crate) token: Option<Token>,
 }
@@ -25,6 +27,7 @@ impl Admin {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let socket = section.optional("socket", None);
         let address = section.optional::<Option<SocketAddr>>("address", None);
+        let console = section.optional::<Option<SocketAddr>>("console", None);
         let secret = section.optional_secret("token");
         if secret.as_ref().is_some_and(|secret| secret.len() < TOKEN_MIN) {
             section.complain(&format!("token is shorter than {TOKEN_MIN} characters: make one with `openssl rand -hex 16`"));
@@ -33,7 +36,10 @@ impl Admin {
         if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
             section.complain("address is open to other machines: give a token (token, token_file or token_env)");
         }
+        if token.is_none() && console.is_some() {
+            section.complain("console needs a token, which is the password of its user admin");
+        }
         section.finish();
-        Self { socket, address, token }
+        Self { socket, address, console, token }
     }
 }

@@ -1,0 +1,178 @@
+//! The SQL console: any MySQL client asks it, it shows what the API shows and does what the API does, and hostile clients learn and change nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use e2e::clients::command_line_at;
+use e2e::failover::AUTOMATIC;
+use e2e::mysql_async::prelude::Queryable as _;
+use e2e::mysql_async::{Conn, Error, OptsBuilder, Row};
+use e2e::{Cluster, Engine, Proxy, Start, eventually};
+use testkit::{LoginAs, RawClient};
+
+e2e::suite! {
+    Together: [
+        it_shows_servers_sessions_and_statements,
+        the_command_line_clients_can_ask_it,
+        it_stops_a_session,
+        only_admin_with_the_token_logs_in,
+        commands_that_it_does_not_know_are_refused,
+        hostile_packets_end_the_session_and_nothing_else,
+    ],
+    OwnCluster: [it_changes_the_primary],
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+async fn start(cluster: &Cluster) -> (Proxy, SocketAddr) {
+    let config = format!("{AUTOMATIC}\nadmin.console = '127.0.0.1:0'\nadmin.token = '{TOKEN}'");
+    let mut proxy = Start::before(cluster).config(&config).start().await;
+    let line = proxy.await_line("the console listens").await;
+    let console = line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    (proxy, console)
+}
+
+fn options(console: SocketAddr, password: &str) -> OptsBuilder {
+    OptsBuilder::default()
+        .ip_or_hostname(console.ip().to_string())
+        .tcp_port(console.port())
+        .user(Some("admin"))
+        .pass(Some(password))
+        .prefer_socket(false)
+}
+
+async fn connect(console: SocketAddr) -> Conn {
+    Conn::new(options(console, TOKEN)).await.expect("the token is right")
+}
+
+/// The rows, each by the names of its columns.
+async fn rows(client: &mut Conn, sql: &str) -> Vec<BTreeMap<String, Option<String>>> {
+    let rows: Vec<Row> = client.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let read = |row: Row| {
+        let names: Vec<String> = row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
+        names.into_iter().enumerate().map(|(place, name)| (name, row.get(place).expect("a text"))).collect()
+    };
+    rows.into_iter().map(read).collect()
+}
+
+async fn it_shows_servers_sessions_and_statements(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let mut client = proxy.client().await;
+    client.query_drop("SELECT 'shown by the console'").await.unwrap();
+    let mut admin = connect(console).await;
+    let servers = rows(&mut admin, "SHOW SERVERS").await;
+    let roles: Vec<_> = servers.iter().map(|row| (row["name"].as_deref().unwrap(), row["role"].as_deref().unwrap())).collect();
+    assert_eq!(roles, [("db1", "primary"), ("db2", "replica"), ("db3", "replica")]);
+    assert_eq!(rows(&mut admin, "SHOW SERVERS LIKE 'db2'").await.len(), 1);
+    let sessions = rows(&mut admin, "SHOW SESSIONS").await;
+    assert!(sessions.iter().any(|row| row["id"] == Some(client.id().to_string())), "{sessions:?}");
+    let digests = rows(&mut admin, "SHOW DIGESTS LIMIT 50").await;
+    assert!(digests.iter().any(|row| row["text"].as_deref() == Some("SELECT ?")), "{digests:?}");
+    let metrics = rows(&mut admin, "SHOW METRICS LIKE 'pointsman\\_clients'").await;
+    assert!(metrics.len() <= 1 && rows(&mut admin, "SHOW METRICS LIKE '%_clients%'").await.len() >= 2);
+    let findings = rows(&mut admin, "SHOW FINDINGS").await;
+    assert!(findings.iter().any(|row| row["name"].as_deref() == Some("severity")), "{findings:?}");
+    assert_eq!(rows(&mut admin, "SHOW POOLS").await.len(), 3);
+    assert!(rows(&mut admin, "HELP").await.len() > 8);
+    let result = rows(&mut admin, "RESET DIGESTS").await;
+    assert!(result[0]["result"].as_deref().unwrap().contains("begin anew"), "{result:?}");
+    admin.ping().await.unwrap();
+    admin.disconnect().await.unwrap();
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn the_command_line_clients_can_ask_it(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let arguments = ["--user=admin", &format!("--password={TOKEN}")];
+    for engine in [Engine::MySql, Engine::MariaDb] {
+        let said = command_line_at(console, engine, &arguments, "SHOW SERVERS; SHOW POOLS; SELECT 1;").await;
+        assert!(said.output().contains("db1") && said.output().contains("db3"), "{said:?}");
+    }
+    proxy.finish().await;
+}
+
+async fn it_stops_a_session(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let mut client = proxy.client().await;
+    let mut admin = connect(console).await;
+    rows(&mut admin, &format!("KILL {}", client.id())).await;
+    eventually("the session ends", async || client.query_drop("SELECT 1").await.is_err().then_some(())).await;
+    let error = admin.query_drop(format!("KILL {}", client.id())).await.expect_err("it is gone");
+    assert!(matches!(&error, Error::Server(error) if error.message.contains("there is no session")), "{error:?}");
+    admin.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn only_admin_with_the_token_logs_in(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    for (user, password) in [("admin", "wrong"), ("admin", ""), ("app", "app"), ("root", TOKEN), ("", "")] {
+        let error = Conn::new(options(console, password).user(Some(user))).await.expect_err("it is refused");
+        assert!(matches!(&error, Error::Server(error) if error.code == 1045), "{user}: {error:?}");
+    }
+    connect(console).await.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn commands_that_it_does_not_know_are_refused(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let mut client = RawClient::login(console, &LoginAs::new("admin", TOKEN)).await.unwrap();
+    // A statement to prepare, a change of user, statistics, a cursor, the binary log, nonsense, nothing.
+    for payload in [&b"\x16SELECT 1"[..], b"\x11root\0\0", b"\x09", b"\x1c\x01\0\0\0\x01\0\0\0", b"\x12", b"\x77", b""] {
+        assert_eq!(client.command(payload).await.expect_err().code, 1047, "{payload:?}");
+    }
+    for sql in ["DROP TABLE t", "SELECT * FROM mysql.user", "SHOW SECRETS", "\u{fffd}"] {
+        assert_eq!(client.query_one(sql).await.expect_err().code, 1064, "{sql}");
+    }
+    client.command(b"\x1f").await.expect_ok();
+    client.command(b"\x0e").await.expect_ok();
+    assert_eq!(client.command(b"\x03SHOW \xff\xfe").await.expect_err().code, 1064);
+    assert_eq!(client.query_one("SELECT 1").await.expect_rows().rows.len(), 1);
+    proxy.finish().await;
+}
+
+async fn hostile_packets_end_the_session_and_nothing_else(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let before = proxy.resident_bytes();
+    // Two commands in one write, answered one after the other.
+    let mut client = RawClient::login(console, &LoginAs::new("admin", TOKEN)).await.unwrap();
+    client.send_bytes(b"\x01\0\0\0\x0e\x01\0\0\0\x0e").await;
+    for _ in 0..2 {
+        client.expect_response();
+        assert_eq!(client.receive().await.unwrap().first(), Some(&0));
+    }
+    // A sequence number that nobody has asked for, a length that is a lie, a packet of 16 MiB.
+    for (bytes, is_told) in [(&b"\x01\0\0\xff\x0e"[..], false), (b"\xff\xff\xff\0\x03SELECT", true)] {
+        let mut client = RawClient::login(console, &LoginAs::new("admin", TOKEN)).await.unwrap();
+        client.send_bytes(bytes).await;
+        if is_told {
+            client.expect_response();
+            assert_eq!(client.receive().await.unwrap().get(..3), Some(&[0xff, 0x81, 0x04][..]), "1153");
+        }
+        client.expect_closed().await;
+    }
+    // Garbage in place of a login, and half a login.
+    for bytes in [&b"\x03\0\0\x01abc"[..], b"\xff\xff\xff\x01", b"\x20\0\0\x01\0\0"] {
+        let mut client = RawClient::connect(console).await.unwrap();
+        client.send_bytes(bytes).await;
+        drop(client);
+    }
+    assert!(proxy.resident_bytes() < before + (32 << 20));
+    connect(console).await.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn it_changes_the_primary(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let mut admin = connect(console).await;
+    rows(&mut admin, "SWITCHOVER TO db2").await;
+    let servers = rows(&mut admin, "SHOW SERVERS LIKE 'primary'").await;
+    assert_eq!(servers[0]["name"].as_deref(), Some("db2"), "{servers:?}");
+    let error = admin.query_drop("SWITCHOVER TO nobody").await.expect_err("there is no such server");
+    assert!(matches!(&error, Error::Server(error) if error.message.contains("nobody")), "{error:?}");
+    admin.disconnect().await.unwrap();
+    proxy.finish_with(&["the primary has changed"]).await;
+}
