@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use topology::{ServerState, ShareChange};
 
 use crate::journal::Journal;
 use crate::views::StatusView;
@@ -36,6 +37,7 @@ pub async fn serve(listener: UnixListener, control: Control, journal: Journal, r
         .route("/api/switchover", post(switchover))
         .route("/api/failover", post(failover))
         .route("/api/rebuild", post(rebuild))
+        .route("/api/servers/{name}", post(set_share).put(set_share))
         .route("/api/reload", post(reload_config))
         .with_state(state);
     let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await;
@@ -108,6 +110,27 @@ struct Rebuild {
 
 async fn rebuild(State(api): State<Api>, Json(wanted): Json<Rebuild>) -> Response {
     answer(api.control.rebuild(wanted.server).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetShare {
+    weight: Option<u32>,
+    /// `active`, `backup`, `drain` or `maintenance`.
+    state: Option<String>,
+}
+
+async fn set_share(State(api): State<Api>, Path(server): Path<String>, Json(wanted): Json<SetShare>) -> Response {
+    let state = wanted.state.map(|name| ServerState::named(&name).ok_or(name)).transpose();
+    let change = match state {
+        Ok(state) => ShareChange { weight: wanted.weight, state },
+        Err(name) => {
+            let known = ServerState::ALL.map(ServerState::name).join(", ");
+            return (StatusCode::UNPROCESSABLE_ENTITY, format!("{name:?} is no state of a server; there are {known}"))
+                .into_response();
+        }
+    };
+    answer(api.control.set(server, change).await)
 }
 
 async fn reload_config(State(api): State<Api>) -> Response {
