@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use backend::{Account, PooledAccount, ServerAddress};
 use ipnet::IpNet;
-use router::Rule;
+use router::{EjectionPolicy, Rule};
 use toml::de::DeTable;
-use topology::ServerId;
+use topology::{ServerId, ServerState, Share};
 
 use self::reader::{Mistakes, Section};
-pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
+pub(crate) use self::routing::{CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
-use self::units::{Address, FileMode, Level, Period, Size};
+use self::units::{Address, FileMode, Level, Period, Size, State};
 
 /// A whole configuration.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) routing: Routing,
+    pub(crate) ejection: EjectionPolicy,
     /// What clients are told in place of the servers' own version.
     pub(crate) server_version: Option<Box<str>>,
     pub(crate) security: Security,
@@ -77,7 +78,9 @@ pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) name: String,
     pub(crate) target: ServerAddress,
-    pub(crate) weight: u32,
+    pub(crate) share: Share,
+    /// Most connections to it, in place of the limit for all servers.
+    pub(crate) connections_max: Option<usize>,
     /// Where the other servers reach it.
     pub(crate) replication: ServerAddress,
     /// As a candidate for a promotion.
@@ -221,6 +224,7 @@ impl Config {
         let monitor = monitor(file.section("monitor"));
 
         let routing = Routing::read(file.section("routing"));
+        let ejection = routing::ejection(file.section("ejection"));
 
         let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
@@ -263,6 +267,7 @@ impl Config {
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             routing,
+            ejection,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             users_with_tls,
@@ -314,7 +319,11 @@ fn is_server_version(text: &str) -> bool {
 fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
     let name = section.required::<String>("name");
     let address = section.required::<Address>("address");
-    let weight = section.optional("weight", 1);
+    let share = Share {
+        weight: section.optional("weight", Share::default().weight),
+        state: section.optional("state", State(ServerState::Active)).0,
+    };
+    let connections_max = own_server_connections(&mut section);
     let replication = section.optional::<Option<Address>>("replication_address", None);
     let default = failover::Member::default();
     let candidate = failover::Member {
@@ -324,7 +333,7 @@ fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
     section.finish();
     let target = address?.0;
     let replication = replication.map_or_else(|| target.clone(), |address| address.0);
-    Some(Server { id, name: name?, target, weight, replication, candidate })
+    Some(Server { id, name: name?, target, share, connections_max, replication, candidate })
 }
 
 fn monitor(mut section: Section<'_>) -> Option<Monitor> {
@@ -410,10 +419,7 @@ fn users(
 fn user(mut section: Section<'_>) -> Option<PooledAccount> {
     let name = section.required::<String>("name");
     let password = section.secret("password");
-    let server_connections = section.optional::<Option<usize>>("server_connections", None);
-    if server_connections == Some(0) {
-        section.complain("server_connections must be at least 1");
-    }
+    let server_connections = own_server_connections(&mut section);
     let warm_server_connections = section.optional("warm_server_connections", 0);
     if server_connections.is_some_and(|server_connections| warm_server_connections > server_connections) {
         section.complain("warm_server_connections is more than server_connections allows");
@@ -421,6 +427,15 @@ fn user(mut section: Section<'_>) -> Option<PooledAccount> {
     section.finish();
     let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
     Some(PooledAccount { account, server_connections, warm_server_connections })
+}
+
+/// A bound of a server's or a user's own.
+fn own_server_connections(section: &mut Section<'_>) -> Option<usize> {
+    let server_connections = section.optional("server_connections", None);
+    if server_connections == Some(0) {
+        section.complain("server_connections must be at least 1");
+    }
+    server_connections
 }
 
 /// What clients may use, and for how long.

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Status { running, json } => done(ask::status(&running, json)),
         Command::Journal { running, last } => done(ask::journal(&running, last)),
         Command::Reload { running } => done(ask::reload(&running)),
+        Command::Set { running, server, weight, state } => done(ask::set(&running, &server, weight, state.as_deref())),
         Command::Switchover { running, to } => done(ask::switchover(&running, to.as_deref())),
         Command::Rebuild { running, server, yes } => done(ask::rebuild(&running, &server, yes)),
         Command::Failover { running, to, accept_loss } => done(ask::failover(&running, to.as_deref(), accept_loss)),
