@@ -1,8 +1,8 @@
 //! Which of several replicas answers a read.
 //!
 //! Each algorithm has a file of its own, and sees the same: the candidates with their weights, and the [`Load`]. Before its turn, outliers are left
-//! out ([`crate::ejection`]), and the weights of those that have just come back are reduced. The order of magnitude of each algorithm with one slow
-//! server is in `benches/balancing.rs`.
+//! out ([`crate::ejection`]), and the weights of those that have just come back are reduced. How each algorithm does with one slow server is in
+//! `benches/balancing.rs`.
 
 mod chance;
 mod latency;

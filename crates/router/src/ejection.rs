@@ -1,8 +1,8 @@
 //! Outliers: a replica that fails, or answers much more slowly than the others, gets no reads for a while.
 //!
-//! Each worker judges by its own statements. A replica is ejected only while most of its fellow candidates are not, and one that is left alone answers
-//! whatever speaks against it: an ejection never makes a read fail, and never sends it to the primary. It ends by itself, and each one that follows
-//! takes twice as long as the one before. After that the replica's share grows slowly.
+//! Each worker judges by its own statements. A replica is ejected only while most of its fellow candidates are not, and one that is left alone
+//! answers whatever speaks against it: an ejection never makes a read fail, and never sends it to the primary. It ends by itself, and each one that
+//! follows takes twice as long as the one before. After that the replica's share grows slowly.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -17,11 +17,11 @@ const MEMORY: f32 = 16.0;
 /// This many reads tell how slow a server is.
 const PROVEN: f32 = 10.0;
 
-/// A server that takes at most so many times as long as the quickest counts as equally quick: less is noise, and would concentrate reads on one server.
+/// A server that takes at most so many times as long as the quickest counts as equally quick. Less is noise, which would concentrate reads on one.
 const SIMILAR: f32 = 2.0;
 
-/// After this time without a read, half of what speaks against a server is forgotten, so that a slow server gets a read now and then and can show that
-/// it has recovered.
+/// After this time without a read, half of what speaks against a server is forgotten, so that a slow one gets a read now and then and can show
+/// that it has recovered.
 const HALF_LIFE: Duration = Duration::from_secs(5);
 
 /// One worker's statements on each server: those under way, and how long the last reads took.

@@ -1,8 +1,8 @@
 //! In turn, by weight: smooth weighted round robin.
 //!
-//! Each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights. Servers of weights 5, 1, 1 are
-//! chosen as a a b a c a a: never five of the same in a row. A server that was no candidate for a while keeps what it had, so that it is neither flooded
-//! nor starved when it comes back.
+//! Each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights. Servers of weights 5, 1, 1
+//! are chosen as a a b a c a a: never five of the same in a row. A server that was no candidate for a while keeps what it had, so that it is neither
+//! flooded nor starved when it comes back.
 
 use topology::ServerId;
 
