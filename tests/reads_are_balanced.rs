@@ -179,7 +179,7 @@ async fn a_backup_answers_only_while_no_active_replica_may(cluster: Arc<Cluster>
 async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
     let table = unique("t");
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (id INT PRIMARY KEY)")).await;
-    let rows: Vec<String> = (0..300).map(|id| format!("({id})")).collect();
+    let rows: Vec<String> = (0..400).map(|id| format!("({id})")).collect();
     cluster.prepare(format!("INSERT INTO {SCHEMA}.{table} VALUES {}", rows.join(", "))).await;
     // It stays a replica like any other for the monitor: neither stale nor silent.
     let patient = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
@@ -190,7 +190,7 @@ async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
         let proxy = Start::before(&cluster).config(&format!("{AT_ONCE}\n{patient}\n{config}")).start().await;
         let slow = &cluster.replicas()[0];
         let readers = Readers::start(&proxy, &table, 3).await;
-        slow.slow_down(30).await;
+        slow.slow_down(60).await;
         eventually("reads that spare the slow replica", async || {
             let [primary, slow, good] = readers.shares(&cluster, 60).await;
             (primary == 0 && slow * 10 < good).then_some(())
