@@ -144,7 +144,7 @@ impl Ejections {
         let out = candidates.iter().filter(|candidate| is_out(self, candidate)).count();
         let out_max = candidates.len().saturating_mul(usize::try_from(policy.share).unwrap_or(100)) / 100;
         let may_eject = !policy.is_off() && out < out_max.min(candidates.len().saturating_sub(1));
-        let ejected = if may_eject { self.eject_worst(candidates, load, policy, now) } else { None };
+        let ejected = if may_eject { self.eject_one(candidates, load, policy, now) } else { None };
         if out > 0 && out < candidates.len() || ejected.is_some() {
             candidates.retain(|candidate| !is_out(self, candidate));
         }
@@ -164,7 +164,7 @@ impl Ejections {
         }
     }
 
-    fn eject_worst(&mut self, candidates: &[Candidate], load: &Load, policy: &EjectionPolicy, now: Instant) -> Option<Ejected> {
+    fn eject_one(&mut self, candidates: &[Candidate], load: &Load, policy: &EjectionPolicy, now: Instant) -> Option<Ejected> {
         let inside = || candidates.iter().map(|candidate| candidate.server).filter(|id| self.present(*id, now).is_none());
         let quickest = load.quickest(inside());
         let why = |server: ServerId| {
