@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use mysql_async::prelude::{FromRow, Queryable as _, StatementLike};
 use mysql_async::{Conn, OptsBuilder, Params};
 use testcontainers::bollard::models::{
-    ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest, PortBinding,
+    ContainerInspectResponse, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest, PortBinding,
 };
 use testcontainers::bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use testcontainers::core::{ExecCommand, WaitFor, wait::LogWaitStrategy};
@@ -264,6 +264,19 @@ impl Server {
     /// Undoes [`Server::freeze`].
     pub async fn thaw(&self) {
         self.container.unpause().await.expect("the server can go on");
+    }
+
+    /// Lets it use so many thousandths of one core, so that it is slow.
+    pub async fn slow_down(&self, thousandths: i64) {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        let body = ContainerUpdateBody { nano_cpus: Some(thousandths * 1_000_000), ..Default::default() };
+        docker.update_container(self.container.id(), body).await.expect("the server can be slowed down");
+    }
+
+    /// Undoes [`Server::slow_down`].
+    pub async fn speed_up(&self) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.slow_down(i64::try_from(cores).expect("a small number") * 1000).await;
     }
 
     /// Takes it off the network: what is sent to it vanishes.

@@ -7,7 +7,7 @@ mod look;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use topology::{ServerState, ShareChange};
 
 use crate::console;
 use crate::http::{serve_address, serve_socket};
@@ -84,6 +85,7 @@ fn router(api: Api) -> Router {
         .route("/api/switchover", post(switchover))
         .route("/api/failover", post(failover))
         .route("/api/rebuild", post(rebuild))
+        .route("/api/servers/{name}", post(set_share).put(set_share))
         .route("/api/reload", post(reload_config))
         .with_state(api)
 }
@@ -158,6 +160,27 @@ struct Rebuild {
 
 async fn rebuild(State(api): State<Api>, Json(wanted): Json<Rebuild>) -> Response {
     answer(api.control.rebuild(wanted.server).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetShare {
+    weight: Option<u32>,
+    /// `active`, `backup`, `drain` or `maintenance`.
+    state: Option<String>,
+}
+
+async fn set_share(State(api): State<Api>, Path(server): Path<String>, Json(wanted): Json<SetShare>) -> Response {
+    let state = wanted.state.map(|name| ServerState::named(&name).ok_or(name)).transpose();
+    let change = match state {
+        Ok(state) => ShareChange { weight: wanted.weight, state },
+        Err(name) => {
+            let known = ServerState::ALL.map(ServerState::name).join(", ");
+            return (StatusCode::UNPROCESSABLE_ENTITY, format!("{name:?} is no state of a server; there are {known}"))
+                .into_response();
+        }
+    };
+    answer(api.control.set(server, change).await)
 }
 
 async fn reload_config(State(api): State<Api>) -> Response {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use failover::Durability;
 use monitor::{Entry, Event, Status};
 use serde::{Deserialize, Serialize};
-use topology::{ClusterView, Condition, DownCause, ServerView, ThreadState};
+use topology::{ClusterView, Condition, DownCause, ServerView, Share, ThreadState};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,7 @@ pub(crate) enum Line {
     PromotionBegan { from: String, is_asked_for: bool },
     Promoted { to: String, took_ms: u64, is_asked_for: bool },
     PromotionEnded { why: String },
+    ShareSet { server: String, before: ShareView, after: ShareView },
     Hook { moment: String, outcome: String },
 }
 
@@ -36,6 +37,19 @@ pub(crate) enum Line {
 pub(crate) struct Evidence {
     server: String,
     state: String,
+}
+
+/// A server's share of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShareView {
+    weight: u32,
+    state: String,
+}
+
+impl From<Share> for ShareView {
+    fn from(share: Share) -> ShareView {
+        ShareView { weight: share.weight, state: share.state.name().to_owned() }
+    }
 }
 
 impl From<&Entry> for EntryView {
@@ -52,6 +66,7 @@ impl From<&Entry> for EntryView {
             Event::PromotionBegan { from, is_asked_for } => Line::PromotionBegan { from, is_asked_for },
             Event::Promoted { to, took, is_asked_for } => Line::Promoted { to, took_ms: milliseconds(took), is_asked_for },
             Event::PromotionEnded { why } => Line::PromotionEnded { why },
+            Event::ShareSet { server, before, after } => Line::ShareSet { server, before: before.into(), after: after.into() },
             Event::Hook { moment, outcome } => Line::Hook { moment: moment.to_owned(), outcome },
         };
         EntryView { at: humantime::format_rfc3339_millis(entry.at).to_string(), line }
@@ -89,6 +104,8 @@ pub(crate) struct StatusView {
 struct ServerStatus {
     name: String,
     role: String,
+    #[serde(flatten)]
+    share: ShareView,
     /// `up`, `silent`, `full`, `blind`, `gone`, `shutting_down`, `offline` or `unknown`.
     condition: &'static str,
     /// What is wrong, if anything is.
@@ -142,6 +159,7 @@ fn server_status(view: &ClusterView, server: &ServerView) -> ServerStatus {
     ServerStatus {
         name: server.name.to_string(),
         role: server.role.to_string(),
+        share: server.share.into(),
         condition,
         why,
         read_only: seen.map(|seen| seen.sample.read_only),

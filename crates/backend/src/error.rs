@@ -98,7 +98,7 @@ pub enum ConnectError {
 pub enum Shortage {
     /// All connections to the server are in use.
     Server {
-        /// `limits.server_connections`, or what the server itself lets in.
+        /// `limits.server_connections`, the server's own bound, or what the server itself lets in.
         limit: usize,
         /// `timeouts.lease`.
         waited: Duration,

@@ -14,6 +14,6 @@ pub use compression::ServerCompression;
 pub use connection::{Rest, ServerConnection};
 pub use error::{ConnectError, Shortage};
 pub use login::{Account, ConnectOptions, ServerAddress};
-pub use pool::{Lease, PoolSettings, PooledAccount, Pools, WaitedFor, Wanted, WarmUp, WorkerPool};
+pub use pool::{Lease, PoolSettings, PooledAccount, PooledServer, Pools, WaitedFor, Wanted, WarmUp, WorkerPool};
 pub use prepared::{OnServer, PreparedStatements};
 pub use tls::ServerTls;

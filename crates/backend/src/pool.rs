@@ -40,9 +40,9 @@ use crate::{Account, ConnectError, Shortage};
 /// The servers, and the limits and timeouts of their pools.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// All servers. A number always means the same server.
-    pub servers: Vec<(ServerId, ServerAddress)>,
-    /// Most connections to one server, in use and idle.
+    /// All servers.
+    pub servers: Vec<PooledServer>,
+    /// Most connections to one server, in use and idle, unless it has a bound of its own.
     pub server_connections: usize,
     /// Most idle connections to one server. Beyond that the least recently used is closed.
     pub idle_server_connections: usize,
@@ -65,9 +65,21 @@ pub struct PoolSettings {
 }
 
 impl PoolSettings {
-    fn bounds(&self) -> Bounds {
-        Bounds { open: self.server_connections, idle: self.idle_server_connections, waiting: self.waiting }
+    fn bounds(&self, server: &PooledServer) -> Bounds {
+        let open = server.server_connections.unwrap_or(self.server_connections);
+        Bounds { open, idle: self.idle_server_connections, waiting: self.waiting }
     }
+}
+
+/// A server to connect to.
+#[derive(Debug, Clone)]
+pub struct PooledServer {
+    /// Its number, which always means the same server.
+    pub id: ServerId,
+    /// Where it listens.
+    pub address: ServerAddress,
+    /// Most connections to it, in use and idle, if it has a bound of its own.
+    pub server_connections: Option<usize>,
 }
 
 /// How many connections to each server an account may have, and how many are kept ready for it.
@@ -116,16 +128,19 @@ struct Current {
 struct Pooled {
     id: ServerId,
     target: ServerAddress,
+    /// As configured; the server itself may take less.
+    bounds: Bounds,
     connections: Arc<ServerPool>,
 }
 
 impl Current {
     /// Keeps the pools of the servers that were configured before.
     fn new(settings: PoolSettings, before: &[Pooled]) -> Self {
-        let pooled = |(id, target): &(ServerId, ServerAddress)| {
-            let known = before.iter().find(|pooled| pooled.id == *id).map(|pooled| Arc::clone(&pooled.connections));
-            let connections = known.unwrap_or_else(|| ServerPool::new(settings.bounds(), &settings.accounts));
-            Pooled { id: *id, target: target.clone(), connections }
+        let pooled = |server: &PooledServer| {
+            let (id, bounds) = (server.id, settings.bounds(server));
+            let known = before.iter().find(|pooled| pooled.id == id).map(|pooled| Arc::clone(&pooled.connections));
+            let connections = known.unwrap_or_else(|| ServerPool::new(bounds, &settings.accounts));
+            Pooled { id, target: server.address.clone(), bounds, connections }
         };
         let servers = settings.servers.iter().map(pooled).collect();
         Self { settings, servers }
@@ -212,7 +227,7 @@ impl Pools {
         self.forget_profiles(&now.settings);
         for pooled in &before.servers {
             match now.server(pooled.id) {
-                Some(_) => pooled.connections.configure(now.settings.bounds(), &now.settings.accounts),
+                Some(Pooled { bounds, .. }) => pooled.connections.configure(*bounds, &now.settings.accounts),
                 None => pooled.connections.close(),
             }
         }
@@ -257,8 +272,8 @@ impl Pools {
     /// has changed and is lower than the configured one.
     pub fn server_takes(&self, server: ServerId, max_connections: usize) -> Option<usize> {
         let current = self.current.load();
-        let connections = &current.server(server)?.connections;
-        let configured = current.settings.server_connections;
+        let Pooled { connections, bounds: Bounds { open: configured, .. }, .. } = current.server(server)?;
+        let configured = *configured;
         let left_to_others = (max_connections / 10).max(5);
         let limit = configured.min(max_connections.saturating_sub(left_to_others).max(1));
         let is_news = limit != connections.limit();

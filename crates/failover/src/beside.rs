@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use topology::{Condition, DownCause, Following, ServerView, ThreadState};
+use topology::{Condition, DownCause, Following, ServerState, ServerView, ThreadState};
 
 use crate::facts::{channels, follows, io, is_free, is_offline, is_writable, named, semi_sync};
 use crate::promotion::follow_step;
@@ -23,20 +23,10 @@ pub enum Rejoin {
 type Check = fn(&Situation<'_>, &ServerView, &ServerView) -> Option<Finding>;
 
 /// In this order; the first check that finds something about any server decides.
-const CHECKS: &[Check] = &[
-    closable_stray,
-    rejoin_now,
-    wrong_source,
-    left_frozen,
-    missing_acks,
-    semi_sync_stall,
-    stray,
-    diverged_former,
-    purged,
-    waiting,
-    broken,
-    errant,
-];
+const CHECKS: &[Check] = &[closable_stray, rejoin_now, wrong_source, left_frozen, missing_acks, semi_sync_stall, stray];
+
+/// After these, what only a person can repair. It is not said of a server in maintenance: a person is at work on it.
+const REPORTS: &[Check] = &[diverged_former, purged, waiting, broken, errant];
 
 pub(crate) fn find(situation: &Situation<'_>, primary: &ServerView) -> Finding {
     match &primary.condition {
@@ -47,10 +37,11 @@ pub(crate) fn find(situation: &Situation<'_>, primary: &ServerView) -> Finding {
         _ => {}
     }
     let others = || situation.others(Some(primary.id)).filter(|server| situation.is_reachable(server));
-    CHECKS
-        .iter()
-        .find_map(|check| others().find_map(|server| check(situation, primary, server)))
-        .unwrap_or(Finding::Healthy { primary: named(primary) })
+    let reported = || others().filter(|server| server.share.state != ServerState::Maintenance);
+    let check_others = |check: &Check| others().find_map(|server| check(situation, primary, server));
+    let check_reported = |check: &Check| reported().find_map(|server| check(situation, primary, server));
+    let repairable = CHECKS.iter().find_map(check_others);
+    repairable.or_else(|| REPORTS.iter().find_map(check_reported)).unwrap_or(Finding::Healthy { primary: named(primary) })
 }
 
 fn is_stray(server: &ServerView) -> bool {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use topology::{Observation, Position, ServerId, ServerView};
+use topology::{Observation, Position, ServerId, ServerState, ServerView};
 
 use crate::Situation;
 use crate::facts::{Named, channels, follows, is_drained, is_free, is_writable, named};
@@ -33,6 +33,8 @@ pub enum Unfit {
     Filtered,
     /// The configuration says so.
     NeverPromote,
+    /// A person has put it into maintenance.
+    Maintenance,
     /// It keeps no GTIDs.
     NoGtids,
     /// It has no binary log, so no other server can follow it.
@@ -56,6 +58,7 @@ impl fmt::Display for Unfit {
             Unfit::Delayed => "it is delayed on purpose",
             Unfit::Filtered => "replication filters leave something out on the way to it",
             Unfit::NeverPromote => "never_promote is set",
+            Unfit::Maintenance => "it is in maintenance (`pointsman set` or its state in the configuration)",
             Unfit::NoGtids => "it keeps no GTIDs",
             Unfit::NoBinlog => "log_bin is off",
             Unfit::NoLogsApplied => "log_replica_updates (MariaDB: log_slave_updates) is off",
@@ -89,6 +92,7 @@ pub(crate) fn unfit(situation: &Situation<'_>, server: &ServerView, old: Option<
         (is_delayed, Unfit::Delayed),
         (server.filters.is_some(), Unfit::Filtered),
         (!is_old && situation.member(server.id).never_promote, Unfit::NeverPromote),
+        (!is_old && server.share.state == ServerState::Maintenance, Unfit::Maintenance),
         (!seen.settings.log_bin, Unfit::NoBinlog),
         (!seen.settings.logs_applied, Unfit::NoLogsApplied),
         (is_broken && !is_drained(seen), Unfit::ApplierBroken),

@@ -2,7 +2,7 @@
 //!
 //! States: `w` writable, `r` read-only, `-` never seen and down, `?` not heard of. Flags: `!` gone, `~` silent, `o` offline, `z` shutting down, `f` full,
 //! `l` blind, `x` deposed, `d` diverged, `s` shares the primary's history, `b` has been down, `k` acknowledges, `K` waits for acknowledgements,
-//! `D` delayed, `E` applier error, `I` IO error, `N` never promoted, `L` filtered, `G` no binary log, `5` priority 105, `O` looked at before the
+//! `D` delayed, `E` applier error, `I` IO error, `N` never promoted, `M` in maintenance, `L` filtered, `G` no binary log, `5` priority 105, `O` looked at before the
 //! primary was lost. The IO thread: `+` running, `*` connecting, `.` stopped. The first word of a check names the primary, or the last one with `!`.
 
 mod beside;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use topology::{
     ClusterView, Condition, DownCause, Engine, Epoch, Following, GtidSet, Interval, Observation, Position, Replication,
-    ReplicationSettings, Role, Sample, SemiSync, ServerId, ServerView, ThreadState, Uuid, Version,
+    ReplicationSettings, Role, Sample, SemiSync, ServerId, ServerState, ServerView, Share, ThreadState, Uuid, Version,
 };
 
 use super::*;
@@ -118,6 +118,7 @@ fn world(before: &str, cluster: &str) -> World {
             id: ServerId(u16::try_from(place).unwrap()),
             name: name.into(),
             role: Role::Unknown,
+            share: Share { state: if has('M') { ServerState::Maintenance } else { ServerState::Active }, ..Share::default() },
             condition,
             is_deposed: has('x'),
             seen_at: seen.as_ref().map(|_| seen_at),

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use classifier::{Digest, Statement};
-use router::Route;
+use router::{Ending, Route};
 use session::{Outcome, RequestKind};
 use topology::ServerId;
 
@@ -172,23 +172,23 @@ impl StatementRecord<'_> {
 pub(crate) struct UnderWay<'a> {
     worker: &'a Worker,
     server: ServerId,
-    response: Option<Duration>,
+    ending: Ending,
 }
 
 impl<'a> UnderWay<'a> {
     pub(crate) fn begin(worker: &'a Worker, server: ServerId) -> Self {
-        worker.balancer().load_mut().begin(server);
-        Self { worker, server, response: None }
+        worker.balancer().begin(server);
+        Self { worker, server, ending: Ending::GivenUp }
     }
 
-    /// It was answered, `response` after it was sent.
-    pub(crate) fn answered(mut self, response: Option<Duration>) {
-        self.response = response;
+    /// This is what became of it.
+    pub(crate) fn ended(mut self, ending: Ending) {
+        self.ending = ending;
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.worker.balancer().load_mut().end(self.server, self.response);
+        self.worker.balancer().end(self.server, self.ending, Instant::now());
     }
 }

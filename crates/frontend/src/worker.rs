@@ -1,5 +1,6 @@
 //! One worker: the sessions of one thread, their share of the pools, and their balancer.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use arc_swap::ArcSwap;
 use backend::WorkerPool;
 use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
 use net::{Link, LinkError};
-use router::{Balancer, Decision, Policy, SessionView};
+use router::{Balancer, Decision, Ejected, Policy, SessionView};
 use session::Beginning;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -208,10 +209,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, pool: WorkerPool) -> Arc<Self> {
+        // Workers that do not know of each other should not make the same choices.
+        let balancer = Mutex::new(Balancer::seeded(RandomState::new().hash_one(0)));
         Arc::new(Self {
             shared,
             pool,
-            balancer: Mutex::default(),
+            balancer,
             statistics: Mutex::default(),
             sessions: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
@@ -228,6 +231,10 @@ impl Worker {
         let snapshot = self.shared.servers.load();
         let mut balancer = self.balancer();
         let decision = router::decide(statement, session, &snapshot, policy, Instant::now(), &mut balancer);
+        if let Some(Ejected { server, why, lasts }) = balancer.take_news() {
+            let server = snapshot.server(server).map_or("?", |server| &server.name);
+            tracing::info!(server, %why, ?lasts, "a worker gives a replica no reads for a while (ejection)");
+        }
         (decision, Reign::of(&snapshot))
     }
 

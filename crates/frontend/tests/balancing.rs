@@ -31,8 +31,13 @@ async fn readers(setup: &Setup, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_slow_replica_is_spared_only_by_least_connections_and_only_while_it_is_busy() {
-    for (balance, while_busy) in [(Balance::RoundRobin, ["other", "slow"]), (Balance::LeastConnections, ["other", "other"])] {
+async fn a_replica_with_a_statement_under_way_is_spared_by_those_that_look_at_it() {
+    let cases = [
+        (Balance::RoundRobin, ["other", "slow"]),
+        (Balance::LeastConnections, ["other", "other"]),
+        (Balance::Observed, ["other", "other"]),
+    ];
+    for (balance, while_busy) in cases {
         let setup = setup(balance).await;
         let mut waits = setup.client().await;
         let stuck = tokio::spawn(async move { waits.query_one(SLOW).await.expect_rows().single() });
@@ -52,4 +57,30 @@ async fn a_slow_replica_is_spared_only_by_least_connections_and_only_while_it_is
         })
         .await;
     }
+}
+
+/// A primary, and two replicas of which the first closes the connection when it is asked.
+async fn with_a_broken_replica() -> Setup {
+    let broken = scripted(|call: Call<'_>| match usual("broken", call) {
+        _ if call.sql().starts_with("SELECT") => vec![Action::Close],
+        answer => answer,
+    });
+    let servers = vec![server("primary").await, broken.await, server("other").await];
+    Setup::configured(servers, Settings::default())
+}
+
+#[tokio::test]
+async fn a_replica_that_fails_again_and_again_is_left_alone_and_no_client_notices() {
+    let setup = with_a_broken_replica().await;
+    assert_eq!(readers(&setup, 50).await, ["other"; 50]);
+    let asked = setup.statements(1).iter().filter(|sql| sql.starts_with("SELECT")).count();
+    assert_eq!(asked, usize::try_from(router::EjectionPolicy::default().failures).unwrap());
+    // EXPLAIN ROUTE says why.
+    let mut client = setup.client().await;
+    let rows = client.query_one("EXPLAIN ROUTE SELECT a FROM t").await.expect_rows().rows;
+    let reasons: Vec<_> = rows.iter().filter_map(|row| row[3].as_deref().map(String::from_utf8_lossy)).collect();
+    assert!(
+        reasons.iter().any(|why| why.starts_with("it has failed 5 times in a row; this worker gives it no reads")),
+        "{reasons:?}"
+    );
 }

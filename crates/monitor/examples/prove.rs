@@ -66,7 +66,7 @@ fn target(address: &str) -> MonitoredServer {
         host: host.into(),
         port: port.parse().unwrap(),
         replication,
-        weight: 1,
+        share: topology::Share::default(),
     }
 }
 

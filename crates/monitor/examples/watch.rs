@@ -42,7 +42,14 @@ fn target(name: char, address: &str) -> Option<MonitoredServer> {
     let (host, port) = address.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let replication = Address { host: host.into(), port };
-    Some(MonitoredServer { id: topology::ServerId(0), name: name.to_string(), host: host.into(), port, replication, weight: 1 })
+    Some(MonitoredServer {
+        id: topology::ServerId(0),
+        name: name.to_string(),
+        host: host.into(),
+        port,
+        replication,
+        share: topology::Share::default(),
+    })
 }
 
 fn state(server: &Server) -> String {

@@ -1,6 +1,6 @@
 //! The log: one line for every change that a human may want to know, none for what stays the same.
 
-use topology::{Health, Role, Server, Snapshot};
+use topology::{Health, Role, Server, ServerState, Snapshot};
 use tracing::{error, info, warn};
 
 /// Logs what is different in `after`.
@@ -49,6 +49,9 @@ fn log_health(old: &Server, new: &Server) {
             "server is up"
         ),
         (Health::Down { .. }, Health::Down { why }) => info!(server = %new.name, %why, "server is still down"),
+        (_, Health::Down { why }) if new.state == ServerState::Maintenance => {
+            info!(server = %new.name, address = %new.address, %why, "server in maintenance is down");
+        }
         (_, Health::Down { why }) => warn!(server = %new.name, address = %new.address, %why, "server is down"),
         (_, Health::Unknown) => {}
     }

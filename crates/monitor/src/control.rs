@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use failover::{Durability, Requirement};
 use tokio::sync::{mpsc, oneshot, watch};
-use topology::ClusterView;
+use topology::{ClusterView, ShareChange};
 
 use crate::settings::{FailoverSettings, Settings};
 
@@ -17,6 +17,7 @@ pub(crate) enum Command {
     Status(oneshot::Sender<Status>),
     Change(Change, oneshot::Sender<Result<String, String>>),
     Rebuild(String, oneshot::Sender<Result<String, String>>),
+    Set(String, ShareChange, oneshot::Sender<Result<String, String>>),
     Reload(Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), String>>),
 }
 
@@ -99,6 +100,14 @@ impl Control {
     pub async fn rebuild(&self, server: String) -> Result<Result<String, String>, MonitorEnded> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Rebuild(server, reply)).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
+    }
+
+    /// Changes a server's share of the traffic: what was done, or why it was not. It stays so until Pointsman ends, or other settings name another share
+    /// than before.
+    pub async fn set(&self, server: String, change: ShareChange) -> Result<Result<String, String>, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Set(server, change, reply)).await.map_err(|_| MonitorEnded)?;
         answer.await.map_err(|_| MonitorEnded)
     }
 

@@ -23,6 +23,7 @@ use crate::settings::{FailoverSettings, ReplicationAccount, Settings};
 use evidence::evidence;
 use progress::Promotion;
 use requests::Asked;
+pub(crate) use requests::server_named;
 use stage::{Locked, Servers, StageEnd, Told, Tried};
 
 /// Pause after a failed stage, or while another Pointsman has the lock, up to twice as long at random. It grows with each further failure.
@@ -346,7 +347,7 @@ impl Executor {
         Some(self.recorder.hook(Moment::Before, &entry))
     }
 
-    fn record(&self, event: Event) {
+    pub(crate) fn record(&self, event: Event) {
         record(&*self.recorder, event);
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
+use topology::Share;
+
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -67,6 +69,15 @@ pub enum Event {
     PromotionEnded {
         /// Why.
         why: String,
+    },
+    /// A person has changed a server's share of the traffic.
+    ShareSet {
+        /// Its name.
+        server: String,
+        /// As it was.
+        before: Share,
+        /// As it is now.
+        after: Share,
     },
     /// A command of the configuration was run.
     Hook {

@@ -29,7 +29,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use topology::{Cluster, ClusterSettings, Member, Publisher, Report, ServerId, Snapshot, publishing};
+use topology::{
+    Cluster, ClusterSettings, Member, Publisher, Report, ServerId, ServerView, Share, ShareChange, Snapshot, publishing,
+};
 
 pub use catalogue::keep_catalogue;
 pub use check::{AccountCheck, check_accounts, look_once};
@@ -40,7 +42,7 @@ pub use snapshots::Snapshots;
 pub use tls::{ServerTls, TlsMode};
 
 use control::{COMMANDS_QUEUED_MAX, Command};
-use executor::{Ended, Executor, Orders};
+use executor::{Ended, Executor, Orders, server_named};
 use prober::Prober;
 
 /// Reports that may wait for the cluster task. When the queue is full, probers wait: one late look is worth more than a queue of old ones.
@@ -112,7 +114,7 @@ fn members(settings: &Settings) -> Vec<(ServerId, Member)> {
         name: target.name.as_str().into(),
         address: target.address().into(),
         replication_address: target.replication.to_string().into(),
-        weight: target.weight,
+        share: target.share,
     };
     settings.servers.iter().map(|target| (target.id, member(target))).collect()
 }
@@ -204,13 +206,13 @@ impl Monitor {
         let is_same = |id: ServerId| {
             let of = |settings: &Settings| {
                 let target = settings.servers.iter().find(|target| target.id == id);
-                target.map(|target| MonitoredServer { weight: 0, ..target.clone() })
+                target.map(|target| MonitoredServer { share: Share::default(), ..target.clone() })
             };
             before.common() == settings.common() && of(&before) == of(&settings)
         };
         let has_same_account = self.executor.has_account(failover.account.as_ref());
         self.executor.change(&view, &settings, failover, is_same);
-        let snapshot = self.cluster.change(members(&settings), cluster_settings(&settings));
+        let snapshot = self.cluster.change(members(&settings), cluster_settings(&settings), Instant::now().into_std());
         self.settings.send_replace(settings.clone());
         let mut kept = std::mem::take(&mut self.probers);
         // A prober with a new actor must be restarted, or it would ask the former actor for last words.
@@ -236,9 +238,24 @@ impl Monitor {
             // The asker may have gone.
             Command::Status(reply) => drop(reply.send(self.executor.status(self.cluster.view()))),
             Command::Rebuild(server, reply) => self.executor.rebuild(&self.cluster.view(), &server, reply),
+            Command::Set(server, change, reply) => drop(reply.send(self.set(&server, change))),
             Command::Reload(settings, reply) => self.reload = Some((settings, reply)),
             Command::Change(change, reply) => self.executor.ask(&self.cluster.view(), &change, reply),
         }
+    }
+
+    /// Changes a server's share of the traffic; returns what was done, or why it was not.
+    fn set(&mut self, server: &str, change: ShareChange) -> Result<String, String> {
+        let view = self.cluster.view();
+        let ServerView { id, name, share, .. } = server_named(&view, server)?;
+        let after = share.with(change);
+        if *share == after {
+            return Ok(format!("{name} is as it was: {share}"));
+        }
+        let snapshot = self.cluster.set(*id, change, Instant::now().into_std());
+        self.publish(snapshot);
+        self.executor.record(Event::ShareSet { server: name.to_string(), before: *share, after });
+        Ok(format!("{name}: {after} (before: {share})"))
     }
 
     fn decide(&mut self) {

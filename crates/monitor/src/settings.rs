@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use topology::ServerId;
+use topology::{ServerId, Share};
 
 use crate::tls::ServerTls;
 
@@ -20,8 +20,8 @@ pub struct MonitoredServer {
     pub port: u16,
     /// Where the other servers reach it, to replicate from it.
     pub replication: Address,
-    /// Its share of the reads, relative to those of the others.
-    pub weight: u32,
+    /// Its share of the traffic, until a person changes it.
+    pub share: Share,
 }
 
 impl MonitoredServer {

@@ -1,4 +1,4 @@
-//! `pointsman status`, `sessions`, `digests`, `switchover` and others: what a person asks of a running Pointsman.
+//! `pointsman status`, `sessions`, `digests`, `set`, `switchover` and others: what a person asks of a running Pointsman.
 
 mod table;
 
@@ -69,6 +69,18 @@ pub(crate) fn reload(running: &Running) -> anyhow::Result<ExitCode> {
     done(&ask(running, "/api/reload", Some(json!({})))?)
 }
 
+/// Changes a server's share of the traffic.
+pub(crate) fn set(running: &Running, server: &str, weight: Option<u32>, state: Option<&str>) -> anyhow::Result<ExitCode> {
+    let change = json!({ "weight": weight, "state": state });
+    done(&ask(running, &format!("/api/servers/{}", percent_encoded(server)), Some(change))?)
+}
+
+/// As a part of a path: RFC 3986, section 2.3.
+fn percent_encoded(name: &str) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    name.bytes().map(|byte| if is_plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// Another primary while the present one is healthy.
 pub(crate) fn switchover(running: &Running, to: Option<&str>) -> anyhow::Result<ExitCode> {
     done(&ask(running, "/api/switchover", Some(json!({ "to": to })))?)
@@ -132,10 +144,12 @@ fn described(status: &Value) -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             lines,
-            "\n  {:<12} {:<8} {:<8} {}",
+            "\n  {:<12} {:<8} {:<8} weight {:<4} {:<12} {}",
             text(server, "name"),
             text(server, "role"),
             text(server, "condition"),
+            server.get("weight").and_then(Value::as_u64).unwrap_or_default(),
+            text(server, "state"),
             text(server, "position")
         );
         if let Some(source) = server.get("follows").and_then(Value::as_str) {

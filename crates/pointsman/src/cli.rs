@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use classifier::Dialect;
+use topology::ServerState;
 
 /// A replication-aware SQL routing proxy for MySQL and MariaDB.
 ///
@@ -88,6 +89,19 @@ pub(crate) enum Command {
     Reload {
         #[command(flatten)]
         running: Running,
+    },
+    /// Change a server's weight or state at once. It stays so until Pointsman ends, or the configuration file says something else than before.
+    Set {
+        #[command(flatten)]
+        running: Running,
+        /// Its name in the configuration.
+        server: String,
+        /// Its share of the reads, relative to those of the others; 0 keeps reads away from it.
+        #[arg(long, required_unless_present = "state")]
+        weight: Option<u32>,
+        /// "active"; "backup": reads only while no active replica may answer; "drain": no new reads; "maintenance": nor is it promoted.
+        #[arg(long, value_parser = ServerState::ALL.map(ServerState::name))]
+        state: Option<String>,
     },
     /// Make another server the primary while the present one is healthy: open transactions may end, new ones wait, and no client gets an error.
     Switchover {

@@ -21,15 +21,15 @@ use std::time::Duration;
 
 use backend::{Account, PooledAccount, ServerAddress};
 use ipnet::IpNet;
-use router::Rule;
+use router::{EjectionPolicy, Rule};
 use toml::de::DeTable;
-use topology::ServerId;
+use topology::{ServerId, ServerState, Share};
 
 pub(crate) use self::admin::Admin;
 use self::reader::{Mistakes, Section};
-pub(crate) use self::routing::{Balance, CausalReads, Pooling, Routing, TransactionReads};
+pub(crate) use self::routing::{CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
-use self::units::{Address, FileMode, Level, Period, Size};
+use self::units::{Address, FileMode, Level, Period, Size, State};
 pub(crate) use self::users::User;
 
 /// A whole configuration.
@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) servers: Vec<Server>,
     pub(crate) monitor: Monitor,
     pub(crate) routing: Routing,
+    pub(crate) ejection: EjectionPolicy,
     /// What clients are told in place of the servers' own version.
     pub(crate) server_version: Option<Box<str>>,
     pub(crate) security: Security,
@@ -80,7 +81,9 @@ pub(crate) struct Server {
     pub(crate) id: ServerId,
     pub(crate) name: String,
     pub(crate) target: ServerAddress,
-    pub(crate) weight: u32,
+    pub(crate) share: Share,
+    /// Most connections to it, in place of the limit for all servers.
+    pub(crate) connections_max: Option<usize>,
     /// Where the other servers reach it.
     pub(crate) replication: ServerAddress,
     /// As a candidate for a promotion.
@@ -226,6 +229,7 @@ impl Config {
         let monitor = monitor(file.section("monitor"));
 
         let routing = Routing::read(file.section("routing"));
+        let ejection = routing::ejection(file.section("ejection"));
 
         let names: Vec<&str> = servers.iter().flatten().map(|server| &*server.name).collect();
         let rules = file.sections("rules").into_iter().map(|section| rules::rule(section, &names)).collect::<Vec<_>>();
@@ -269,6 +273,7 @@ impl Config {
             servers: servers.into_iter().collect::<Option<_>>()?,
             monitor: monitor?,
             routing,
+            ejection,
             rules: rules.into_iter().collect::<Option<_>>()?,
             users: users.into_iter().collect::<Option<_>>()?,
             firewall,
@@ -342,7 +347,11 @@ fn is_server_version(text: &str) -> bool {
 fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
     let name = section.required::<String>("name");
     let address = section.required::<Address>("address");
-    let weight = section.optional("weight", 1);
+    let share = Share {
+        weight: section.optional("weight", Share::default().weight),
+        state: section.optional("state", State(ServerState::Active)).0,
+    };
+    let connections_max = section.bound("server_connections");
     let replication = section.optional::<Option<Address>>("replication_address", None);
     let default = failover::Member::default();
     let candidate = failover::Member {
@@ -352,7 +361,7 @@ fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
     section.finish();
     let target = address?.0;
     let replication = replication.map_or_else(|| target.clone(), |address| address.0);
-    Some(Server { id, name: name?, target, weight, replication, candidate })
+    Some(Server { id, name: name?, target, share, connections_max, replication, candidate })
 }
 
 fn monitor(mut section: Section<'_>) -> Option<Monitor> {

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Digests { running, reset: true, .. } => done(ask::reset_digests(&running)),
         Command::Kill { running, session, query } => done(ask::kill(&running, session, query)),
         Command::Reload { running } => done(ask::reload(&running)),
+        Command::Set { running, server, weight, state } => done(ask::set(&running, &server, weight, state.as_deref())),
         Command::Switchover { running, to } => done(ask::switchover(&running, to.as_deref())),
         Command::Rebuild { running, server, yes } => done(ask::rebuild(&running, &server, yes)),
         Command::Failover { running, to, accept_loss } => done(ask::failover(&running, to.as_deref(), accept_loss)),

@@ -58,7 +58,7 @@ impl<'r> Reloader<'r> {
         // A new server can be connected to before the snapshot names it, and a removed one until the snapshot no longer does.
         let before = pool_settings(&self.config);
         let mut meanwhile = pool_settings(&config);
-        let gone = before.servers.iter().filter(|(id, _)| config.servers.iter().all(|server| server.id != *id));
+        let gone = before.servers.iter().filter(|pooled| config.servers.iter().all(|server| server.id != pooled.id));
         meanwhile.servers.extend(gone.cloned());
         self.running.reload_pools(meanwhile);
         let changed = self.control.reload(monitor_settings(&config), failover_settings(&config)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admin::{Hooks, Journal, JournalSettings};
 use anyhow::Context as _;
-use backend::PoolSettings;
+use backend::{PoolSettings, PooledServer};
 use classifier::{CacheStats, Classifier};
 use frontend::{Accounts, CausalScope, Frontend, Runtime};
 use net::SocketFile;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{Admin, Balance, CausalReads, Config, Durability, Pooling, TransactionReads};
+use crate::config::{Admin, CausalReads, Config, Durability, Pooling, Server, TransactionReads};
 use crate::logging;
 use crate::reload::Reloader;
 use crate::watch::FileWatch;
@@ -178,7 +178,7 @@ pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
         host: server.target.host.clone(),
         port: server.target.port,
         replication: monitor::Address { host: server.replication.host.clone(), port: server.replication.port },
-        weight: server.weight,
+        share: server.share,
     });
     let monitor = &config.monitor;
     monitor::Settings {
@@ -277,9 +277,10 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
             reads_own_writes: config.routing.causal_reads != CausalReads::Off,
             filtered_replicas: config.routing.filtered_replicas,
             causal_wait: config.routing.causal_wait,
-            balance: match config.routing.balance {
-                Balance::RoundRobin => router::Balance::RoundRobin,
-                Balance::LeastConnections => router::Balance::LeastConnections,
+            balancing: router::Balancing {
+                balance: config.routing.balance,
+                slow_start: config.routing.slow_start,
+                ejection: config.ejection,
             },
             lazy_transactions: config.routing.transaction_reads == TransactionReads::Lazy,
             hold_writes: config.routing.hold_writes,
@@ -300,8 +301,13 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
 }
 
 pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
+    let pooled = |server: &Server| PooledServer {
+        id: server.id,
+        address: server.target.clone(),
+        server_connections: server.connections_max,
+    };
     PoolSettings {
-        servers: config.servers.iter().map(|server| (server.id, server.target.clone())).collect(),
+        servers: config.servers.iter().map(pooled).collect(),
         server_connections: config.pool_limits.server_connections,
         idle_server_connections: config.pool_limits.idle_server_connections,
         waiting: config.pool_limits.waiting,

@@ -1,44 +1,204 @@
 //! Which of several replicas answers a read.
 //!
-//! Smooth weighted round robin: each turn, every candidate gains its weight, the one that has gained most is chosen and pays the sum of all weights.
-//! Servers of weights 5, 1, 1 are chosen as a a b a c a a: never five of the same in a row. A server that was no candidate
-//! for a while keeps what it had, so that it is neither flooded nor starved when it comes back.
+//! Each algorithm has a file of its own, and sees the same: the candidates with their weights, and the [`Load`]. Before its turn, outliers are left
+//! out ([`crate::ejection`]), and the weights of those that have just come back are reduced. How each algorithm does with one slow server is in
+//! `benches/balancing.rs`.
+
+mod chance;
+mod latency;
+mod least_connections;
+mod observed;
+mod random_of_two;
+mod round_robin;
 
 use std::time::{Duration, Instant};
 
-use topology::ServerId;
+use classifier::Digest;
+use topology::{Server, ServerId};
 
-use crate::Load;
+use self::chance::Chance;
+use self::round_robin::Turns;
+use crate::ejection::{Ejected, EjectionPolicy, Ejections, Outlier};
+use crate::load::Load;
 
 /// How one of several servers is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Balance {
     /// In turn, by weight.
-    #[default]
     RoundRobin,
     /// The one with the fewest statements of this worker under way for its weight; in turn among several.
     LeastConnections,
+    /// The one with the least load for its weight, by the statements under way and how long its reads take; in turn among several.
+    #[default]
+    Observed,
+    /// Of two at random, the one with the least load.
+    RandomOfTwo,
+    /// In turn, by weight and by how long its reads take.
+    Latency,
+}
+
+/// How reads are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balancing {
+    /// The choice among the candidates.
+    pub balance: Balance,
+    /// The share of a server that comes back grows over this time.
+    pub slow_start: Duration,
+    /// Which candidates are left out.
+    pub ejection: EjectionPolicy,
+}
+
+impl Default for Balancing {
+    fn default() -> Self {
+        Self { balance: Balance::default(), slow_start: Duration::from_secs(10), ejection: EjectionPolicy::default() }
+    }
+}
+
+/// A server that may answer a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its number.
+    pub server: ServerId,
+    /// Its share, at least 1.
+    pub weight: u32,
+    /// When it came back, if it was away.
+    pub back_since: Option<Instant>,
+}
+
+impl From<&Server> for Candidate {
+    fn from(server: &Server) -> Self {
+        Self { server: server.id, weight: server.weight, back_since: server.back_since }
+    }
+}
+
+/// What became of a statement, as far as it says something about its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A plain read was answered, `response` after it was sent.
+    Read {
+        /// Of its text.
+        digest: Digest,
+        /// From the moment when it was sent.
+        response: Duration,
+    },
+    /// It was answered, with an error or not.
+    Answered,
+    /// The server failed by its own fault: it was lost, refused a connection, or has run out of something.
+    Failed,
+    /// It says nothing about the server: the client left, or the statement was stopped.
+    GivenUp,
+}
+
+/// One of the candidates, with what its weight comes to.
+#[derive(Debug, Clone, Copy)]
+struct Weighted {
+    server: ServerId,
+    /// In hundredths of the configured one while it is reduced.
+    weight: u64,
+}
+
+/// A whole weight of 1.
+const WHOLE: u64 = 100;
+
+/// The part of its weight, in [`WHOLE`], with which a server begins that comes back.
+const FIRST_SHARE: u64 = 10;
+
+impl Weighted {
+    fn share(&self) -> f64 {
+        self.scaled_share(1.0)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "weights are small numbers")]
+    fn scaled_share(&self, factor: f64) -> f64 {
+        self.weight as f64 * factor
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a weight times a positive factor")]
+    fn scaled(&self, factor: f64) -> Self {
+        Self { weight: self.scaled_share(factor).max(1.0) as u64, ..*self }
+    }
 }
 
 /// The balancer's memory. One for each worker thread, so it needs no lock shared between threads.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Balancer {
-    /// Credit by server number; grows to the number of servers.
-    credit: Vec<i64>,
+    turns: Turns,
+    /// Those of [`Balance::Latency`], whose weights have another scale.
+    shares: Turns,
+    chance: Chance,
     load: Load,
+    ejections: Ejections,
+    /// The last ejection that was not reported yet.
+    news: Option<Ejected>,
     /// Replicas that did not catch up in time, and when.
     late: Vec<(ServerId, Instant)>,
+    /// Room for the candidates, so that a choice allocates nothing.
+    candidates: Vec<Candidate>,
+    weighted: Vec<Weighted>,
 }
 
 /// For this long, no statement waits again for a replica that did not catch up in time.
 const LATE: Duration = Duration::from_secs(1);
 
 impl Balancer {
-    /// Chooses one of the candidates, given with their weights (each at least 1). `None` if there are none.
-    pub fn choose(&mut self, balance: Balance, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
-        match balance {
-            Balance::RoundRobin => self.in_turn(candidates),
-            Balance::LeastConnections => self.least_connections(candidates),
+    /// Knows nothing yet. Balancers of different seeds make different random choices.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            turns: Turns::default(),
+            shares: Turns::default(),
+            chance: Chance::seeded(seed),
+            load: Load::default(),
+            ejections: Ejections::default(),
+            news: None,
+            late: Vec::new(),
+            candidates: Vec::new(),
+            weighted: Vec::new(),
+        }
+    }
+
+    /// Chooses one of the candidates. `None` if there are none.
+    pub fn choose(
+        &mut self,
+        balancing: &Balancing,
+        candidates: impl Iterator<Item = Candidate>,
+        now: Instant,
+    ) -> Option<ServerId> {
+        self.candidates.clear();
+        self.candidates.extend(candidates);
+        let ejected = self.ejections.sift(&mut self.candidates, &mut self.load, &balancing.ejection, now);
+        self.news = ejected.or(self.news);
+        self.weighted.clear();
+        for candidate in &self.candidates {
+            let since = candidate.back_since.max(self.ejections.back_since(candidate.server));
+            let weight = u64::from(candidate.weight) * grown(since, balancing.slow_start, now);
+            self.weighted.push(Weighted { server: candidate.server, weight });
+        }
+        let (candidates, load) = (self.weighted.as_slice(), &self.load);
+        match balancing.balance {
+            Balance::RoundRobin => self.turns.take(candidates.iter().copied()),
+            Balance::LeastConnections => least_connections::choose(candidates, load, &mut self.turns),
+            Balance::Observed => observed::choose(candidates, load, &mut self.turns, now),
+            Balance::RandomOfTwo => random_of_two::choose(candidates, load, &mut self.chance, now),
+            Balance::Latency => latency::choose(candidates, load, &mut self.shares, now),
+        }
+    }
+
+    /// A statement has been given to this server.
+    pub fn begin(&mut self, server: ServerId) {
+        self.load.begin(server);
+    }
+
+    /// It has ended.
+    pub fn end(&mut self, server: ServerId, ending: Ending, now: Instant) {
+        self.load.end(server);
+        match ending {
+            Ending::Read { digest, response } => {
+                self.load.answered(server, digest, response, now);
+                self.ejections.note_answer(server);
+            }
+            Ending::Answered => self.ejections.note_answer(server),
+            Ending::Failed => self.ejections.note_failure(server),
+            Ending::GivenUp => {}
         }
     }
 
@@ -47,39 +207,14 @@ impl Balancer {
         &self.load
     }
 
-    /// The same, for noting statements.
-    pub fn load_mut(&mut self) -> &mut Load {
-        &mut self.load
+    /// Why this worker gives a server no reads, and until when.
+    pub fn ejection(&self, server: ServerId, now: Instant) -> Option<(Outlier, Instant)> {
+        self.ejections.present(server, now)
     }
 
-    fn least_connections(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
-        let candidates = candidates.collect::<Vec<_>>();
-        // Compared as fractions, each of statements by weight, without dividing.
-        let is_less = |(a, a_weight): (ServerId, u32), (b, b_weight): (ServerId, u32)| {
-            let statements = |server, weight| u64::from(self.load.under_way(server)) * u64::from(weight);
-            statements(a, b_weight) < statements(b, a_weight)
-        };
-        let is_least = |candidate: &(ServerId, u32)| !candidates.iter().any(|other| is_less(*other, *candidate));
-        let least = candidates.iter().copied().filter(is_least).collect::<Vec<_>>();
-        self.in_turn(least.into_iter())
-    }
-
-    fn in_turn(&mut self, candidates: impl Iterator<Item = (ServerId, u32)>) -> Option<ServerId> {
-        let mut total = 0;
-        let mut best: Option<(ServerId, i64)> = None;
-        for (server, weight) in candidates {
-            let weight = i64::from(weight);
-            total += weight;
-            let credit = self.credit_of(server);
-            *credit += weight;
-            let credit = *credit;
-            if best.is_none_or(|(_, most)| credit > most) {
-                best = Some((server, credit));
-            }
-        }
-        let (server, _) = best?;
-        *self.credit_of(server) -= total;
-        Some(server)
+    /// An ejection since this was asked last.
+    pub fn take_news(&mut self) -> Option<Ejected> {
+        self.news.take()
     }
 
     /// Whether waiting for this replica to catch up is worth a try.
@@ -92,86 +227,18 @@ impl Balancer {
         self.late.retain(|(late, _)| *late != server);
         self.late.push((server, now));
     }
+}
 
-    fn credit_of(&mut self, server: ServerId) -> &mut i64 {
-        let index = usize::from(server.0);
-        if index >= self.credit.len() {
-            self.credit.resize(index + 1, 0);
-        }
-        #[expect(clippy::indexing_slicing, reason = "resized just above")]
-        &mut self.credit[index]
+/// The part of its weight, in [`WHOLE`], that a server has which is back since then.
+fn grown(since: Option<Instant>, slow_start: Duration, now: Instant) -> u64 {
+    let Some(since) = since else { return WHOLE };
+    let passed = now.saturating_duration_since(since);
+    if passed >= slow_start {
+        return WHOLE;
     }
+    let part = passed.as_nanos() * u128::from(WHOLE) / slow_start.as_nanos();
+    u64::try_from(part).unwrap_or(WHOLE).max(FIRST_SHARE)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn turns(balancer: &mut Balancer, weights: &[(u16, u32)], count: usize) -> Vec<u16> {
-        (0..count)
-            .filter_map(|_| {
-                balancer.choose(Balance::RoundRobin, weights.iter().map(|&(server, weight)| (ServerId(server), weight)))
-            })
-            .map(|server| server.0)
-            .collect()
-    }
-
-    #[test]
-    fn turns_follow_the_weights_smoothly() {
-        let mut balancer = Balancer::default();
-        assert_eq!(turns(&mut balancer, &[(0, 5), (1, 1), (2, 1)], 7), [0, 0, 1, 0, 2, 0, 0]);
-    }
-
-    #[test]
-    fn equal_weights_take_turns() {
-        let mut balancer = Balancer::default();
-        assert_eq!(turns(&mut balancer, &[(1, 1), (2, 1)], 4), [1, 2, 1, 2]);
-    }
-
-    #[test]
-    fn a_replica_that_was_late_is_not_waited_for_again_for_a_while() {
-        let (mut balancer, now) = (Balancer::default(), Instant::now());
-        let may_wait = |balancer: &Balancer, after| balancer.may_wait(ServerId(1), now + after);
-        assert!(may_wait(&balancer, Duration::ZERO));
-        balancer.note_late(ServerId(1), now);
-        assert!(!may_wait(&balancer, LATE / 2) && may_wait(&balancer, LATE) && balancer.may_wait(ServerId(2), now));
-        balancer.note_late(ServerId(1), now + LATE);
-        assert!(!may_wait(&balancer, LATE) && balancer.late.len() == 1);
-    }
-
-    #[test]
-    fn no_candidate_no_choice() {
-        for balance in [Balance::RoundRobin, Balance::LeastConnections] {
-            assert_eq!(Balancer::default().choose(balance, std::iter::empty()), None);
-        }
-    }
-
-    #[test]
-    fn a_returning_server_is_not_flooded() {
-        let mut balancer = Balancer::default();
-        turns(&mut balancer, &[(1, 1), (2, 1)], 10);
-        turns(&mut balancer, &[(1, 1)], 1000);
-        let after = turns(&mut balancer, &[(1, 1), (2, 1)], 10);
-        assert_eq!(after.iter().filter(|&&server| server == 2).count(), 5);
-    }
-
-    #[test]
-    fn the_server_with_the_fewest_statements_for_its_weight_is_chosen() {
-        // Server, weight, statements under way.
-        let check = |servers: &[(u16, u32, u32)], expected: &[u16]| {
-            let mut balancer = Balancer::default();
-            for (server, _, count) in servers {
-                (0..*count).for_each(|_| balancer.load_mut().begin(ServerId(*server)));
-            }
-            let candidates = || servers.iter().map(|&(server, weight, _)| (ServerId(server), weight));
-            let chosen = (0..expected.len()).filter_map(|_| balancer.choose(Balance::LeastConnections, candidates()));
-            assert_eq!(chosen.map(|server| server.0).collect::<Vec<_>>(), expected, "{servers:?}");
-        };
-        check(&[(1, 1, 3), (2, 1, 2)], &[2, 2]);
-        check(&[(1, 1, 2), (2, 1, 2)], &[1, 2, 1]);
-        check(&[(1, 3, 3), (2, 1, 2)], &[1, 1]);
-        check(&[(1, 2, 2), (2, 1, 1)], &[1, 2, 1]);
-        check(&[(1, 1, 0), (2, 5, 1)], &[1]);
-        check(&[(1, 1, u32::MAX >> 16), (2, 1, 0)], &[2]);
-    }
-}
+mod tests;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use classifier::{Effects, Placement, SessionEffect, Statement, Verb};
 use session::{OpenTransaction, TransactionKind};
-use topology::{Position, Role, Server, ServerId, Snapshot};
+use topology::{Position, Role, Server, ServerId, ServerState, Snapshot};
 
 use crate::view::{Isolation, Previous};
-use crate::{Awaited, Balance, Balancer, Because, By, Denial, Exclusion, SessionView, Target};
+use crate::{Awaited, Balancer, Balancing, Because, By, Candidate, Denial, Exclusion, SessionView, Target};
 
 /// What the configuration says about routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Policy {
     /// How long a read that must see its session's write may wait for a replica to apply it. Zero: it goes to the primary.
     pub causal_wait: Duration,
     /// How reads are shared out among the replicas that may answer them.
-    pub balance: Balance,
+    pub balancing: Balancing,
     /// A transaction at `READ COMMITTED` begins on a replica, and goes on on the primary with its first statement that is no plain read.
     pub lazy_transactions: bool,
     /// A statement that needs the primary waits for it for at most this long. Zero: it does not wait.
@@ -280,7 +280,7 @@ fn in_transaction(
     }
     if let TransactionKind::Lazy { is_explicit } = transaction.kind {
         let is_fresh =
-            || candidates(session, snapshot, policy, now).any(|(server, why)| server.id == transaction.server && why.is_none());
+            || candidates(session, snapshot, policy, now).any(|(server, why)| server.id == transaction.server && may_go_on(why));
         return match statement.placement() {
             Placement::Previous | Placement::Session => stay(here),
             Placement::Replica if snapshot.primary.is_none() || is_fresh() => stay(here),
@@ -314,6 +314,11 @@ fn may_be_lazy(statement: &Statement, session: &SessionView<'_>) -> bool {
     session.isolation == Isolation::ReadCommitted && is_free && (begins || begins_implicitly)
 }
 
+/// Whether a read that is on a replica already may stay: it gets no new ones, but its data is good.
+fn may_go_on(exclusion: Option<Exclusion>) -> bool {
+    exclusion.is_none_or(|why| matches!(why, Exclusion::NoWeight | Exclusion::Backup | Exclusion::Drain | Exclusion::Maintenance))
+}
+
 /// A fresh replica that has what the session wrote.
 fn replica_for_transaction(
     session: &SessionView<'_>,
@@ -323,9 +328,18 @@ fn replica_for_transaction(
     balancer: &mut Balancer,
 ) -> Option<ServerId> {
     snapshot.primary?;
-    let fresh = candidates(session, snapshot, policy, now)
-        .filter(|(server, exclusion)| server.role == Role::Replica && exclusion.is_none());
-    balancer.choose(policy.balance, fresh.map(|(server, _)| (server.id, server.weight)))
+    let of = |wanted: Option<Exclusion>| {
+        let all = candidates(session, snapshot, policy, now);
+        all.filter(move |(server, exclusion)| server.role == Role::Replica && *exclusion == wanted)
+            .map(|(server, _)| Candidate::from(server))
+    };
+    let balancing = balancing(session, policy);
+    balancer.choose(&balancing, of(None), now).or_else(|| balancer.choose(&balancing, of(Some(Exclusion::Backup)), now))
+}
+
+/// How reads are shared out, in this case.
+fn balancing(session: &SessionView<'_>, policy: &Policy) -> Balancing {
+    Balancing { balance: session.steering.balance().unwrap_or(policy.balancing.balance), ..policy.balancing }
 }
 
 /// `COMMIT` or `ROLLBACK`, alone.
@@ -395,16 +409,23 @@ fn read(
         Some((Target::Replica, _)) | None => {}
     }
     let mut because = Because::NoFreshReplica;
+    let mut has_backup = false;
     let forward = |server, because| Decision::Forward(Route { end_first, ..Route::to(server, because) });
-    let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| match exclusion {
-        None => Some((server.id, server.weight)),
-        Some(Exclusion::LacksOwnWrite) => {
+    let fresh = candidates(session, snapshot, policy, now).filter_map(|(server, exclusion)| {
+        has_backup |= exclusion == Some(Exclusion::Backup);
+        if exclusion == Some(Exclusion::LacksOwnWrite) {
             because = Because::OwnWrite;
-            None
         }
-        Some(_) => None,
+        exclusion.is_none().then(|| Candidate::from(server))
     });
-    let chosen = balancer.choose(policy.balance, fresh);
+    let balancing = balancing(session, policy);
+    let chosen = balancer.choose(&balancing, fresh, now);
+    if chosen.is_none() && has_backup {
+        let backups = candidates(session, snapshot, policy, now).filter(|(_, exclusion)| *exclusion == Some(Exclusion::Backup));
+        if let Some(server) = balancer.choose(&balancing, backups.map(|(server, _)| Candidate::from(server)), now) {
+            return forward(server, Because::Backup);
+        }
+    }
     if because == Because::OwnWrite
         && chosen.is_none()
         && let Some(server) = about_to_have(statement, session, snapshot, policy, now, balancer)
@@ -436,17 +457,18 @@ fn about_to_have(
         return None;
     }
     let may_wait = |server: &Server| {
-        let takes_reads = server.weight > 0 && (server.filters.is_none() || policy.filtered_replicas);
+        let takes_reads =
+            server.weight > 0 && server.state == ServerState::Active && (server.filters.is_none() || policy.filtered_replicas);
         takes_reads && session.committed.is_some() && is_one_line(server) && balancer.may_wait(server.id, now)
     };
     let late = candidates(session, snapshot, policy, now)
         .filter(|(server, exclusion)| *exclusion == Some(Exclusion::LacksOwnWrite) && may_wait(server))
-        .map(|(server, _)| (server.id, server.weight))
+        .map(|(server, _)| Candidate::from(server))
         .collect::<Vec<_>>();
-    balancer.choose(policy.balance, late.into_iter())
+    balancer.choose(&balancing(session, policy), late.into_iter(), now)
 }
 
-/// A read on exactly this server: the primary, or a replica that may answer. Its weight does not count.
+/// A read on exactly this server: the primary, or a replica that may answer. Neither its weight counts nor that it is a backup.
 fn read_on(
     name: &str,
     by: By,
@@ -461,7 +483,7 @@ fn read_on(
     match found {
         None => Decision::Refuse(Denial::NoSuchServer),
         Some((server, _)) if snapshot.primary == Some(server.id) => forward(server),
-        Some((server, None | Some(Exclusion::NoWeight))) => forward(server),
+        Some((server, None | Some(Exclusion::NoWeight | Exclusion::Backup))) => forward(server),
         Some((_, Some(exclusion))) => Decision::Refuse(Denial::Unfit(exclusion)),
     }
 }
@@ -529,6 +551,19 @@ fn is_one_line(server: &Server) -> bool {
     }
 }
 
+/// What excludes a server whose data is good: the last reason of all. What is after `Filtered` keeps no read from going on there, and what is after
+/// `Drain`, none that asks for it by name.
+fn last_reason(server: &Server, takes_filtered: bool) -> Option<Exclusion> {
+    match server.state {
+        _ if server.filters.is_some() && !takes_filtered => Some(Exclusion::Filtered),
+        ServerState::Maintenance => Some(Exclusion::Maintenance),
+        ServerState::Drain => Some(Exclusion::Drain),
+        _ if server.weight == 0 => Some(Exclusion::NoWeight),
+        ServerState::Backup => Some(Exclusion::Backup),
+        ServerState::Active => None,
+    }
+}
+
 fn exclusion(
     server: &Server,
     session: &SessionView<'_>,
@@ -555,12 +590,7 @@ fn exclusion(
     if server.diverged.is_some() {
         return Some(Exclusion::Diverged);
     }
-    // The last reasons of all: a server without weight answers a read that asks for it by name, one with filters does not.
-    let last_reason = if server.filters.is_some() && !takes_filtered {
-        Some(Exclusion::Filtered)
-    } else {
-        (server.weight == 0).then_some(Exclusion::NoWeight)
-    };
+    let last_reason = last_reason(server, takes_filtered);
     let (Some(fresh_as_of), Some(horizon)) = (server.fresh_as_of, horizon) else {
         // Started while no primary was up: nothing tells the replicas apart, and old data is better than none.
         return if horizon.is_none() { last_reason } else { Some(Exclusion::UnknownStaleness) };

@@ -26,6 +26,8 @@ pub enum Because {
     SessionChange,
     /// A plain read or a read-only transaction: the balancer chose among the fresh replicas.
     FreshReplica,
+    /// A plain read or a read-only transaction, and no active replica may answer: a backup does.
+    Backup,
     /// A plain read, and no replica is fresh enough: the primary answers.
     NoFreshReplica,
     /// A plain read, and no fresh replica is known yet to have what this session wrote: the primary answers.
@@ -56,6 +58,7 @@ impl Because {
             Self::PreviousStatement => "previous_statement",
             Self::SessionChange => "session_change",
             Self::FreshReplica => "fresh_replica",
+            Self::Backup => "backup",
             Self::NoFreshReplica => "no_fresh_replica",
             Self::OwnWrite => "own_write",
             Self::CausalWait => "causal_wait",
@@ -82,6 +85,7 @@ impl fmt::Display for Because {
             Self::PreviousStatement => f.write_str("it asks about the previous statement, which ran there"),
             Self::SessionChange => f.write_str("a session change, repeated on the session's other connections"),
             Self::FreshReplica => f.write_str("a plain read, and this replica's turn"),
+            Self::Backup => f.write_str("a plain read, but no active replica may answer it: this backup does"),
             Self::NoFreshReplica => f.write_str("a plain read, but no replica is fresh enough"),
             Self::OwnWrite => f.write_str("a plain read, but no replica is known yet to have what this session wrote"),
             Self::CausalWait => f.write_str(
@@ -129,6 +133,12 @@ pub enum Exclusion {
     LacksOwnWrite,
     /// Its weight is 0.
     NoWeight,
+    /// It answers only while no active replica may.
+    Backup,
+    /// It gets nothing new, since a person drains it.
+    Drain,
+    /// A person has put it into maintenance.
+    Maintenance,
     /// It has just failed this statement.
     JustFailed,
 }
@@ -149,6 +159,9 @@ impl fmt::Display for Exclusion {
             }
             Self::LacksOwnWrite => f.write_str("it is not known yet to have what this session wrote"),
             Self::NoWeight => f.write_str("its weight is 0"),
+            Self::Backup => f.write_str("it is a backup, for reads that no active replica may answer"),
+            Self::Drain => f.write_str("it is being drained (its state)"),
+            Self::Maintenance => f.write_str("it is in maintenance (its state)"),
             Self::JustFailed => f.write_str("it has just failed this statement"),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use classifier::{Context, Digest, Inner, Placement, Statement, Verb, digest, inner_text, mentions_table};
 use ipnet::IpNet;
 
-use crate::Target;
+use crate::{Balance, Target};
 
 /// One rule: conditions, all of which must hold, and its effects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +22,8 @@ pub struct Rule {
     pub target: Option<Target>,
     /// How stale their answers may be.
     pub max_lag: Option<Duration>,
+    /// How matching reads are shared out.
+    pub balance: Option<Balance>,
     /// How long a server may take to answer, reads and writes alike.
     pub timeout: Option<Duration>,
     /// The statement does not run, and the client gets this message.

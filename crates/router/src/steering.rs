@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Balance;
 use crate::rules::Rule;
 
 /// Where a read should run.
@@ -146,6 +147,11 @@ impl<'a> Steering<'a> {
     /// How stale a replica's answer may be, where this differs from the configured limit.
     pub fn max_lag(&self) -> Option<Duration> {
         self.hint.and_then(|hint| hint.max_lag).or_else(|| self.rule.and_then(|(_, rule)| rule.max_lag))
+    }
+
+    /// How the read is shared out, where this differs from the configured way.
+    pub fn balance(&self) -> Option<Balance> {
+        self.rule.and_then(|(_, rule)| rule.balance)
     }
 
     /// How long a server may take to answer.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::roles::{direct_source, filters_before};
 use crate::{
-    Before, Candidate, ClusterView, Epoch, Observation, PositionHistory, Report, Roles, Server, ServerId, Snapshot, Warning,
-    assign_roles,
+    Before, Candidate, ClusterView, Epoch, Observation, PositionHistory, Report, Roles, Server, ServerId, ServerState, Share,
+    ShareChange, Snapshot, Warning, assign_roles,
 };
 use monitored::Monitored;
 
@@ -22,8 +22,8 @@ pub struct Member {
     pub address: Arc<str>,
     /// `host:port` by which the other servers reach it, to replicate from it.
     pub replication_address: Arc<str>,
-    /// Its share of the reads, relative to those of the others.
-    pub weight: u32,
+    /// Its share of the traffic, until a person changes it.
+    pub share: Share,
 }
 
 /// What decides when a server counts as down.
@@ -80,18 +80,25 @@ impl Cluster {
 
     /// Applies another list and other settings. What is known of a server that stays is kept. Returns the new snapshot as [`observe`](Self::observe)
     /// does.
-    pub fn change(&mut self, members: Vec<(ServerId, Member)>, settings: ClusterSettings) -> Option<Snapshot> {
+    pub fn change(&mut self, members: Vec<(ServerId, Member)>, settings: ClusterSettings, now: Instant) -> Option<Snapshot> {
         self.settings = settings;
         let mut before = std::mem::take(&mut self.servers);
         for (id, member) in members {
             let known = before.iter().position(|watched| watched.server.id == id).map(|place| before.swap_remove(place));
-            let weight = member.weight;
-            let watched = known.map_or_else(|| Monitored::new(id, member), |known| known.weighing(weight));
+            let share = member.share;
+            let watched = known.map_or_else(|| Monitored::new(id, member), |known| known.configured(share, now));
             self.servers.push(watched);
         }
         let is_gone = |id: &ServerId| before.iter().any(|watched| watched.server.id == *id);
         self.last_primary = self.last_primary.filter(|last| !is_gone(last));
         self.compared_with = self.compared_with.filter(|last| !is_gone(last));
+        self.settle(None)
+    }
+
+    /// A person changes a server's share of the traffic. It stays so until the list says something else than before. Returns the new snapshot as
+    /// [`observe`](Self::observe) does.
+    pub fn set(&mut self, id: ServerId, change: ShareChange, now: Instant) -> Option<Snapshot> {
+        find(&mut self.servers, id)?.set(change, now);
         self.settle(None)
     }
 
@@ -272,8 +279,10 @@ impl Cluster {
         let unproven = primary
             .filter(|watched| watched.server.position.is_none())
             .map(|watched| Warning::PrimaryWithoutPositions { name: watched.server.name.to_string() });
-        let flaws = self.servers.iter().flat_map(Monitored::flaws);
-        let blind = self.servers.iter().filter_map(Monitored::blindness);
+        // A person is at work on it, and knows.
+        let is_looked_after = |watched: &&Monitored| watched.server.state != ServerState::Maintenance;
+        let flaws = self.servers.iter().filter(is_looked_after).flat_map(Monitored::flaws);
+        let blind = self.servers.iter().filter(is_looked_after).filter_map(Monitored::blindness);
         roles.warnings.iter().cloned().chain(unproven).chain(flaws).chain(blind).collect()
     }
 }

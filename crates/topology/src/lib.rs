@@ -11,6 +11,7 @@ mod defaults;
 mod epoch;
 mod semi_sync;
 mod server;
+mod share;
 mod version;
 
 mod binlog_state;
@@ -42,6 +43,7 @@ pub use published::{Published, Publisher, SnapshotGuard, Suspects, WriteUnderWay
 pub use roles::{Before, Candidate, Following, Roles, Warning, assign_roles};
 pub use semi_sync::{LOSSLESS_TIMEOUT_MIN, ReplicationSettings, SemiSync};
 pub use server::{Engine, Health, Replication, Role, Server, ServerId, SourceId, ThreadState};
+pub use share::{ServerState, Share, ShareChange};
 pub use snapshot::Snapshot;
 pub use uuid::Uuid;
 pub use version::Version;

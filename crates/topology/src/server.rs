@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{Position, SessionDefaults, Uuid, Version};
+use crate::{Position, ServerState, SessionDefaults, Share, Uuid, Version};
 
 /// The place of a server in the configured list. It stays the same for as long as the list does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +153,10 @@ pub struct Server {
     pub address: Arc<str>,
     /// Its share of the reads, relative to those of the others.
     pub weight: u32,
+    /// Which traffic a person lets it have.
+    pub state: ServerState,
+    /// When it came back: it was down before, or a person had taken its reads away. `None`: it was there all the time.
+    pub back_since: Option<Instant>,
     /// Whether it answers.
     pub health: Health,
     /// What it is among the others.
@@ -198,6 +202,8 @@ impl Server {
             name: name.into(),
             address: address.into(),
             weight,
+            state: ServerState::Active,
+            back_since: None,
             health: Health::Unknown,
             role: Role::Unknown,
             engine: None,
@@ -226,6 +232,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         self.fresh_as_of.map(|moment| now.saturating_duration_since(moment))
+    }
+
+    /// Its share of the traffic.
+    pub fn share(&self) -> Share {
+        Share { weight: self.weight, state: self.state }
     }
 
     /// It is up and not silent.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::{Epoch, Following, Observation, Position, Role, ServerId, Warning};
+use crate::{Epoch, Following, Observation, Position, Role, ServerId, Share, Warning};
 
 /// All servers as last seen.
 ///
@@ -30,6 +30,8 @@ pub struct ServerView {
     pub id: ServerId,
     /// Its name in the config.
     pub name: Arc<str>,
+    /// Its share of the traffic.
+    pub share: Share,
     /// Its role in the snapshot.
     pub role: Role,
     /// Whether it answers, and if not, why.

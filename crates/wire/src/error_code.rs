@@ -8,7 +8,10 @@
 
 #![allow(missing_docs, reason = "the servers' manuals say what each error means")]
 
+pub const ER_DISK_FULL: u16 = 1021;
+pub const ER_OUTOFMEMORY: u16 = 1037;
 pub const ER_CON_COUNT_ERROR: u16 = 1040;
+pub const ER_OUT_OF_RESOURCES: u16 = 1041;
 /// Pointsman sends it for a server that it cannot connect to: no other number of the servers comes closer.
 pub const ER_BAD_HOST_ERROR: u16 = 1042;
 pub const ER_HANDSHAKE_ERROR: u16 = 1043;
@@ -28,6 +31,7 @@ pub const ER_UNKNOWN_ERROR: u16 = 1105;
 pub const ER_UNKNOWN_CHARACTER_SET: u16 = 1115;
 pub const ER_HOST_IS_BLOCKED: u16 = 1129;
 pub const ER_HOST_NOT_PRIVILEGED: u16 = 1130;
+pub const ER_CANT_CREATE_THREAD: u16 = 1135;
 pub const ER_TABLEACCESS_DENIED_ERROR: u16 = 1142;
 pub const ER_COLUMNACCESS_DENIED_ERROR: u16 = 1143;
 pub const ER_NET_PACKET_TOO_LARGE: u16 = 1153;

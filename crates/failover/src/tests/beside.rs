@@ -14,6 +14,18 @@ fn with_a_primary_nothing_is_done_unless_something_is_wrong() {
 }
 
 #[test]
+fn what_only_a_person_can_repair_is_not_said_of_a_server_in_maintenance() {
+    for server in ["b=rsMI>a.", "b=rsME>a+", "b=rdM>a+", "b=rdM", "b=rsM>a.", "b=rM"] {
+        check("a", &format!("a=w {server} c=rs>a+"), "healthy");
+    }
+    check("a", "a=w b=rsME>a+ c=rsE>a+", "replication_broken");
+    // What endangers others is, and it is not forgotten.
+    check("a", "a=w b=wM c=rs>a+", "two_writable");
+    check("a", "a=w b=wxM c=rs>a+", "two_writable retire:b");
+    check("a", "a=w b=rsM>c+ c=rs", "former_primary_returned follow:c>a!");
+}
+
+#[test]
 fn what_we_have_cut_off_is_closed_and_what_a_person_has_is_not() {
     let mut world = world("a", "a=w b=wox c=rs>a+");
     check_world(&world, "healthy");

@@ -30,10 +30,10 @@ fn the_most_advanced_is_promoted_then_by_priority() {
 
 #[test]
 fn unfit_servers_are_left_out_but_what_they_have_counts() {
-    for flag in ["d", "D", "N", "L", "G"] {
+    for flag in ["d", "D", "N", "M", "L", "G"] {
         check("a!", &format!("a=w! b=r{flag}>a.@10 c=r>a.@10"), "promoting fenced:a detach:c");
     }
-    for flag in ["D", "N", "L", "G"] {
+    for flag in ["D", "N", "M", "L", "G"] {
         check("a!", &format!("a=w! b=r{flag}>a.@11 c=r>a.@10"), "no_candidate");
     }
     check("a!", "a=w! b=rd>a.@11 c=r>a.@10", "promoting fenced:a detach:c");

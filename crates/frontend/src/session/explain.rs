@@ -108,6 +108,13 @@ impl Core {
         }
     }
 
+    /// Why this worker gives a server no reads.
+    fn ejected(&self, server: ServerId, now: Instant) -> Option<String> {
+        let (why, until) = self.worker.balancer().ejection(server, now)?;
+        let left = until.saturating_duration_since(now).as_millis();
+        Some(format!("{why}; this worker gives it no reads for {left} ms more, unless it is the only one (ejection)"))
+    }
+
     fn server_rows(&self, placement: Placement, view: &SessionView<'_>, snapshot: &Snapshot, decision: &Decision) -> Vec<Row> {
         let now = Instant::now();
         let policy = self.settings.policy;
@@ -119,6 +126,7 @@ impl Core {
             let is_chosen = chosen == Some(server.id);
             let (result, because) = match exclusion {
                 _ if is_chosen => ("chosen", self.refusal_text(decision)),
+                None if let Some(why) = self.ejected(server.id, now) => ("ejected", why),
                 None if placement == Placement::Replica => {
                     ("candidate", "it may answer this read, but it is not its turn".to_owned())
                 }

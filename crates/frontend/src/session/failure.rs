@@ -3,7 +3,10 @@
 use backend::ConnectError;
 use net::LinkError;
 use topology::ServerId;
-use wire::error_code::{ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN};
+use wire::error_code::{
+    ER_CANT_CREATE_THREAD, ER_CON_COUNT_ERROR, ER_DISK_FULL, ER_OUT_OF_RESOURCES, ER_OUTOFMEMORY, ER_SERVER_OFFLINE_MODE,
+    ER_SERVER_SHUTDOWN,
+};
 use wire::{ErrOwned, Malformed};
 
 use super::Core;
@@ -62,6 +65,17 @@ impl Failure {
         matches!(self, Self::Connect(ConnectError::Exhausted { .. }))
     }
 
+    /// Whether it speaks against the server, whatever the statement. That a connection was closed while it was idle does not.
+    pub(super) fn is_servers_fault(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::Unreachable { .. } | ConnectError::Timeout { .. })
+            | Self::Lost { .. }
+            | Self::Silent { .. } => true,
+            Self::Setup(error) | Self::Connect(ConnectError::Refused { error, .. }) => is_servers_fault(error.code),
+            _ => false,
+        }
+    }
+
     /// Whether another server may be tried: nothing has happened yet, or it is a plain read and the client has got nothing.
     pub(super) fn may_be_tried_elsewhere(&self, is_read: bool) -> bool {
         match self {
@@ -86,6 +100,21 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// Errors by which a server says that it is not well, and not that the statement or the account is wrong: it has no room for connections or threads, has
+/// run out of memory or of space, or is shutting down.
+pub(super) fn is_servers_fault(code: u16) -> bool {
+    matches!(
+        code,
+        ER_DISK_FULL
+            | ER_OUTOFMEMORY
+            | ER_CON_COUNT_ERROR
+            | ER_OUT_OF_RESOURCES
+            | ER_SERVER_SHUTDOWN
+            | ER_CANT_CREATE_THREAD
+            | ER_SERVER_OFFLINE_MODE
+    )
 }
 
 impl Core {

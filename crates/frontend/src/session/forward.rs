@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use backend::Lease;
 use classifier::{Effects, Placement, Statement};
 use net::Link;
-use router::{Awaited, Because, Decision, Isolation, Previous, Route, SessionView, Steering};
+use router::{Awaited, Because, Decision, Ending, Isolation, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
 use topology::{Position, ServerId};
 use wire::{ErrOwned, PrepareOk};
@@ -16,7 +16,7 @@ use wire::{ErrOwned, PrepareOk};
 use super::deadline::TimeLimit;
 use super::definitions::{Course, End};
 use super::exchange::{Destination, Request};
-use super::failure::Failure;
+use super::failure::{Failure, is_servers_fault};
 use super::hold::{GivenUp, Hold};
 use super::loss::Unanswered;
 use super::supervision::{Progress, Supervision};
@@ -236,12 +236,20 @@ impl Core {
             let attempt = pin!(self.attempt(client, statement, request, destination, watch));
             supervision.see_through(attempt).await
         };
-        if let Ok(outcome) = &answered {
-            let now = Instant::now();
-            let served = watch.0.served(now);
-            self.trail.answered(outcome, served, now);
-            // What a replica takes for a read says how well it does; a write may wait for others.
-            under_way.answered(served.filter(|_| is_read && outcome.error.is_none()));
+        match &answered {
+            Ok(outcome) => {
+                let now = Instant::now();
+                let served = watch.0.served(now);
+                self.trail.answered(outcome, served, now);
+                under_way.ended(match (outcome.error, served) {
+                    (Some(code), _) if is_servers_fault(code) => Ending::Failed,
+                    // What a replica takes for a read says how well it does; a write may wait for others.
+                    (None, Some(response)) if is_read => Ending::Read { digest: statement.digest, response },
+                    _ => Ending::Answered,
+                });
+            }
+            Err(failure) if failure.is_servers_fault() => under_way.ended(Ending::Failed),
+            Err(_) => {}
         }
         answered
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use backend::{Account, PoolSettings, PooledAccount, ServerAddress, ServerTls};
+use backend::{Account, PoolSettings, PooledAccount, PooledServer, ServerAddress, ServerTls};
 use classifier::Classifier;
 use frontend::{Accounts, CausalScope, ClientTls, Frontend, Limits, Pooling, Running, Runtime};
 use router::{Policy, Rule};
@@ -124,6 +124,7 @@ impl Setup {
         let (generations, announced) = watch::channel(snapshot.generation);
         let targets =
             servers.iter().map(|server| ServerAddress { host: server.address().ip().to_string(), port: server.address().port() });
+        let pooled = |(id, address)| PooledServer { id, address, server_connections: None };
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
             socket: None,
@@ -139,7 +140,7 @@ impl Setup {
                     reads_own_writes: true,
                     filtered_replicas: false,
                     causal_wait,
-                    balance,
+                    balancing: router::Balancing { balance, ..router::Balancing::default() },
                     lazy_transactions: false,
                     hold_writes,
                 },
@@ -153,7 +154,7 @@ impl Setup {
                 tls,
             },
             pools: PoolSettings {
-                servers: (0..).map(ServerId).zip(targets).collect(),
+                servers: (0..).map(ServerId).zip(targets).map(pooled).collect(),
                 server_connections,
                 idle_server_connections: server_connections,
                 waiting,

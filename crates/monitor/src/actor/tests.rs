@@ -49,7 +49,7 @@ impl World {
             host: address.host.clone(),
             port: address.port,
             replication: address,
-            weight: 1,
+            share: topology::Share::default(),
         };
         let settings = Settings::new(vec![target.clone()], "watcher", "secret");
         let mut worker = Worker::new(target, settings, None);

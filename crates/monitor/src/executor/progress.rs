@@ -97,6 +97,9 @@ pub(super) fn log(event: &Event) {
         }
         Event::Promoted { to, took, is_asked_for } => tracing::warn!(%to, ?took, is_asked_for, "a new primary takes writes"),
         Event::PromotionEnded { why } => tracing::warn!(why, "the primary is not replaced"),
+        Event::ShareSet { server, before, after } => {
+            tracing::info!(%server, %before, %after, "a person has changed a server's share");
+        }
         Event::Hook { moment, outcome } => tracing::info!(moment, outcome, "command of the configuration"),
     }
 }

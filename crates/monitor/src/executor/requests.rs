@@ -79,7 +79,7 @@ impl Executor {
 }
 
 /// The server with the name that a person gave.
-pub(super) fn server_named<'v>(view: &'v ClusterView, wanted: &str) -> Result<&'v ServerView, String> {
+pub(crate) fn server_named<'v>(view: &'v ClusterView, wanted: &str) -> Result<&'v ServerView, String> {
     view.servers.iter().find(|server| *server.name == *wanted).ok_or_else(|| {
         let names: Vec<&str> = view.servers.iter().map(|server| &*server.name).collect();
         format!("no server has the name {wanted:?}; there are {}", names.join(", "))

@@ -33,5 +33,12 @@ pub(crate) fn look_at_primary(sql: &str) -> Answer {
 pub(crate) fn target(address: SocketAddr) -> MonitoredServer {
     let host = address.ip().to_string();
     let replication = Address { host: host.clone(), port: address.port() };
-    MonitoredServer { id: topology::ServerId(0), name: "a".into(), host, port: address.port(), replication, weight: 1 }
+    MonitoredServer {
+        id: topology::ServerId(0),
+        name: "a".into(),
+        host,
+        port: address.port(),
+        replication,
+        share: topology::Share::default(),
+    }
 }

@@ -110,6 +110,15 @@ impl<'a> Section<'a> {
         value
     }
 
+    /// A bound of at least 1, if there is one.
+    pub(super) fn bound<T: DeserializeOwned + PartialEq + Default>(&mut self, key: &'static str) -> Option<T> {
+        let bound = self.optional::<Option<T>>(key, None);
+        if bound.as_ref().is_some_and(|bound| *bound == T::default()) {
+            self.complain(&format!("{key} must be at least 1"));
+        }
+        bound
+    }
+
     /// A secret under one of three keys: `key` itself, `key_file` (its first line), `key_env` (a variable's name).
     pub(super) fn secret(&mut self, key: &'static str) -> Option<String> {
         let (file_key, env_key) = secret_keys(key);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::list::{list, networks};
 use super::reader::Section;
+use super::routing::BalanceName;
 use super::units::Period;
 
 /// One rule, for these servers.
@@ -26,9 +27,10 @@ pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
     let mut period = |key| section.optional::<Option<Period>>(key, None).map(|period| period.0);
     let max_lag = period("max_lag");
     let timeout = period("timeout");
+    let balance = section.optional::<Option<BalanceName>>("balance", None).map(Into::into);
     let refuse = section.optional::<Option<String>>("refuse", None);
-    if target.is_none() && max_lag.is_none() && timeout.is_none() && refuse.is_none() {
-        section.complain("it asks for nothing: give it a target, a max_lag, a timeout, or a refuse");
+    if target.is_none() && max_lag.is_none() && balance.is_none() && timeout.is_none() && refuse.is_none() {
+        section.complain("it asks for nothing: give it a target, a max_lag, a balance, a timeout, or a refuse");
     }
     if let Some(Target::Server(target)) = &target
         && !servers.contains(&&**target)
@@ -39,7 +41,7 @@ pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
         section.complain("timeout must be more than nothing");
     }
     section.finish();
-    Some(Rule { name: name?, when, target, max_lag, timeout, refuse })
+    Some(Rule { name: name?, when, target, max_lag, balance, timeout, refuse })
 }
 
 /// The 32 hexadecimal digits that `pointsman explain` and `EXPLAIN ROUTE` show.

@@ -25,7 +25,7 @@ fn the_smallest_configuration_has_all_defaults() {
     assert_eq!(config.routing.max_lag, Duration::from_secs(1));
     assert_eq!(config.routing.hold_writes, Duration::from_secs(10));
     assert_eq!(config.limits, frontend::Limits::default());
-    assert_eq!(config.servers[0].weight, 1);
+    assert_eq!(config.servers[0].share, Share::default());
 }
 
 #[test]
@@ -175,6 +175,42 @@ timeout = "30s"
     assert_eq!(rule.timeout, Some(Duration::from_secs(30)));
     assert_eq!((rule.when.users.len(), rule.when.networks.len(), rule.when.tables.len()), (1, 2, 2));
     assert_eq!(rule.when.tables[1].schema.as_deref(), Some("shop"));
+}
+
+#[test]
+fn servers_have_a_share_and_a_bound_of_their_own() {
+    let with = |more: &str| SMALLEST.replacen("[[servers]]", &format!("[[servers]]\n{more}"), 1);
+    let server = |more: &str| Config::parse(&with(more)).expect("good").servers.remove(0);
+    let drained = server("weight = 3\nstate = 'drain'\nserver_connections = 7");
+    assert_eq!(drained.share, Share { weight: 3, state: ServerState::Drain });
+    assert_eq!((drained.connections_max, server("").connections_max), (Some(7), None));
+    for (more, expected) in [
+        ("state = 'off'", "\"off\" is no state of a server; there are \"active\", \"backup\", \"drain\", \"maintenance\""),
+        ("state = 1", "a state of a server, such as \"active\" or \"drain\""),
+        ("server_connections = 0", "server_connections must be at least 1"),
+    ] {
+        assert!(mistakes(&with(more))[0].contains(expected), "{:?}", mistakes(&with(more)));
+    }
+}
+
+#[test]
+fn reads_are_shared_out_as_configured() {
+    let with = |more: &str| format!("{more}\n{SMALLEST}");
+    let config =
+        Config::parse(&with("routing = { balance = 'random_of_two', slow_start = '3s' }\nejection.share = 0")).expect("good");
+    assert_eq!((config.routing.balance, config.routing.slow_start), (router::Balance::RandomOfTwo, Duration::from_secs(3)));
+    assert_eq!(config.ejection, EjectionPolicy { share: 0, ..EjectionPolicy::default() });
+    let config = Config::parse(&format!("{SMALLEST}\n[[rules]]\nname = 'a'\nbalance = 'latency'")).expect("good");
+    assert_eq!(config.rules[0].balance, Some(router::Balance::Latency));
+    for (more, expected) in [
+        ("routing.balance = 'best'", "`round_robin`, `least_connections`, `observed`, `random_of_two`, `latency`"),
+        ("ejection.latency = 1", "latency must be at least 2"),
+        ("ejection.share = 101", "share is in per cent"),
+        ("ejection.time = '6m'", "time must not be longer than time_max"),
+        ("ejection.errors = 1", "unknown key errors"),
+    ] {
+        assert!(mistakes(&with(more))[0].contains(expected), "{:?}", mistakes(&with(more)));
+    }
 }
 
 #[test]

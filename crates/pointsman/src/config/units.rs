@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backend::ServerAddress;
 use serde::{Deserialize, Deserializer, de};
+use topology::ServerState;
 
 /// A time, as `"250ms"`, `"1s"`, `"8h"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub(super) struct Address(pub(super) ServerAddress);
 /// Permissions of a file, as `"0777"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileMode(pub(super) u32);
+
+/// A server's state, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(pub(super) ServerState);
 
 /// What is logged: a level, or directives such as `"info,monitor=debug"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +84,15 @@ impl<'de> Deserialize<'de> for FileMode {
         let is_octal = text.bytes().all(|byte| byte.is_ascii_digit());
         let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
         mode.map(Self).ok_or_else(|| de::Error::custom(format!("{text:?} are no permissions; write \"0660\" or \"0777\"")))
+    }
+}
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let known = ServerState::ALL.map(|state| format!("{:?}", state.name())).join(", ");
+        let text = text(deserializer, "a state of a server, such as \"active\" or \"drain\"")?;
+        let unknown = || de::Error::custom(format!("{text:?} is no state of a server; there are {known}"));
+        ServerState::named(&text).map(Self).ok_or_else(unknown)
     }
 }
 

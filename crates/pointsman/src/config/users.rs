@@ -35,10 +35,10 @@ fn user(mut section: Section<'_>, client_tls: &ClientTls) -> Option<User> {
     let terms = AccountTerms {
         demands_tls: tls::is_demanded_by(&mut section, client_tls),
         networks: list::networks(&mut section, "networks"),
-        client_connections: at_least_one(&mut section, "client_connections"),
-        statements_per_second: at_least_one(&mut section, "statements_per_second"),
+        client_connections: section.bound("client_connections"),
+        statements_per_second: section.bound("statements_per_second"),
     };
-    let server_connections = at_least_one(&mut section, "server_connections");
+    let server_connections = section.bound("server_connections");
     let warm_server_connections = section.optional("warm_server_connections", 0);
     if server_connections.is_some_and(|server_connections| warm_server_connections > server_connections) {
         section.complain("warm_server_connections is more than server_connections allows");
@@ -46,13 +46,4 @@ fn user(mut section: Section<'_>, client_tls: &ClientTls) -> Option<User> {
     section.finish();
     let account = Arc::new(Account { user: name?.into_bytes(), password: password?.into_bytes() });
     Some(User { pooled: PooledAccount { account, server_connections, warm_server_connections }, terms })
-}
-
-/// A bound, if there is one.
-fn at_least_one<T: serde::de::DeserializeOwned + PartialEq + Default>(section: &mut Section<'_>, key: &'static str) -> Option<T> {
-    let bound = section.optional::<Option<T>>(key, None);
-    if bound.as_ref().is_some_and(|bound| *bound == T::default()) {
-        section.complain(&format!("{key} must be at least 1"));
-    }
-    bound
 }

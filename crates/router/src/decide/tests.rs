@@ -8,7 +8,7 @@ use session::{OpenTransaction, TransactionKind};
 use topology::{Engine, Health, Role, Server, ServerId, Snapshot};
 
 use super::*;
-use crate::{Rule, Steering};
+use crate::{Balance, EjectionPolicy, Ending, Hint, Rule, Steering};
 
 const MAX_LAG: Duration = Duration::from_millis(500);
 const HOLD: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ const POLICY: Policy = Policy {
     reads_own_writes: true,
     filtered_replicas: false,
     causal_wait: Duration::ZERO,
-    balance: Balance::RoundRobin,
+    balancing: Balancing { balance: Balance::RoundRobin, slow_start: Duration::ZERO, ejection: EjectionPolicy::OFF },
     lazy_transactions: false,
     hold_writes: Duration::ZERO,
 };
@@ -81,7 +81,7 @@ fn check_held(statement: &Statement, session: SessionView<'_>, snapshot: &Snapsh
 }
 
 fn decided(statement: &Statement, session: SessionView<'_>, snapshot: &Snapshot, policy: Policy, now: Instant) -> String {
-    match decide(statement, &session, snapshot, &policy, now, &mut Balancer::default()) {
+    match decide(statement, &session, snapshot, &policy, now, &mut Balancer::seeded(1)) {
         Decision::Forward(Route { server, because, end_first, begin_first }) => {
             let end = end_first.map_or(String::new(), |first| format!(" after ending {first}"));
             let begin = if begin_first { " and beginning" } else { "" };
@@ -156,6 +156,133 @@ fn down_stray_weightless_and_failed_servers_get_no_reads() {
     let mut snapshot = cluster(now, [0, 0]);
     snapshot.servers[1].weight = 0;
     check(&a_read(), SessionView { avoid: &[OTHER], ..SessionView::default() }, &snapshot, now, "0 no_fresh_replica");
+}
+
+/// A cluster in which each of the two replicas has its state and its lag.
+fn with_states(now: Instant, replicas: [(ServerState, u64); 2]) -> Snapshot {
+    let mut snapshot = cluster(now, replicas.map(|(_, lag)| lag));
+    for (server, (state, _)) in snapshot.servers[1..].iter_mut().zip(replicas) {
+        server.state = state;
+    }
+    snapshot
+}
+
+#[test]
+fn states_decide_who_gets_reads() {
+    use ServerState::{Active, Backup, Drain, Maintenance};
+    let now = Instant::now();
+    let check = |replicas: [(ServerState, u64); 2], expected: &str| {
+        check(&a_read(), SessionView::default(), &with_states(now, replicas), now, expected);
+        check(&begin(true), SessionView::default(), &with_states(now, replicas), now, expected);
+    };
+    let stale = 501;
+    check([(Active, 0), (Active, 0)], "1 fresh_replica");
+    check([(Backup, 0), (Active, 0)], "2 fresh_replica");
+    check([(Backup, 0), (Active, stale)], "1 backup");
+    check([(Backup, 0), (Drain, 0)], "1 backup");
+    check([(Backup, stale), (Backup, 0)], "2 backup");
+    check([(Backup, stale), (Active, stale)], "0 no_fresh_replica");
+    for state in [Drain, Maintenance] {
+        check([(state, 0), (Active, 0)], "2 fresh_replica");
+        check([(state, 0), (Active, stale)], "0 no_fresh_replica");
+        check([(state, 0), (state, 0)], "0 no_fresh_replica");
+    }
+}
+
+#[test]
+fn a_backup_answers_what_active_replicas_lack_or_have_just_failed() {
+    use ServerState::{Active, Backup};
+    let now = Instant::now();
+    let snapshot = with_states(now, [(Backup, 10), (Active, 100)]);
+    let wrote = |ago| SessionView { wrote_at: now.checked_sub(Duration::from_millis(ago)), ..SessionView::default() };
+    check(&a_read(), wrote(200), &snapshot, now, "2 fresh_replica");
+    check(&a_read(), wrote(50), &snapshot, now, "1 backup");
+    check(&a_read(), wrote(5), &snapshot, now, "0 own_write");
+    check(&a_read(), SessionView { avoid: &[OTHER], ..SessionView::default() }, &snapshot, now, "1 backup");
+    let mut without_primary = snapshot.clone();
+    down(&mut without_primary, PRIMARY);
+    without_primary.servers[2].health = Health::Down { why: Arc::from("test") };
+    check(&a_read(), SessionView::default(), &without_primary, now, "1 backup");
+}
+
+#[test]
+fn a_server_that_is_named_answers_unless_it_is_drained() {
+    let now = Instant::now();
+    let hint = Hint { target: Some(Target::Server("db1".into())), max_lag: None };
+    let named = SessionView { steering: Steering::new(Some(&hint), None), ..SessionView::default() };
+    for (state, expected) in [
+        (ServerState::Active, "1 hint"),
+        (ServerState::Backup, "1 hint"),
+        (ServerState::Drain, "unfit_server"),
+        (ServerState::Maintenance, "unfit_server"),
+    ] {
+        check(&a_read(), named, &with_states(now, [(state, 0), (ServerState::Active, 0)]), now, expected);
+    }
+}
+
+#[test]
+fn what_is_on_a_drained_replica_goes_on_there() {
+    let now = Instant::now();
+    for state in ServerState::ALL {
+        let snapshot = with_states(now, [(state, 0), (ServerState::Active, 0)]);
+        let of_kind = |kind| SessionView {
+            transaction: Some(OpenTransaction { server: REPLICA, kind }),
+            isolation: Isolation::ReadCommitted,
+            ..SessionView::default()
+        };
+        check(&a_read(), of_kind(TransactionKind::ReadOnly), &snapshot, now, "1 transaction");
+        check(&a_read(), of_kind(TransactionKind::Lazy { is_explicit: true }), &snapshot, now, "1 transaction");
+        let stale = with_states(now, [(state, 501), (ServerState::Active, 0)]);
+        let moved = "0 lazy_transaction after ending 1 and beginning";
+        check(&a_read(), of_kind(TransactionKind::Lazy { is_explicit: true }), &stale, now, moved);
+        check(&a_read(), SessionView { home: Some(REPLICA), ..SessionView::default() }, &stale, now, "2 fresh_replica");
+    }
+}
+
+#[test]
+fn a_drained_primary_answers_what_needs_it() {
+    let now = Instant::now();
+    let mut snapshot = cluster(now, [501, 501]);
+    snapshot.servers[0].state = ServerState::Maintenance;
+    check(&a_write(), SessionView::default(), &snapshot, now, "0 needs_primary");
+    check(&a_read(), SessionView::default(), &snapshot, now, "0 no_fresh_replica");
+}
+
+#[test]
+fn a_rule_shares_out_its_reads_in_its_own_way() {
+    let now = Instant::now();
+    let snapshot = cluster(now, [0, 0]);
+    let rule = Rule { balance: Some(Balance::LeastConnections), ..Rule::default() };
+    let ruled = SessionView { steering: Steering::new(None, Some((0, &rule))), ..SessionView::default() };
+    for (session, expected) in [(SessionView::default(), [1, 2, 1, 2]), (ruled, [2, 2, 2, 2])] {
+        let mut balancer = Balancer::seeded(1);
+        (0..9).for_each(|_| balancer.begin(REPLICA));
+        let chosen = expected.map(|_| match decide(&a_read(), &session, &snapshot, &POLICY, now, &mut balancer) {
+            Decision::Forward(route) => route.server.0,
+            other => unreachable!("{other:?}"),
+        });
+        assert_eq!(chosen, expected);
+    }
+}
+
+#[test]
+fn an_ejected_replica_is_the_last_resort_before_the_primary() {
+    let now = Instant::now();
+    let ejection = EjectionPolicy::default();
+    let policy = Policy { balancing: Balancing { ejection, ..POLICY.balancing }, ..POLICY };
+    let mut balancer = Balancer::seeded(1);
+    for _ in 0..ejection.failures {
+        balancer.begin(REPLICA);
+        balancer.end(REPLICA, Ending::Failed, now);
+    }
+    let mut reads = |snapshot: &Snapshot| match decide(&a_read(), &SessionView::default(), snapshot, &policy, now, &mut balancer)
+    {
+        Decision::Forward(route) => (route.server, route.because),
+        other => unreachable!("{other:?}"),
+    };
+    let both = cluster(now, [0, 0]);
+    assert!((0..10).all(|_| reads(&both) == (OTHER, Because::FreshReplica)));
+    assert_eq!(reads(&cluster(now, [0, 501])), (REPLICA, Because::FreshReplica));
 }
 
 #[test]
@@ -471,7 +598,7 @@ fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
         other => format!("{other:?}"),
     };
     let check = |session, snapshot: &Snapshot, policy, expected: &str| {
-        assert_eq!(decide(session, snapshot, policy, &mut Balancer::default()), expected);
+        assert_eq!(decide(session, snapshot, policy, &mut Balancer::seeded(1)), expected);
     };
     check(session, &snapshot, policy, "1 causal_wait");
     check(session, &snapshot, POLICY, "0 own_write");
@@ -502,7 +629,7 @@ fn a_read_waits_on_a_replica_that_is_about_to_have_what_its_session_wrote() {
     // One that has it already is better.
     check(session, &with(&|server| server.position = Some(at(Engine::MariaDb, "0-1-7"))), policy, "1 fresh_replica");
     // Those that were waited for in vain are not waited for again soon.
-    let mut balancer = Balancer::default();
+    let mut balancer = Balancer::seeded(1);
     balancer.note_late(REPLICA, now);
     assert_eq!(decide(session, &snapshot, policy, &mut balancer), "2 causal_wait");
     balancer.note_late(OTHER, now);
@@ -514,7 +641,7 @@ fn causal_reads_can_be_switched_off() {
     let now = Instant::now();
     let session = SessionView { wrote_at: Some(now), ..SessionView::default() };
     let policy = Policy { reads_own_writes: false, ..POLICY };
-    let decision = decide(&a_read(), &session, &cluster(now, [10, 10]), &policy, now, &mut Balancer::default());
+    let decision = decide(&a_read(), &session, &cluster(now, [10, 10]), &policy, now, &mut Balancer::seeded(1));
     assert!(matches!(decision, Decision::Forward(Route { server: REPLICA, because: Because::FreshReplica, .. })));
 }
 

@@ -79,7 +79,7 @@ fn fresh(servers: usize) -> Cluster {
         name: format!("db{}", server + 1).into(),
         address: address_of(server).into(),
         replication_address: address_of(server).into(),
-        weight: 1,
+        share: topology::Share::default(),
     };
     let settings = ClusterSettings { failures: 3, full_grace: Duration::from_secs(10) };
     Cluster::new((0..).map(ServerId).zip((0..servers).map(member)).collect(), settings)

@@ -7,7 +7,7 @@ use super::lineage::Transactions;
 use super::{ClusterSettings, Member};
 use crate::{
     Candidate, Condition, DownCause, Engine, FailureKind, Following, Health, Observation, Position, PositionHistory,
-    ProbeFailure, Replication, Role, Sample, Server, ServerId, ServerView, ThreadState, Warning,
+    ProbeFailure, Replication, Role, Sample, Server, ServerId, ServerView, Share, ShareChange, ThreadState, Warning,
 };
 
 /// What the cluster remembers of a server.
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Monitored {
     /// What readers see.
     pub(super) server: Server,
+    /// Its share of the traffic in the config. `server` has what a person has made of it.
+    share: Share,
     /// `host:port` for the other servers.
     replication_address: Arc<str>,
     /// The last full look, its sample replaced by the latest.
@@ -65,8 +67,10 @@ enum Lineage {
 
 impl Monitored {
     pub(super) fn new(id: ServerId, member: Member) -> Monitored {
+        let Share { weight, state } = member.share;
         Monitored {
-            server: Server::new(id, member.name, member.address, member.weight),
+            server: Server { state, ..Server::new(id, member.name, member.address, weight) },
+            share: member.share,
             replication_address: member.replication_address,
             observation: None,
             is_deposed: false,
@@ -86,10 +90,23 @@ impl Monitored {
         }
     }
 
-    /// The same server with another weight, the only thing that the config can change about a server.
-    pub(super) fn weighing(mut self, weight: u32) -> Monitored {
-        self.server.weight = weight;
+    /// The same server with another share in the config, the only thing that the config can change about a server. What the config leaves as it was stays
+    /// as a person has set it.
+    pub(super) fn configured(mut self, share: Share, now: Instant) -> Monitored {
+        let change = self.share.change_to(share);
+        self.share = share;
+        self.set(change, now);
         self
+    }
+
+    /// A person changes its share.
+    pub(super) fn set(&mut self, change: ShareChange, now: Instant) {
+        let before = self.server.share();
+        let after = before.with(change);
+        Share { weight: self.server.weight, state: self.server.state } = after;
+        if after.takes_reads() && (!before.takes_reads() || before.state != after.state) {
+            self.server.back_since = Some(now);
+        }
     }
 
     /// After `settings.failures` refusals in a row, its role counts as unknowable and no longer as pending.
@@ -159,7 +176,9 @@ impl Monitored {
         if sample.offline {
             self.goes_down(DownCause::Offline, OFFLINE.into(), now);
         } else {
-            self.server.health = Health::Up;
+            if let Health::Down { .. } = std::mem::replace(&mut self.server.health, Health::Up) {
+                self.server.back_since = Some(now);
+            }
             self.down = None;
         }
         if let Some(observation) = &mut self.observation {
@@ -239,6 +258,7 @@ impl Monitored {
         ServerView {
             id: self.server.id,
             name: Arc::clone(&self.server.name),
+            share: self.server.share(),
             role: self.server.role,
             condition: self.condition(),
             is_deposed: self.is_deposed || self.is_fenced,

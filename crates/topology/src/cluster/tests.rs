@@ -23,7 +23,7 @@ fn member(name: &str) -> Member {
         name: name.into(),
         address: format!("{name}:3306").into(),
         replication_address: format!("{name}.inside:3306").into(),
-        weight: 1,
+        share: Share::default(),
     }
 }
 
@@ -643,7 +643,7 @@ mod changes {
 
     fn change(world: &mut World, members: &[(ServerId, &str)]) -> Option<Snapshot> {
         let members = members.iter().map(|(id, name)| (*id, member(name))).collect();
-        world.cluster.change(members, ClusterSettings::default())
+        world.cluster.change(members, ClusterSettings::default(), world.now)
     }
 
     #[test]
@@ -663,12 +663,99 @@ mod changes {
         assert_eq!(world.sees(B, Some(1), true, 10), None);
     }
 
+    fn listed(id: ServerId, share: Share) -> (ServerId, Member) {
+        (id, Member { share, ..member(["a", "b", "c"][id.index()]) })
+    }
+
+    #[test]
+    fn what_a_person_sets_stays_until_the_list_says_something_else() {
+        let share = |weight, state| Share { weight, state };
+        let (active, drain) = (ServerState::Active, ServerState::Drain);
+        let set = |weight, state| ShareChange { weight, state };
+        let check = |first: Share, change: ShareChange, second: Share, expected: [Share; 2]| {
+            let mut world = World::settled();
+            let list = |world: &mut World, share| {
+                let members = [A, B, C].map(|id| listed(id, share)).to_vec();
+                world.cluster.change(members, ClusterSettings::default(), world.now);
+            };
+            list(&mut world, first);
+            world.cluster.set(B, change, world.now);
+            assert_eq!(world.server(B).share(), expected[0], "{first} {change:?}");
+            assert_eq!((world.server(C).share(), world.cluster.view().server(B).unwrap().share), (first, expected[0]));
+            list(&mut world, second);
+            assert_eq!(world.server(B).share(), expected[1], "{first} {change:?} {second}");
+        };
+        let usual = Share::default();
+        check(usual, set(Some(5), None), usual, [share(5, active); 2]);
+        check(usual, set(None, Some(drain)), usual, [share(1, drain); 2]);
+        check(usual, set(Some(0), Some(drain)), share(3, active), [share(0, drain), share(3, drain)]);
+        check(share(1, drain), set(None, Some(active)), share(1, ServerState::Backup), [usual, share(1, ServerState::Backup)]);
+        check(usual, ShareChange::default(), share(2, drain), [usual, share(2, drain)]);
+    }
+
+    #[test]
+    fn nothing_is_published_for_a_change_that_changes_nothing() {
+        let mut world = World::settled();
+        let same = ShareChange { weight: Some(1), state: Some(ServerState::Active) };
+        assert_eq!(world.cluster.set(B, same, world.now), None);
+        assert_eq!(world.cluster.set(D, ShareChange { weight: Some(7), state: None }, world.now), None);
+        let snapshot = world.cluster.set(B, ShareChange { weight: Some(7), state: None }, world.now).expect("news");
+        assert_eq!((snapshot.server(B).unwrap().weight, snapshot.server(B).unwrap().back_since), (7, None));
+    }
+
+    #[test]
+    fn a_server_is_back_when_it_may_get_reads_again() {
+        let mut world = World::settled();
+        let back_since = |world: &World, id| world.cluster.snapshot().server(id).unwrap().back_since;
+        let set = |world: &mut World, weight, state| {
+            world.later(10);
+            world.cluster.set(B, ShareChange { weight, state }, world.now);
+            back_since(world, B) == Some(world.now)
+        };
+        assert_eq!(back_since(&world, B), None);
+        for (weight, state, is_back) in [
+            (Some(3), None, false),
+            (None, Some(ServerState::Drain), false),
+            (None, Some(ServerState::Maintenance), false),
+            (None, Some(ServerState::Backup), true),
+            (None, Some(ServerState::Active), true),
+            (Some(0), None, false),
+            (Some(2), None, true),
+            (Some(4), None, false),
+        ] {
+            assert_eq!(set(&mut world, weight, state), is_back, "{weight:?} {state:?}");
+        }
+        for _ in 0..3 {
+            world.fails(C, FailureKind::Gone);
+        }
+        world.later(10);
+        world.sees(C, Some(1), true, 10);
+        assert_eq!((back_since(&world, C), back_since(&world, A)), (Some(world.now), None));
+        let came_back = world.now;
+        world.later(10);
+        world.sees(C, Some(1), true, 10);
+        assert_eq!(back_since(&world, C), Some(came_back));
+    }
+
+    #[test]
+    fn nothing_is_said_about_the_flaws_of_a_server_in_maintenance() {
+        let mut world = World::settled();
+        world.sees(B, Some(1), true, 10);
+        world.fails(B, FailureKind::Blind);
+        assert_eq!(world.cluster.snapshot().warnings.len(), 1);
+        let state = |state| ShareChange { weight: None, state: Some(state) };
+        world.cluster.set(B, state(ServerState::Maintenance), world.now);
+        assert!(world.cluster.snapshot().warnings.is_empty());
+        world.cluster.set(B, state(ServerState::Active), world.now);
+        assert_eq!(world.cluster.snapshot().warnings.len(), 1);
+    }
+
     #[test]
     fn a_weight_that_changes_is_all_that_changes() {
         let mut world = World::settled();
         let before = world.cluster.snapshot().clone();
-        let weighty = |id| (id, Member { weight: 7, ..member(["a", "b", "c"][ServerId::index(id)]) });
-        let after = world.cluster.change([A, B, C].map(weighty).to_vec(), ClusterSettings::default()).expect("news");
+        let weighty = [A, B, C].map(|id| listed(id, Share { weight: 7, ..Share::default() })).to_vec();
+        let after = world.cluster.change(weighty, ClusterSettings::default(), world.now).expect("news");
         let heavier = before.servers.iter().map(|server| Server { weight: 7, ..server.clone() }).collect();
         assert_eq!(after, Snapshot { servers: heavier, generation: after.generation, ..before });
     }
