@@ -103,7 +103,7 @@ impl ClientSession {
         let settings = worker.shared.settings();
         let session = match former {
             None => Session::new(state, beginning),
-            Some(former) => Session::succeeding(former, state, beginning, Instant::now()),
+            Some(former) => Session::succeeding(former, state, beginning),
         };
         let core = Core {
             capabilities,

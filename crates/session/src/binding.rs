@@ -129,6 +129,13 @@ impl Binding {
         }
     }
 
+    /// What a reset has left, with the settings of another login.
+    #[must_use]
+    pub(crate) fn beginning_with(self, beginning: Beginning) -> Self {
+        let Beginning { dialect, sql_mode, charset, autocommit } = beginning;
+        Self { dialect, sql_mode, charset, autocommit, ..self }
+    }
+
     /// The servers' grammar.
     pub fn dialect(&self) -> Dialect {
         self.dialect

@@ -111,11 +111,9 @@ impl Session {
         self.binding.reset(beginning, now);
     }
 
-    /// That of the next user of a client's connection (`COM_CHANGE_USER`): its reads see what the former one wrote.
-    pub fn succeeding(former: Self, state: SessionState, beginning: Beginning, now: Instant) -> Self {
-        let mut binding = former.binding;
-        binding.reset(beginning, now);
-        Self { state, binding }
+    /// That of the next user of a client's connection (`COM_CHANGE_USER`): its reads see what the former one wrote. The former one was reset.
+    pub fn succeeding(former: Self, state: SessionState, beginning: Beginning) -> Self {
+        Self { state, binding: former.binding.beginning_with(beginning) }
     }
 
     /// The connection to this server is gone, and with it everything that cannot be restored on another one.

@@ -320,6 +320,22 @@ fn a_reset_leaves_the_schema_and_what_was_written() {
 }
 
 #[test]
+fn a_session_that_succeeds_another_begins_anew_but_sees_its_writes() {
+    let mut former = fresh();
+    let now = Instant::now();
+    for line in ["USE shop", "SET time_zone = '+01:00'", "in transaction: BEGIN"] {
+        answered(&mut former, line, now);
+    }
+    let later = now + Duration::from_secs(1);
+    former.reset(beginning(), later);
+    let without_autocommit = Beginning { autocommit: false, ..beginning() };
+    let session = Session::succeeding(former, SessionState::new(LoginDetails::default(), None), without_autocommit);
+    assert_eq!((describe(&session).as_str(), session.binding.autocommit()), ("autocommit off", false));
+    // It has written nothing itself.
+    assert_eq!(session.binding.wrote_at(), Some(later));
+}
+
+#[test]
 fn a_setting_above_the_limit_stays_where_it_was_made() {
     let mut session = fresh();
     let statement = classified(&session, "SET time_zone = '+01:00'");
