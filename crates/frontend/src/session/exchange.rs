@@ -229,9 +229,11 @@ impl Exchange<'_, '_> {
     /// until the session's state is set.
     async fn set_up(&mut self) -> Result<SetupCommands, Failure> {
         let mut setup = SetupCommands::default();
-        setup.catch_up(self.lease, &self.session.state);
-        if self.is_without_warnings {
-            setup.end_warnings(self.lease);
+        if !self.session.binding.has_expired_password() {
+            setup.catch_up(self.lease, &self.session.state);
+            if self.is_without_warnings {
+                setup.end_warnings(self.lease);
+            }
         }
         if !self.is_retried() {
             setup.run(self.lease).await?;
