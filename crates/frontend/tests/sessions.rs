@@ -57,6 +57,17 @@ async fn a_client_of_old_gets_eof_packets_in_order() {
     assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
 }
 
+/// Their packets have a form that is not understood here.
+#[tokio::test]
+async fn definitions_that_may_be_left_out_are_not_offered() {
+    let setup = Setup::new(vec![server("primary").await]);
+    let left_out = Capabilities::OPTIONAL_RESULTSET_METADATA | Capabilities::MARIADB_CACHE_METADATA;
+    let login = LoginAs { capabilities: testkit::raw::USUAL | left_out, ..LoginAs::new("app", "secret") };
+    let mut client = setup.client_as(&login).await;
+    assert!(!client.greeting.capabilities.intersects(left_out));
+    assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
+}
+
 /// Before its rows have ended, whatever their size.
 #[tokio::test]
 async fn a_client_of_old_is_told_before_the_rows_that_another_result_follows() {
