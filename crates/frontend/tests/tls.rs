@@ -19,8 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use common::{Settings, Setup, server};
 use frontend::{ClientTls, Limits};
-use logins::{PATIENCE, acceptor, encrypted, greeted, log_in, login};
-use net::LinkError;
+use logins::{PATIENCE, acceptor, encrypted, greeted, log_in, login, try_to_log_in};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -64,13 +63,8 @@ async fn an_account_that_demands_tls_is_none_without_it() {
     let setup = setup(ClientTls::Offered(acceptor()), true, Limits::default()).await;
     let mut answers = Vec::new();
     for (user, password) in [("app", "secret"), ("app", "wrong"), ("bpp", "secret")] {
-        let (mut exchange, greeting) = greeted(&setup).await;
-        let proof = ClientLogin::start(password.as_bytes(), &greeting, false).first_response();
-        exchange.send(&login(&greeting, user, &proof, false)).await.unwrap();
-        let packet = exchange.receive().await.unwrap();
-        let error = ErrPacket::decode(&packet).unwrap();
-        answers.push((error.code, error.sqlstate, String::from_utf8_lossy(error.message).replace(user, "?")));
-        assert!(matches!(exchange.receive().await, Err(LinkError::Closed)));
+        let error = try_to_log_in(greeted(&setup).await, user, password).await.unwrap_err();
+        answers.push((error.code, error.sqlstate, String::from_utf8_lossy(&error.message).replace(user, "?")));
     }
     assert_eq!(answers[0].0, 1045);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");

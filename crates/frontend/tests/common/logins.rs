@@ -7,7 +7,7 @@ use net::{ClientCertificates, Exchange, Identity, Link, TlsAcceptor, TlsConnecto
 use testkit::raw::USUAL;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::{ClientLogin, ClientStep, Greeted, Greeting, Login};
+use wire::{ClientLogin, ClientStep, ErrOwned, Greeted, Greeting, Login};
 
 use crate::common::Setup;
 
@@ -61,17 +61,24 @@ pub async fn encrypted(setup: &Setup) -> (Exchange, Greeting) {
 }
 
 /// Logs in: 0, or the error's number.
-pub async fn log_in((mut exchange, greeting): (Exchange, Greeting), user: &str, password: &str) -> u16 {
+pub async fn log_in(client: (Exchange, Greeting), user: &str, password: &str) -> u16 {
+    try_to_log_in(client, user, password).await.err().map_or(0, |error| error.code)
+}
+
+/// The same, with the whole error. In clear, a password that the server asks for is never the right one.
+pub async fn try_to_log_in((mut exchange, greeting): (Exchange, Greeting), user: &str, password: &str) -> Result<(), ErrOwned> {
     let mut proof = ClientLogin::start(password.as_bytes(), &greeting, exchange.is_encrypted());
     exchange.send(&login(&greeting, user, &proof.first_response(), false)).await.unwrap();
     loop {
         let packet = timeout(PATIENCE, exchange.receive()).await.expect("an answer").unwrap();
         match proof.on_packet(&packet, USUAL & greeting.capabilities).unwrap() {
             ClientStep::Send(payload) => exchange.send(&payload).await.unwrap(),
+            ClientStep::RequestPublicKey => exchange.send(ClientLogin::PUBLIC_KEY_REQUEST).await.unwrap(),
+            ClientStep::EncryptPassword { .. } => exchange.send(&[1; 256]).await.unwrap(),
             ClientStep::Await => {}
-            ClientStep::Done(_) => return 0,
-            ClientStep::Failed(error) => return error.code,
-            other => panic!("{other:?}"),
+            ClientStep::Done(_) => return Ok(()),
+            ClientStep::Failed(error) => return Err(error),
+            other @ ClientStep::Unsupported(_) => panic!("{other:?}"),
         }
     }
 }
