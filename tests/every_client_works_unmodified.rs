@@ -767,23 +767,30 @@ async fn column_definitions_say_that_another_result_follows(cluster: Arc<Cluster
     drop(raw(&proxy).await);
     for address in [cluster.primary().address(), proxy.address] {
         let mut client = RawClient::login(address, &login).await.unwrap();
-        for (sql, expected) in
-            [(format!("CALL {name}()"), vec![true, true]), ("SELECT 1; SELECT 2".to_owned(), vec![true, false])]
-        {
+        let large = "SELECT REPEAT('x', 300000)";
+        for (sql, expected) in [
+            (format!("CALL {name}()"), vec![true, true]),
+            ("SELECT 1; SELECT 2".to_owned(), vec![true, false]),
+            (format!("{large}; DO 1; {large}"), vec![true, false]),
+            (format!("{large}; -- the end"), vec![true]),
+            (format!("{large};"), vec![false]),
+            (format!("{large}; CALL {name}(); {large}"), vec![true, true, true, false]),
+        ] {
             client.send_command(&[b"\x03", sql.as_bytes()].concat()).await;
             let mut follows = Vec::new();
             loop {
-                if client.receive().await.unwrap()[0] == 0 {
-                    break;
-                }
-                client.receive().await.unwrap();
                 let packet = client.receive().await.unwrap();
-                let definitions = end_status(&client, &packet);
-                client.receive().await.unwrap();
-                let packet = client.receive().await.unwrap();
-                let rows = end_status(&client, &packet);
-                follows.push(definitions.contains(StatusFlags::MORE_RESULTS));
-                if !rows.contains(StatusFlags::MORE_RESULTS) {
+                let end = if packet[0] == 0 {
+                    wire::OkPacket::decode(&packet, client.capabilities).unwrap().status
+                } else {
+                    client.receive().await.unwrap();
+                    let packet = client.receive().await.unwrap();
+                    follows.push(end_status(&client, &packet).contains(StatusFlags::MORE_RESULTS));
+                    client.receive().await.unwrap();
+                    let packet = client.receive().await.unwrap();
+                    end_status(&client, &packet)
+                };
+                if !end.contains(StatusFlags::MORE_RESULTS) {
                     break;
                 }
             }

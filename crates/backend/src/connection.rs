@@ -139,6 +139,20 @@ impl ServerConnection {
         done.commands
     }
 
+    /// Appends a question whether the account may do more than change its password, and says how many responses that makes. MariaDB lets in everybody
+    /// whose password has expired (`disconnect_on_expired_password = 0`, its default), and lets `SET` pass. Others refuse the login or the settings.
+    pub fn ask_for_expiry(&mut self, out: &mut BytesMut) -> u32 {
+        if !self.login.is_mariadb {
+            return 0;
+        }
+        // A command that changes nothing, right after a login that has chosen the same.
+        let is_on = self.login.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        let [low, high] = if is_on { wire::MULTI_STATEMENTS_ON } else { wire::MULTI_STATEMENTS_OFF }.to_le_bytes();
+        put_packet_with(out, 0, |payload| payload.extend_from_slice(&[wire::COM_SET_OPTION, low, high]));
+        self.expect_responses(1);
+        1
+    }
+
     /// Closes the statements that are to be closed, at once. They have no answer.
     pub async fn close_statements(&mut self) -> std::io::Result<()> {
         let mut packets = BytesMut::new();
@@ -257,10 +271,13 @@ impl ServerConnection {
         Ok(!self.login.is_mariadb || self.run_query("SET ROLE NONE", limit).await?.is_ok())
     }
 
-    /// Whether `COM_CHANGE_USER` makes it as good as new: MariaDB does not apply these two capabilities again.
+    /// Whether `COM_CHANGE_USER` makes it as good as new: MariaDB does not apply these two capabilities again, and a password that had expired is another
+    /// one by then.
     pub(crate) fn is_reusable(&self) -> bool {
         let lost = Capabilities::IGNORE_SPACE | Capabilities::INTERACTIVE;
-        !(self.login.is_mariadb && self.login.capabilities.intersects(lost))
+        let capabilities = self.login.capabilities;
+        let is_for_expired_password = capabilities.contains(Capabilities::CAN_HANDLE_EXPIRED_PASSWORDS);
+        !(is_for_expired_password || self.login.is_mariadb && capabilities.intersects(lost))
     }
 
     /// Asks for one number, for Pointsman itself, within `limit`. `None` if the answer is none.

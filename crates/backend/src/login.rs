@@ -106,6 +106,17 @@ impl ConnectOptions {
                 | Capabilities::MULTI_STATEMENTS
                 | Capabilities::LOCAL_FILES)
     }
+
+    /// The same account, to be let in although its password has expired, in order to change it.
+    #[must_use]
+    pub fn with_expired_password(self) -> Self {
+        Self { capabilities: self.capabilities | Capabilities::CAN_HANDLE_EXPIRED_PASSWORDS, ..self }
+    }
+
+    /// Whether its password has expired.
+    pub fn has_expired_password(&self) -> bool {
+        self.capabilities.contains(Capabilities::CAN_HANDLE_EXPIRED_PASSWORDS)
+    }
 }
 
 /// How to connect.

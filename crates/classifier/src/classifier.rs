@@ -13,7 +13,7 @@ use crate::findings::Findings;
 use crate::lexer::{Kind, Lexer, Rules};
 use crate::read::is_query_word;
 use crate::schema::SchemaClass;
-use crate::{Catalogue, Charset, Context, Effects, Placement, Reason, SqlMode, Statement, Verb};
+use crate::{Catalogue, Charset, Context, Effects, Placement, Reason, Results, SqlMode, Statement, Verb};
 
 pub use self::cache::CacheStats;
 use self::cache::{Cache, Key, Verdict};
@@ -108,6 +108,22 @@ impl Classifier {
         }
     }
 
+    /// Which of its results the server announces as followed by another one.
+    pub fn results(&self, sql: &[u8], context: &Context<'_>) -> Results {
+        let mut results = Results::default();
+        let mut parts = Parts::new(sql, context, &self.limits);
+        for (verb, findings) in parts.by_ref() {
+            let is_program = verb == Verb::Begin && findings.effects.contains(Effects::UNKNOWN);
+            if !results.add(verb, is_program) {
+                return results;
+            }
+        }
+        if parts.has_rest() {
+            results.add_rest();
+        }
+        results
+    }
+
     /// What is known apart from the statements themselves, and may change.
     pub fn knowledge(&self) -> &Knowledge {
         &self.knowledge
@@ -131,32 +147,65 @@ pub(crate) fn examine(sql: &[u8], context: &Context<'_>, limits: &ParseLimits, c
     (verb, findings)
 }
 
-/// Classifies the statements of a batch in order, each under the rules that the ones before it leave.
+/// The statements of a text in order, each read under the rules that the ones before it leave.
+struct Parts<'a> {
+    lexer: Lexer<'a>,
+    surroundings: Surroundings<'a>,
+    /// Those not read yet.
+    limit: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn new(sql: &'a [u8], context: &Context<'_>, limits: &'a ParseLimits) -> Self {
+        let lexer = Lexer::new(sql, Rules::from(context)).transparent();
+        Self { lexer, surroundings: Surroundings::new(context, limits), limit: limits.max_batch_statements }
+    }
+
+    /// Whether there are statements beyond the limit.
+    fn has_more(&self) -> bool {
+        self.lexer.peek().kind != Kind::End
+    }
+
+    /// Whether a server finds anything after the last statement, if only a comment.
+    fn has_rest(&self) -> bool {
+        let rest = self.lexer.sql().get(self.lexer.position()..).unwrap_or_default();
+        !rest.trim_ascii().is_empty()
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = (Verb, Findings);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.lexer.peek().kind == Kind::Semicolon {
+            self.lexer.next();
+        }
+        if self.lexer.peek().kind == Kind::End {
+            return None;
+        }
+        self.limit = self.limit.checked_sub(1)?;
+        let (verb, findings) = dispatch::classify(&mut self.lexer, &self.surroundings);
+        self.surroundings.follow(&findings.session, &mut self.lexer);
+        Some((verb, findings))
+    }
+}
+
+/// Classifies the statements of a batch.
 fn parts(sql: &[u8], context: &Context<'_>, limits: &ParseLimits) -> (Verb, Findings) {
-    let mut lexer = Lexer::new(sql, Rules::from(context)).transparent();
-    let mut surroundings = Surroundings::new(context, limits);
     let mut verb = Verb::Empty;
     let mut all = Findings::default();
-    for count in 0.. {
-        while lexer.peek().kind == Kind::Semicolon {
-            lexer.next();
-        }
-        if lexer.peek().kind == Kind::End {
-            break;
-        }
-        if count == limits.max_batch_statements {
-            // The rest may define something, too.
-            all.define(count);
-            all.anything(Reason::TooComplex);
-            break;
-        }
-        let (part_verb, findings) = dispatch::classify(&mut lexer, &surroundings);
+    let mut parts = Parts::new(sql, context, limits);
+    for (count, (part_verb, findings)) in parts.by_ref().enumerate() {
         verb = if count == 0 { part_verb } else { Verb::Batch };
-        surroundings.follow(&findings.session, &mut lexer);
         if findings.effects.contains(Effects::DEFINES) {
             all.define(count);
         }
         all.absorb(findings);
+    }
+    if parts.has_more() {
+        // The rest may define something, too.
+        all.define(limits.max_batch_statements);
+        all.anything(Reason::TooComplex);
     }
     (verb, all)
 }

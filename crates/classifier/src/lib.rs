@@ -38,6 +38,7 @@ mod prepared;
 mod charset;
 mod findings;
 mod reason;
+mod results;
 mod sql_mode;
 mod text;
 
@@ -46,6 +47,7 @@ pub use classifier::{CacheStats, Classifier, Knowledge, ParseLimits};
 pub use connection::{Count, Kill, KillScope, KillTarget, asked_connection_id, asked_count, kill};
 pub use digest::{digest, digest_text};
 pub use prepared::{Inner, inner_text};
+pub use results::Results;
 pub use statement::{
     Charset, Context, Dialect, Digest, Effects, Pin, PinKind, Placement, Reason, SessionEffect, SqlMode, Statement, StatementKey,
     Verb,

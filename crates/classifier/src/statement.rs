@@ -265,6 +265,8 @@ pub enum PinKind {
     PreparedStatement,
     Xa,
     Connection,
+    /// No pin of a statement: the session's password has expired, or had.
+    ExpiredPassword,
 }
 
 impl PinKind {
@@ -282,6 +284,7 @@ impl PinKind {
             Self::PreparedStatement => "prepared_statement",
             Self::Xa => "xa",
             Self::Connection => "connection",
+            Self::ExpiredPassword => "expired_password",
         }
     }
 

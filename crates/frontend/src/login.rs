@@ -331,24 +331,22 @@ async fn examine(
         Ok(proven) => proven,
         Err(why) => return Ok(Err(deny(why.to_owned()))),
     };
-    let options =
+    let mut options =
         ConnectOptions { account: proven.account().clone(), capabilities: ConnectOptions::passed_on(login.capabilities) };
-    let since;
-    let verdict = match &proven {
-        Proven::Account(_) => {
-            since = Instant::now();
-            verify(worker, &options, &state).await
-        }
-        Proven::Claimed(_) | Proven::VainClaim(..) => {
-            let _turn = shared.claims.acquire().await;
-            since = Instant::now();
-            confirm(worker, &options, &state).await
-        }
-    };
+    let is_claim = !matches!(proven, Proven::Account(_));
+    let _turn = if is_claim { shared.claims.acquire().await.ok() } else { None };
+    let since = Instant::now();
+    let mut verdict = ask_servers(worker, is_claim, &options, &state).await;
+    if let Err(refused) = &verdict
+        && refused.is_about_expiry(login.capabilities)
+    {
+        options = options.with_expired_password();
+        verdict = ask_servers(worker, is_claim, &options, &state).await;
+    }
     Ok(match (verdict, proven) {
         (_, Proven::VainClaim(_, why)) => Err(deny(why.to_owned())),
         (Ok(lease), proven) => {
-            if lease.is_some() {
+            if lease.is_some() && !options.has_expired_password() {
                 remember(&proven, shared);
             }
             match find_place(&options.account, shared) {
@@ -378,6 +376,16 @@ fn find_place(account: &Account, shared: &Shared) -> Result<Option<Place<Box<[u8
     let limit = settings.accounts.terms(&account.user).and_then(|terms| terms.client_connections);
     let enter = |limit| shared.of_user.enter(account.user.as_slice().into(), limit).ok_or(limit);
     limit.map(enter).transpose()
+}
+
+/// What the servers say. A claim counts only if one of them confirms it.
+async fn ask_servers(
+    worker: &Worker,
+    is_claim: bool,
+    options: &ConnectOptions,
+    state: &SessionState,
+) -> Result<Option<Lease>, Refused> {
+    if is_claim { confirm(worker, options, state).await } else { verify(worker, options, state).await }
 }
 
 /// Notes that a server has let in a client whose account the configuration does not list.

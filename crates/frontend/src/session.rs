@@ -109,10 +109,14 @@ impl ClientSession {
         let origin = Origin { peer, is_encrypted: link.is_encrypted(), since };
         let beginning = worker.shared.beginning(state.login().collation);
         let settings = worker.shared.settings();
-        let session = match former {
+        let mut session = match former {
             None => Session::new(state, beginning),
-            Some(former) => Session::succeeding(former, state, beginning, Instant::now()),
+            Some(former) => Session::succeeding(former, state, beginning),
         };
+        if options.has_expired_password() {
+            tracing::info!(connection = id, user = %String::from_utf8_lossy(&account.user), "let in to change an expired password");
+            session.binding.password_has_expired();
+        }
         let core = Core {
             capabilities,
             peer,

@@ -57,6 +57,44 @@ async fn a_client_of_old_gets_eof_packets_in_order() {
     assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
 }
 
+/// Their packets have a form that is not understood here.
+#[tokio::test]
+async fn definitions_that_may_be_left_out_are_not_offered() {
+    let setup = Setup::new(vec![server("primary").await]);
+    let left_out = Capabilities::OPTIONAL_RESULTSET_METADATA | Capabilities::MARIADB_CACHE_METADATA;
+    let login = LoginAs { capabilities: testkit::raw::USUAL | left_out, ..LoginAs::new("app", "secret") };
+    let mut client = setup.client_as(&login).await;
+    assert!(!client.greeting.capabilities.intersects(left_out));
+    assert_eq!(client.query_one("SELECT a FROM t").await.expect_rows().single(), "primary");
+}
+
+/// Before its rows have ended, whatever their size.
+#[tokio::test]
+async fn a_client_of_old_is_told_before_the_rows_that_another_result_follows() {
+    let large = "x".repeat(2 << 20);
+    let primary = scripted(move |call| match call.sql() {
+        sql if sql.contains(';') => {
+            let first = Answer::rows(&["a"], &[&[&large]]).with_status(StatusFlags::AUTOCOMMIT | StatusFlags::MORE_RESULTS);
+            vec![Action::Answer(first), Action::Answer(Answer::rows(&["b"], &[&[&large]]))]
+        }
+        _ => vec![Action::Answer(Answer::ok())],
+    });
+    let setup = Setup::new(vec![primary.await]);
+    let capabilities = testkit::raw::USUAL - Capabilities::DEPRECATE_EOF;
+    let mut client = setup.client_as(&LoginAs { capabilities, ..LoginAs::new("app", "secret") }).await;
+    client.send_command(b"\x03SELECT a FROM t; SELECT b FROM t").await;
+    let mut announced = Vec::new();
+    for _ in 0..2 {
+        client.receive().await.expect("a count");
+        client.receive().await.expect("a definition");
+        let eof = client.receive().await.expect("the end of the definitions");
+        announced.push(wire::EofPacket::decode(&eof).expect("EOF").status.contains(StatusFlags::MORE_RESULTS));
+        client.receive().await.expect("a row");
+        client.receive().await.expect("the end of the rows");
+    }
+    assert_eq!(announced, [true, false]);
+}
+
 #[tokio::test]
 async fn pipelined_commands_are_answered_in_order() {
     let setup = Setup::new(vec![server("primary").await, server("replica").await]);

@@ -11,29 +11,19 @@
 )]
 
 mod common;
+#[path = "common/logins.rs"]
+mod logins;
 
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use common::{Settings, Setup, server};
 use frontend::{ClientTls, Limits};
-use net::{ClientCertificates, Exchange, Identity, Link, LinkError, TlsAcceptor, TlsConnector, Trust};
-use testkit::raw::USUAL;
+use logins::{PATIENCE, acceptor, encrypted, greeted, log_in, login, try_to_log_in};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::{Capabilities, ClientLogin, ClientStep, ErrPacket, Greeted, Greeting, Login};
-
-const LARGEST: usize = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn acceptor() -> TlsAcceptor {
-    TlsAcceptor::new(&Identity::self_signed("pointsman").unwrap(), ClientCertificates::Off).unwrap()
-}
-
-fn connector() -> TlsConnector {
-    TlsConnector::new(Trust::Anybody, None).unwrap()
-}
+use wire::{Capabilities, ClientLogin, ErrPacket, Greeted, Greeting};
 
 async fn setup(tls: ClientTls, demands_tls: bool, limits: Limits) -> Setup {
     Setup::configured(vec![server("db1").await], Settings { limits, tls, demands_tls, ..Settings::default() })
@@ -41,60 +31,6 @@ async fn setup(tls: ClientTls, demands_tls: bool, limits: Limits) -> Setup {
 
 async fn offering() -> Setup {
     setup(ClientTls::Offered(acceptor()), false, Limits::default()).await
-}
-
-/// A client that has been greeted.
-async fn greeted(setup: &Setup) -> (Exchange, Greeting) {
-    let socket = TcpStream::connect(setup.running.address()).await.unwrap();
-    let mut exchange = Exchange::new(Link::new(socket).unwrap(), LARGEST);
-    let greeting = match wire::decode_greeting(&exchange.receive().await.unwrap()).unwrap() {
-        Greeted::Greeting(greeting) => greeting,
-        Greeted::Refused(error) => panic!("{error}"),
-    };
-    (exchange, greeting)
-}
-
-fn login(greeting: &Greeting, user: &str, proof: &[u8], asks_for_tls: bool) -> BytesMut {
-    let login = Login {
-        capabilities: USUAL & greeting.capabilities,
-        max_packet: 1 << 24,
-        collation: 45,
-        user: user.as_bytes(),
-        auth_response: proof,
-        schema: None,
-        auth_plugin: Some(b"caching_sha2_password"),
-        attributes: None,
-        zstd_level: 0,
-    };
-    let mut payload = BytesMut::new();
-    if asks_for_tls {
-        login.encode_ssl_request(&mut payload);
-    } else {
-        login.encode(&mut payload);
-    }
-    payload
-}
-
-async fn encrypted(setup: &Setup) -> (Exchange, Greeting) {
-    let (mut exchange, greeting) = greeted(setup).await;
-    exchange.send(&login(&greeting, "", &[], true)).await.unwrap();
-    (exchange.connect_tls(&connector(), "127.0.0.1").await.unwrap(), greeting)
-}
-
-/// Logs in: 0, or the error's number.
-async fn log_in((mut exchange, greeting): (Exchange, Greeting), user: &str, password: &str) -> u16 {
-    let mut proof = ClientLogin::start(password.as_bytes(), &greeting, exchange.is_encrypted());
-    exchange.send(&login(&greeting, user, &proof.first_response(), false)).await.unwrap();
-    loop {
-        let packet = timeout(PATIENCE, exchange.receive()).await.expect("an answer").unwrap();
-        match proof.on_packet(&packet, USUAL & greeting.capabilities).unwrap() {
-            ClientStep::Send(payload) => exchange.send(&payload).await.unwrap(),
-            ClientStep::Await => {}
-            ClientStep::Done(_) => return 0,
-            ClientStep::Failed(error) => return error.code,
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,13 +63,8 @@ async fn an_account_that_demands_tls_is_none_without_it() {
     let setup = setup(ClientTls::Offered(acceptor()), true, Limits::default()).await;
     let mut answers = Vec::new();
     for (user, password) in [("app", "secret"), ("app", "wrong"), ("bpp", "secret")] {
-        let (mut exchange, greeting) = greeted(&setup).await;
-        let proof = ClientLogin::start(password.as_bytes(), &greeting, false).first_response();
-        exchange.send(&login(&greeting, user, &proof, false)).await.unwrap();
-        let packet = exchange.receive().await.unwrap();
-        let error = ErrPacket::decode(&packet).unwrap();
-        answers.push((error.code, error.sqlstate, String::from_utf8_lossy(error.message).replace(user, "?")));
-        assert!(matches!(exchange.receive().await, Err(LinkError::Closed)));
+        let error = try_to_log_in(greeted(&setup).await, user, password).await.unwrap_err();
+        answers.push((error.code, error.sqlstate, String::from_utf8_lossy(&error.message).replace(user, "?")));
     }
     assert_eq!(answers[0].0, 1045);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");

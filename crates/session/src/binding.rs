@@ -7,6 +7,7 @@ use topology::{Engine, Position, ServerId};
 use wire::StatusFlags;
 use wire::error_code::{ER_BAD_FIELD_ERROR, ER_PARSE_ERROR};
 
+use crate::password::Password;
 use crate::{OpenTransaction, Outcome, TransactionKind};
 
 /// Most items that one session may have. With more, it stays on the primary until it ends.
@@ -49,6 +50,7 @@ pub struct Binding {
     cursors: Vec<u32>,
     /// The server on whose connection items and cursors live; `None` without any.
     home: Option<ServerId>,
+    password: Password,
 }
 
 /// What a session has lost with a connection.
@@ -126,7 +128,15 @@ impl Binding {
             values: Vec::new(),
             cursors: Vec::new(),
             home: None,
+            password: Password::default(),
         }
+    }
+
+    /// What a reset has left, with the settings of another login.
+    #[must_use]
+    pub(crate) fn beginning_with(self, beginning: Beginning) -> Self {
+        let Beginning { dialect, sql_mode, charset, autocommit } = beginning;
+        Self { dialect, sql_mode, charset, autocommit, password: Password::default(), ..self }
     }
 
     /// The servers' grammar.
@@ -238,6 +248,7 @@ impl Binding {
         self.items.clear();
         self.values.clear();
         self.cursors.clear();
+        self.password = Password::default();
         Loss { transaction, pins }
     }
 
@@ -298,7 +309,8 @@ impl Binding {
             if self.may_have_pending_writes() { (Some(now), None) } else { (self.wrote_at, self.committed.take()) };
         let counts = Counts { on: None, changed: Some(0), ..self.counts };
         let found_on = self.found_on;
-        *self = Self { counts, found_on, wrote_at, committed, proven, ..Self::new(beginning) };
+        let password = self.password;
+        *self = Self { counts, found_on, wrote_at, committed, proven, password, ..Self::new(beginning) };
     }
 
     /// Whether a transaction may be open: then its writes become visible only when it ends.
@@ -312,7 +324,7 @@ impl Binding {
 
     /// The first pin that binds its reads to the primary, other than a transaction and `autocommit = 0`.
     pub fn pin_of_reads(&self) -> Option<PinKind> {
-        self.items.iter().map(Pin::kind).find(|kind| kind.binds_reads())
+        self.password.pin().or_else(|| self.items.iter().map(Pin::kind).find(|kind| kind.binds_reads()))
     }
 
     /// Whether the client has chosen itself how the GTIDs that it commits are reported. That is never repeated elsewhere, so it is a pin.
@@ -323,13 +335,28 @@ impl Binding {
 
     /// The server on whose connection the session has things that it cannot have elsewhere.
     pub fn home(&self) -> Option<ServerId> {
-        self.home.filter(|_| !self.items.is_empty() || !self.cursors.is_empty())
+        self.password.home().or_else(|| self.home.filter(|_| !self.items.is_empty() || !self.cursors.is_empty()))
     }
 
     /// Whether everything that lives at home can be set on another connection: user variables whose values are known.
     pub fn may_leave_home(&self) -> bool {
         let is_known = |item: &Pin| matches!(item, Pin::UserVariable(name) if self.values.iter().any(|(known, _)| known == name));
-        self.cursors.is_empty() && self.items.iter().all(is_known)
+        self.password.home().is_none() && self.cursors.is_empty() && self.items.iter().all(is_known)
+    }
+
+    /// The account's password has expired: from now on it can only be changed.
+    pub fn password_has_expired(&mut self) {
+        self.password = Password::Expired;
+    }
+
+    /// Whether the password has expired and was not changed yet.
+    pub fn has_expired_password(&self) -> bool {
+        self.password == Password::Expired
+    }
+
+    /// Notes a statement that this server ran without an error. True if it has changed an expired password.
+    pub(crate) fn changes_password(&mut self, statement: &Statement, server: ServerId) -> bool {
+        self.password.follow(statement, server)
     }
 
     /// Whether something would be lost with the connection to this server.

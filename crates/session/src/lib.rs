@@ -8,6 +8,7 @@ mod commit;
 mod connection;
 mod grammar;
 mod outcome;
+mod password;
 mod prepared;
 mod session;
 mod settings;

@@ -54,6 +54,8 @@ pub struct Settled {
     pub idle_limit: Option<Duration>,
     /// What it may have left on its connection.
     pub traces: Traces,
+    /// It has changed a password that had expired.
+    pub changed_password: bool,
 }
 
 /// What a statement may have left on its connection besides the session's settings.
@@ -111,11 +113,9 @@ impl Session {
         self.binding.reset(beginning, now);
     }
 
-    /// That of the next user of a client's connection (`COM_CHANGE_USER`): its reads see what the former one wrote.
-    pub fn succeeding(former: Self, state: SessionState, beginning: Beginning, now: Instant) -> Self {
-        let mut binding = former.binding;
-        binding.reset(beginning, now);
-        Self { state, binding }
+    /// That of the next user of a client's connection (`COM_CHANGE_USER`): its reads see what the former one wrote. The former one was reset.
+    pub fn succeeding(former: Self, state: SessionState, beginning: Beginning) -> Self {
+        Self { state, binding: former.binding.beginning_with(beginning) }
     }
 
     /// The connection to this server is gone, and with it everything that cannot be restored on another one.
@@ -169,6 +169,7 @@ impl Session {
         }
         let counts = self.binding.counts();
         self.binding.answered(statement, server, outcome, had_pending_writes, now);
+        let changed_password = outcome.error.is_none() && kind.runs() && self.binding.changes_password(statement, server);
         if !kind.runs() {
             self.binding.keep_counts(counts);
         }
@@ -190,7 +191,8 @@ impl Session {
             // For example a procedure that sets variables or creates temporary tables. The server does not say what exactly has changed.
             self.binding.pin(Pin::Connection, server);
         }
-        Settled { may_have_written: statement.placement() == Placement::Primary || had_pending_writes, idle_limit, traces }
+        let may_have_written = statement.placement() == Placement::Primary || had_pending_writes;
+        Settled { may_have_written, idle_limit, traces, changed_password }
     }
 
     /// MariaDB clears warnings at the next statement that has a table, MySQL at any statement.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use wire::auth::{Challenge, Plugin, ServerLogin, ServerStep};
 use wire::error_code::ER_ACCESS_DENIED_ERROR;
@@ -97,6 +97,8 @@ pub struct Character {
     pub refusal: Option<ErrOwned>,
     /// Accept and say nothing at all.
     pub is_mute: bool,
+    /// Leave the logins of all other users unanswered, until [`FakeServer::answer_logins`].
+    pub answers_only: Option<String>,
 }
 
 impl Default for Character {
@@ -109,6 +111,7 @@ impl Default for Character {
             password: "secret".to_owned(),
             refusal: None,
             is_mute: false,
+            answers_only: None,
         }
     }
 }
@@ -120,6 +123,8 @@ pub struct Seen {
     pub accepted: usize,
     /// Connections that are open.
     pub open: usize,
+    /// Logins that are left unanswered now.
+    pub unanswered: usize,
     /// Accounts that logged in, with the schema asked for.
     pub logins: Vec<(String, Option<String>)>,
     /// Commands, in the order in which they came.
@@ -133,6 +138,7 @@ type Script = dyn Fn(Call<'_>) -> Vec<Action> + Send + Sync;
 pub struct FakeServer {
     address: SocketAddr,
     seen: watch::Receiver<Seen>,
+    answers: Arc<Semaphore>,
     accepting: JoinHandle<()>,
 }
 
@@ -142,9 +148,11 @@ impl FakeServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (seen, watching) = watch::channel(Seen::default());
-        let shared = Arc::new(Shared { character, script: Box::new(script), seen: Mutex::new(seen) });
+        let answers = Arc::new(Semaphore::new(0));
+        let shared =
+            Arc::new(Shared { character, script: Box::new(script), seen: Mutex::new(seen), answers: Arc::clone(&answers) });
         let accepting = tokio::spawn(accept(listener, shared));
-        Self { address, seen: watching, accepting }
+        Self { address, seen: watching, answers, accepting }
     }
 
     /// A server with the default character that answers every command with OK.
@@ -169,6 +177,11 @@ impl FakeServer {
         seen.clone()
     }
 
+    /// Answers so many of the logins that are left unanswered, or of those to come.
+    pub fn answer_logins(&self, count: usize) {
+        self.answers.add_permits(count);
+    }
+
     /// Stops listening and cuts all connections.
     pub async fn die(mut self) {
         self.accepting.abort();
@@ -187,9 +200,20 @@ struct Shared {
     character: Character,
     script: Box<Script>,
     seen: Mutex<watch::Sender<Seen>>,
+    answers: Arc<Semaphore>,
 }
 
 impl Shared {
+    /// Waits until the login of this user is to be answered.
+    async fn answer_is_due(&self, user: &[u8]) {
+        if self.character.answers_only.as_ref().is_none_or(|only| only.as_bytes() == user) {
+            return;
+        }
+        self.note(|seen| seen.unanswered += 1);
+        self.answers.acquire().await.expect("never closed").forget();
+        self.note(|seen| seen.unanswered -= 1);
+    }
+
     fn note(&self, change: impl FnOnce(&mut Seen)) {
         self.seen.lock().expect("no panic").send_modify(change);
     }
@@ -280,6 +304,7 @@ impl Connection {
         let payload = self.receive().await?;
         let login = Login::decode(&payload).map_err(|_| Ended)?;
         let capabilities = login.capabilities & character.capabilities;
+        shared.answer_is_due(login.user).await;
         let challenge = Challenge { nonce: TEST_NONCE, announced: character.plugin, force_full: false, secure_transport: false };
         let (mut proof, mut step) = ServerLogin::start(challenge, &login, Some(character.password.as_bytes()));
         loop {

@@ -176,16 +176,12 @@ impl<'a> Login<'a> {
         let user = reader.nul_bytes()?;
         let auth_response = if capabilities.contains(Capabilities::PLUGIN_AUTH_LENENC) {
             reader.lenenc_bytes()?
-        } else if capabilities.contains(Capabilities::SECURE_CONNECTION) {
-            let length = reader.u8()?;
-            reader.take(usize::from(length))?
         } else {
-            reader.nul_bytes()?
+            short_response(&mut reader, capabilities)?
         };
         let has = |flag| capabilities.contains(flag);
         let schema = has(Capabilities::CONNECT_WITH_DB).then(|| text(&mut reader));
-        let auth_plugin = has(Capabilities::PLUGIN_AUTH).then(|| text(&mut reader));
-        let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
+        let (auth_plugin, attributes) = plugin_and_attributes(&mut reader, capabilities)?;
         let zstd_level = if has(Capabilities::ZSTD_COMPRESSION) { reader.u8().unwrap_or(0) } else { 0 };
         Ok(Self { capabilities, max_packet, collation, user, auth_response, schema, auth_plugin, attributes, zstd_level })
     }
@@ -267,18 +263,11 @@ impl<'a> ChangeUser<'a> {
         if reader.u8()? != COM_CHANGE_USER {
             return Err(Malformed::new("not a COM_CHANGE_USER"));
         }
-        let has = |flag| capabilities.contains(flag);
         let user = reader.nul_bytes()?;
-        let auth_response = if has(Capabilities::SECURE_CONNECTION) {
-            let length = reader.u8()?;
-            reader.take(usize::from(length))?
-        } else {
-            reader.nul_bytes()?
-        };
+        let auth_response = short_response(&mut reader, capabilities)?;
         let schema = Some(text(&mut reader));
         let collation = if reader.is_empty() { 0 } else { reader.u16()? };
-        let auth_plugin = (has(Capabilities::PLUGIN_AUTH) && !reader.is_empty()).then(|| text(&mut reader));
-        let attributes = if has(Capabilities::CONNECT_ATTRS) && !reader.is_empty() { Some(reader.lenenc_bytes()?) } else { None };
+        let (auth_plugin, attributes) = plugin_and_attributes(&mut reader, capabilities)?;
         Ok(Login { capabilities, max_packet: 0, collation, user, auth_response, schema, auth_plugin, attributes, zstd_level: 0 })
     }
 }
@@ -314,6 +303,25 @@ fn put_front(out: &mut BytesMut, capabilities: Capabilities, max_packet: u32, co
 fn received(protocol: u32, extended: u32) -> Capabilities {
     let capabilities = Capabilities::from_halves(protocol, 0);
     if capabilities.contains(Capabilities::LONG_PASSWORD) { capabilities } else { Capabilities::from_halves(protocol, extended) }
+}
+
+/// A client's proof of at most 255 bytes.
+fn short_response<'a>(reader: &mut Reader<'a>, capabilities: Capabilities) -> Result<&'a [u8], Malformed> {
+    if !capabilities.contains(Capabilities::SECURE_CONNECTION) {
+        return reader.nul_bytes();
+    }
+    let length = reader.u8()?;
+    reader.take(usize::from(length))
+}
+
+type PluginAndAttributes<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+/// The end of a login: the plugin and the connection attributes, as far as they were negotiated and sent.
+fn plugin_and_attributes<'a>(reader: &mut Reader<'a>, capabilities: Capabilities) -> Result<PluginAndAttributes<'a>, Malformed> {
+    let is_sent = |flag, reader: &Reader<'_>| capabilities.contains(flag) && !reader.is_empty();
+    let plugin = is_sent(Capabilities::PLUGIN_AUTH, reader).then(|| text(reader));
+    let attributes = if is_sent(Capabilities::CONNECT_ATTRS, reader) { Some(reader.lenenc_bytes()?) } else { None };
+    Ok((plugin, attributes))
 }
 
 /// A `string<NUL>` that may lack its NUL at the end of the packet.

@@ -10,7 +10,8 @@
 //!
 //! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result.
 //!
-//! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA`, `MARIADB_CACHE_METADATA`. A connection must not negotiate them.
+//! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA` and `MARIADB_CACHE_METADATA`, which add a byte to the packets with
+//! counts, and leave out definitions. A connection must not negotiate them, so clients are not offered them.
 //! Compression is taken off before; what is left of it are the numbers of the packets, which [`ResponseTracker::number_from`] replaces.
 
 use crate::capabilities::{Capabilities, StatusFlags};

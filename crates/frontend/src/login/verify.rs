@@ -7,6 +7,9 @@
 //! Without a primary a replica is asked. If it accepts, that counts: the client can read, and its first write waits. If it refuses, that does not,
 //! since the account or the schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login
 //! may take at most.
+//!
+//! An account whose password has expired is let in to change it, if a server says so: the connection that was asked is closed, and another one is
+//! opened as for a client that knows what to do ([`ConnectOptions::with_expired_password`]).
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -17,10 +20,11 @@ use router::Awaited;
 use session::SessionState;
 use tokio::time::timeout;
 use topology::{Role, Server, ServerId, Snapshot};
-use wire::ErrOwned;
 use wire::error_code::{
-    self, ER_ACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS,
+    self, ER_ACCESS_DENIED_ERROR, ER_CON_COUNT_ERROR, ER_MUST_CHANGE_PASSWORD, ER_MUST_CHANGE_PASSWORD_LOGIN,
+    ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN, ER_TOO_MANY_USER_CONNECTIONS,
 };
+use wire::{Capabilities, ErrOwned};
 
 use crate::reply::{self, Refusal};
 use crate::worker::Worker;
@@ -47,6 +51,18 @@ impl Refused {
             Self::ByServer(error) => reply::server_error(error, 0),
             Self::ByUs(refusal) | Self::Unproved(refusal) => refusal.packet(0),
             Self::Account(_) | Self::NotAsked(_) => Refusal::nobody_to_ask().packet(0),
+        }
+    }
+
+    /// The password is right, but has expired. The server would let this client in to change it, which has these capabilities.
+    pub(super) fn is_about_expiry(&self, client: Capabilities) -> bool {
+        match self {
+            // It did let it in, and refused what came next.
+            Self::ByServer(error) if error.code == ER_MUST_CHANGE_PASSWORD => true,
+            Self::ByServer(error) if error.code == ER_MUST_CHANGE_PASSWORD_LOGIN => {
+                client.contains(Capabilities::CAN_HANDLE_EXPIRED_PASSWORDS)
+            }
+            _ => false,
         }
     }
 
@@ -167,8 +183,12 @@ async fn ask(
             return Ok(None);
         }
     };
+    if options.has_expired_password() {
+        // It takes no settings.
+        return Ok(Some(lease));
+    }
     let mut commands = BytesMut::new();
-    let count = lease.catch_up(state, &mut commands);
+    let count = lease.catch_up(state, &mut commands) + lease.ask_for_expiry(&mut commands);
     if lease.link.send(&commands).await.is_err() {
         return Ok(None);
     }

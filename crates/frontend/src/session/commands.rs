@@ -14,6 +14,9 @@ use session::ClientStatements;
 impl Core {
     /// `COM_RESET_CONNECTION`: everything that the client has set is gone, on all its connections.
     pub(super) async fn reset(&mut self, client: &mut Link) -> Result<(), Ended> {
+        if self.session.binding.has_expired_password() {
+            return self.reply(client, &Refusal::password_expired()).await;
+        }
         self.reset_connections().await;
         self.statements = ClientStatements::default();
         let beginning = self.worker.shared.beginning_after_reset(self.session.login().collation);
@@ -61,6 +64,18 @@ impl Core {
         self.session.state.allow_multi_statements(is_on);
         let packet = reply::eof(self.answer_sequence, self.status(), self.capabilities);
         self.say(client, &packet).await
+    }
+
+    /// The session has changed its password, which had expired. It goes on on this connection; no other can be opened for it.
+    pub(super) fn note_changed_password(&self) {
+        let account = &self.entry.options().account;
+        self.worker.shared.remembered.forget(account);
+        let (connection, user) = (self.entry.id(), String::from_utf8_lossy(&account.user));
+        if self.settings.accounts.has(&account.user) {
+            tracing::warn!(connection, %user, "a user has changed its expired password; the configuration has the old one");
+        } else {
+            tracing::info!(connection, %user, "a user has changed its expired password");
+        }
     }
 
     /// The last statement, or the end of a transaction, may have written: notifies the sessions that must see it.

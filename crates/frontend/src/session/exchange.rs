@@ -9,13 +9,13 @@ mod setup;
 use std::sync::Arc;
 
 use backend::Lease;
-use classifier::{Effects, Placement, Statement, Verb};
+use classifier::{Effects, Placement, Results, Statement, Verb};
 use net::{Link, LinkError};
 use router::{Because, Hint, Previous, Route};
 use session::{ClientStatements, Execution, Outcome, PreparedText, RequestKind, Session, is_refused_as_a_whole};
 use topology::{Position, ServerId, Snapshot};
 use wire::error_code::{ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE};
-use wire::{Expect, Malformed, StatusFlags};
+use wire::{Capabilities, Command, Expect, Malformed};
 
 pub(super) use self::relay::READ_AHEAD;
 use self::relay::{Relay, RelayError};
@@ -168,7 +168,7 @@ struct Exchange<'e, 'p> {
     settings: &'e Settings,
     shared: &'e Shared,
     /// What the client has negotiated.
-    capabilities: wire::Capabilities,
+    capabilities: Capabilities,
     lease: &'e mut Lease,
     /// The statement asks about warnings, the session has none, and the connection may have others.
     is_without_warnings: bool,
@@ -184,13 +184,32 @@ impl Exchange<'_, '_> {
         moment: Option<&Moment>,
     ) -> Result<Outcome, Failure> {
         let may_be_sent_again = self.may_be_sent_again();
+        let results = self.results();
         let mut setup = self.set_up().await?;
         self.send(&mut setup).await?;
         if !self.is_retried() && !may_be_sent_again {
             self.request.packet.release();
         }
         setup.receive(self.lease).await?;
-        self.relay(client, may_be_sent_again, time_limit, moment).await
+        self.relay(client, (may_be_sent_again, results), time_limit, moment).await
+    }
+
+    /// What a client that gets an EOF packet after column definitions is told there. Asked before the packet may be released.
+    fn results(&self) -> Option<Box<Results>> {
+        if self.capabilities.contains(Capabilities::DEPRECATE_EOF) || !self.request.kind.runs() {
+            return None;
+        }
+        if self.statement.verb == Verb::Call {
+            return Some(Box::new(Results::of_call()));
+        }
+        if self.statement.verb != Verb::Batch && !ends_with_a_comment(self.request.packet.bytes()) {
+            return None;
+        }
+        let payload = self.request.packet.payload();
+        match Command::parse(&payload, self.capabilities) {
+            Ok(Command::Query { sql, .. }) => Some(Box::new(self.shared.classifier.results(sql, &self.session.context()))),
+            _ => None,
+        }
     }
 
     /// A read may run again elsewhere, so it does not wait for the setup. A statement that may write must not run if the state could not be set.
@@ -210,9 +229,11 @@ impl Exchange<'_, '_> {
     /// until the session's state is set.
     async fn set_up(&mut self) -> Result<SetupCommands, Failure> {
         let mut setup = SetupCommands::default();
-        setup.catch_up(self.lease, &self.session.state);
-        if self.is_without_warnings {
-            setup.end_warnings(self.lease);
+        if !self.session.binding.has_expired_password() {
+            setup.catch_up(self.lease, &self.session.state);
+            if self.is_without_warnings {
+                setup.end_warnings(self.lease);
+            }
         }
         if !self.is_retried() {
             setup.run(self.lease).await?;
@@ -282,7 +303,7 @@ impl Exchange<'_, '_> {
     async fn relay(
         self,
         client: &mut Link,
-        may_be_sent_again: bool,
+        (may_be_sent_again, results): (bool, Option<Box<Results>>),
         time_limit: Option<&TimeLimit<'_>>,
         moment: Option<&Moment>,
     ) -> Result<Outcome, Failure> {
@@ -309,10 +330,8 @@ impl Exchange<'_, '_> {
         }
         if let RequestKind::Prepare(id) = self.request.kind {
             relay.statement_id = Some(id);
-        } else if matches!(self.statement.verb, Verb::Call) {
-            // At least its OK follows each result of a procedure.
-            relay.definitions_status = StatusFlags::MORE_RESULTS;
         }
+        relay.results = results;
         relay.run(self.request.expect).await.map_err(|error| match error {
             RelayError::Server { error, begun } => Failure::Lost { error, begun },
             RelayError::Client | RelayError::ClientWithFile => Failure::ClientGone,
@@ -326,6 +345,13 @@ const LARGEST_SENT_AGAIN: usize = 4 * 1024;
 /// Whether a read-only server answers a statement that writes with this error.
 fn is_refused_write(code: u16) -> bool {
     matches!(code, ER_OPTION_PREVENTS_STATEMENT | ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION | ER_READ_ONLY_MODE)
+}
+
+/// Whether a comment may follow the last semicolon, which servers take for another statement.
+fn ends_with_a_comment(packet: &[u8]) -> bool {
+    let semicolon = packet.iter().rposition(|byte| *byte == b';');
+    let rest = semicolon.and_then(|at| packet.get(at + 1..)).unwrap_or_default();
+    matches!(rest.trim_ascii_start(), [b'-' | b'#' | b'/', ..])
 }
 
 /// Where the number is in a packet about a prepared statement: after header and command.

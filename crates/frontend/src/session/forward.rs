@@ -397,6 +397,8 @@ impl Core {
 
     /// A statement was answered.
     fn settle(&mut self, statement: &Statement, request: &Request<'_>, server: ServerId, outcome: &Outcome) {
+        // Otherwise the connection was given nothing of it.
+        let is_at_its_state = !self.session.binding.has_expired_password();
         let settled = self.session.settle(statement, request.kind, server, outcome, self.trail.ended());
         if let Some(limit) = settled.idle_limit {
             self.idle_timer.limit_to(limit.min(self.settings.limits.client_idle));
@@ -404,8 +406,13 @@ impl Core {
         if settled.may_have_written {
             self.note_write();
         }
+        if settled.changed_password {
+            self.note_changed_password();
+        }
         if let Some(lease) = self.held.iter_mut().find(|lease| lease.server() == server) {
-            lease.state.follow(&self.session.state);
+            if is_at_its_state {
+                lease.state.follow(&self.session.state);
+            }
             lease.state.note(settled.traces);
         }
     }

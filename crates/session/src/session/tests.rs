@@ -319,6 +319,50 @@ fn a_reset_leaves_the_schema_and_what_was_written() {
     assert_eq!(session.binding.wrote_at(), Some(later));
 }
 
+/// Each of them has been answered without an error, by the primary.
+#[test]
+fn an_expired_password_binds_to_the_primary_and_a_changed_one_to_its_connection() {
+    let check = |lines: &[&str], is_changed: bool, expected: &str| {
+        let mut session = fresh();
+        session.binding.password_has_expired();
+        let now = Instant::now();
+        let changed =
+            lines.iter().map(|line| answered(&mut session, line, now).changed_password).filter(|changed| *changed).count();
+        assert_eq!((changed, session.binding.has_expired_password()), (usize::from(is_changed), !is_changed), "{lines:?}");
+        session.reset(beginning(), now);
+        assert_eq!(describe(&session), expected, "{lines:?}");
+        let loss = session.lose_connection(PRIMARY);
+        assert_eq!(loss.pins, is_changed, "{lines:?}");
+        assert_eq!(describe(&session), if is_changed { "" } else { "expired_password" }, "{lines:?}");
+        let next = Session::succeeding(session, SessionState::new(LoginDetails::default(), None), beginning());
+        assert_eq!(describe(&next), "");
+    };
+    check(&[], false, "expired_password");
+    check(
+        &["SET NAMES utf8mb4", "error 1820: SELECT 1", "error 1820: ALTER USER USER() IDENTIFIED BY 'x'"],
+        false,
+        "expired_password",
+    );
+    check(&["ALTER USER USER() IDENTIFIED BY 'x'"], true, "expired_password, home");
+    check(&["SET PASSWORD = 'x'", "SET PASSWORD = 'y'", "SELECT 1"], true, "expired_password, home");
+}
+
+#[test]
+fn a_session_that_succeeds_another_begins_anew_but_sees_its_writes() {
+    let mut former = fresh();
+    let now = Instant::now();
+    for line in ["USE shop", "SET time_zone = '+01:00'", "in transaction: BEGIN"] {
+        answered(&mut former, line, now);
+    }
+    let later = now + Duration::from_secs(1);
+    former.reset(beginning(), later);
+    let without_autocommit = Beginning { autocommit: false, ..beginning() };
+    let session = Session::succeeding(former, SessionState::new(LoginDetails::default(), None), without_autocommit);
+    assert_eq!((describe(&session).as_str(), session.binding.autocommit()), ("autocommit off", false));
+    // It has written nothing itself.
+    assert_eq!(session.binding.wrote_at(), Some(later));
+}
+
 #[test]
 fn a_setting_above_the_limit_stays_where_it_was_made() {
     let mut session = fresh();

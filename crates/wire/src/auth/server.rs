@@ -272,9 +272,10 @@ impl ServerLogin {
             return ServerStep::Accepted { send_first: (is_sha2 && !response.is_empty()).then(|| more_data(FAST_AUTH_OK)) };
         }
         match &self.secret {
-            Secret::Password { .. } => self.deny(WRONG),
             Secret::Disclosure { .. } if response.is_empty() => ServerStep::Disclosed(Zeroizing::default()),
-            Secret::Disclosure { .. } if is_sha2 => self.ask_for_password(),
+            // MySQL does not take a wrong proof for a wrong password either, and some clients (sqlx 0.8) always give a wrong one.
+            _ if is_sha2 && !response.is_empty() => self.ask_for_password(),
+            Secret::Password { .. } => self.deny(WRONG),
             Secret::Disclosure { .. } => self.deny(NO_DISCLOSURE),
         }
     }

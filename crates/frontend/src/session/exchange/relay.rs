@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use backend::Lease;
 use bytes::BytesMut;
+use classifier::Results;
 use net::{Link, LinkError, within};
 use wire::{
     Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StatusFlags, Step, put_packet_with,
@@ -68,9 +69,9 @@ pub(super) struct Relay<'a> {
     pub(super) file_limit: Option<u64>,
     /// What must still hold when the server says OK, for a statement that may commit something.
     pub(super) acknowledgement: Option<Acknowledgement<'a>>,
-    /// What the EOF after column definitions says besides the state of the transaction. Some C libraries learn only from there that another result
-    /// follows: they skip rows that nobody reads without a look at the packet that ends them.
-    pub(super) definitions_status: StatusFlags,
+    /// Which results the EOF after column definitions announces as followed by another one. Some C libraries learn that only from there: they skip
+    /// rows that nobody reads without a look at the packet that ends them.
+    pub(super) results: Option<Box<Results>>,
     /// Packets written anew, in order, before what lies ready in the server's inbox.
     out: BytesMut,
     /// Where the status of the last inserted EOF is in `out`, until that is sent.
@@ -105,7 +106,7 @@ impl<'a> Relay<'a> {
             withholds_if_closed: false,
             file_limit: None,
             acknowledgement: None,
-            definitions_status: StatusFlags::empty(),
+            results: None,
             out: net::take_buffer(),
             definitions_at: None,
             ready: 0,
@@ -188,6 +189,9 @@ impl<'a> Relay<'a> {
                 let is_end_of_rows = matches!(kind, PacketKind::RowsEnd);
                 self.outcome.note(&ok, Some(rows).filter(|_| is_end_of_rows));
                 self.progress.result_ended();
+                if let Some(results) = &mut self.results {
+                    results.ended(is_end_of_rows);
+                }
                 let wants_eof = is_end_of_rows && !self.capabilities.contains(Capabilities::DEPRECATE_EOF);
                 let filtered = self.outcome.absorb(&ok, !self.client_tracks_gtids)?;
                 let loses_state = !self.capabilities.contains(Capabilities::SESSION_TRACK)
@@ -277,7 +281,8 @@ impl<'a> Relay<'a> {
             return;
         }
         let status = self.server.status() & (StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS | StatusFlags::NO_BACKSLASH_ESCAPES);
-        let status = status | self.definitions_status;
+        let is_followed = self.results.as_ref().is_some_and(|results| results.is_next_followed());
+        let status = if is_followed { status | StatusFlags::MORE_RESULTS } else { status };
         self.out.extend_from_slice(self.server.link.bytes().get(..self.ready).unwrap_or_default());
         self.server.link.consume(std::mem::take(&mut self.ready));
         // Clients take the warnings of a statement that is being prepared from here; those of a result come at its end.
