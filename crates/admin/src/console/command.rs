@@ -52,6 +52,7 @@ const HELP: &[(&str, &str)] = &[
     ("SHOW FINDINGS", "what is the matter, and what is missing for a promotion without loss"),
     ("SHOW JOURNAL [LIMIT n]", "the last findings, decisions and steps"),
     ("SHOW METRICS [LIKE '..']", "what /metrics has"),
+    ("SET SERVER name WEIGHT = n, STATE = 'drain'", "change its share of the reads; or only one of the two"),
     ("SWITCHOVER [TO name]", "make another server the primary"),
     ("KILL [QUERY] n", "stop a session, or its statement"),
     ("RESET DIGESTS", "begin the statistics of digests anew"),
@@ -74,6 +75,7 @@ pub(super) fn parse(sql: &str) -> Command {
         ["KILL", "QUERY", number] => kill(number, true).unwrap_or_else(unknown),
         ["RESET", "DIGESTS"] => done("/api/digests/reset", json!({})),
         ["RELOAD"] => done("/api/reload", json!({})),
+        ["SET", "SERVER", _, _, ..] => set_server(sql).unwrap_or_else(unknown),
         // Drivers begin and reset their sessions so.
         ["SET" | "BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "USE", ..] => Command::Ok,
         ["SELECT", ..] => select(sql).unwrap_or_else(unknown),
@@ -126,6 +128,30 @@ fn filters(rest: &[&str]) -> Option<(Option<String>, Option<u32>)> {
     }
 }
 
+/// `SET SERVER name WEIGHT = n, STATE = 's'`.
+fn set_server(sql: &str) -> Option<Command> {
+    let spaced = sql.replace(['=', ','], " ");
+    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let [_, _, name, changes @ ..] = words.as_slice() else { return None };
+    let name = unquoted(name);
+    // It becomes a part of a path.
+    if name.is_empty() || !name.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character)) {
+        return None;
+    }
+    let mut body = serde_json::Map::new();
+    for change in changes.chunks(2) {
+        let (key, value) = match change {
+            [key, value] if key.eq_ignore_ascii_case("WEIGHT") => ("weight", json!(value.parse::<u32>().ok()?)),
+            [key, value] if key.eq_ignore_ascii_case("STATE") => ("state", json!(unquoted(value).to_ascii_lowercase())),
+            _ => return None,
+        };
+        if body.insert(key.to_owned(), value).is_some() {
+            return None;
+        }
+    }
+    Some(done(&format!("/api/servers/{name}"), Value::Object(body)))
+}
+
 fn kill(number: &str, only_statement: bool) -> Option<Command> {
     let session: u32 = number.parse().ok()?;
     Some(done("/api/kill", json!({ "session": session, "only_statement": only_statement })))
@@ -139,47 +165,50 @@ fn unquoted(word: &str) -> String {
     word.trim_matches(['\'', '"', '`']).to_owned()
 }
 
-/// `SELECT` without a table: what drivers and pools ask before anything else. Variables that do not exist here are NULL.
+/// `SELECT` without a table: what drivers and pools ask before anything else. Variables that do not exist here are NULL. All else is unknown: MySQL's
+/// command line sends `select $$`, and must get an error.
 fn select(sql: &str) -> Option<Command> {
     let list = sql.get("SELECT".len()..)?.trim();
     let list = list.to_ascii_uppercase().find(" LIMIT ").map_or(list, |end| list.get(..end).unwrap_or(list));
     if list.to_ascii_uppercase().split_whitespace().any(|word| word == "FROM") {
         return None;
     }
-    let items: Vec<(String, Option<String>)> = list.split(',').map(item).collect();
+    let items = list.split(',').map(item).collect::<Option<Vec<(String, Option<String>)>>>()?;
     let columns: Vec<&str> = items.iter().map(|(name, _)| name.as_str()).collect();
     Some(Command::Rows(Rows::new(&columns, vec![items.iter().map(|(_, value)| value.clone()).collect()])))
 }
 
 /// The name of a column, and its value.
-fn item(text: &str) -> (String, Option<String>) {
+fn item(text: &str) -> Option<(String, Option<String>)> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (expression, name) = match words.as_slice() {
         [expression, middle @ .., name] if middle.iter().all(|word| word.eq_ignore_ascii_case("AS")) => (*expression, *name),
         [expression, ..] => (*expression, text.trim()),
-        [] => ("", ""),
+        [] => return None,
     };
-    (unquoted(name), value(expression))
+    Some((unquoted(name), value(expression).ok()?))
 }
 
-fn value(expression: &str) -> Option<String> {
+/// What is not known here.
+struct NotKnown;
+
+/// `None` is NULL.
+fn value(expression: &str) -> Result<Option<String>, NotKnown> {
     let variable = expression.to_ascii_lowercase();
     let variable = variable.strip_prefix("@@").map(|name| name.trim_start_matches("session.").trim_start_matches("global."));
-    match variable {
-        Some("version_comment") => return Some("Pointsman's console: HELP".to_owned()),
-        Some("max_allowed_packet") => return Some("65536".to_owned()),
-        Some("wait_timeout" | "interactive_timeout") => return Some("3600".to_owned()),
-        Some("autocommit") => return Some("1".to_owned()),
-        Some("sql_mode") => return Some(String::new()),
-        Some(_) => return None,
-        None => {}
-    }
-    match expression.to_ascii_uppercase().as_str() {
-        "VERSION()" => Some(super::login::VERSION.to_owned()),
-        "USER()" | "CURRENT_USER()" | "CURRENT_USER" => Some("admin".to_owned()),
-        _ if expression.starts_with(['\'', '"']) => Some(unquoted(expression)),
-        _ if expression.parse::<f64>().is_ok() => Some(expression.to_owned()),
-        _ => None,
+    let known = |text: &str| Ok(Some(text.to_owned()));
+    match (variable, expression.to_ascii_uppercase().as_str()) {
+        (Some("version_comment"), _) => known("Pointsman's console: HELP"),
+        (Some("max_allowed_packet"), _) => known("65536"),
+        (Some("wait_timeout" | "interactive_timeout"), _) => known("3600"),
+        (Some("autocommit"), _) => known("1"),
+        (Some("sql_mode"), _) => known(""),
+        (Some(_), _) | (None, "DATABASE()" | "SCHEMA()" | "NULL") => Ok(None),
+        (None, "VERSION()") => known(super::login::VERSION),
+        (None, "USER()" | "CURRENT_USER()" | "CURRENT_USER") => known("admin"),
+        (None, _) if expression.starts_with(['\'', '"']) => known(&unquoted(expression)),
+        (None, _) if expression.parse::<f64>().is_ok() => known(expression),
+        (None, _) => Err(NotKnown),
     }
 }
 
@@ -207,6 +236,8 @@ mod tests {
         check("RESET DIGESTS", done("/api/digests/reset", json!({})));
         check("RELOAD", done("/api/reload", json!({})));
         check("SET NAMES utf8mb4", Command::Ok);
+        check("SET SERVER db2 WEIGHT = 3", done("/api/servers/db2", json!({ "weight": 3 })));
+        check("set server 'db-2' state='DRAIN', weight=0", done("/api/servers/db-2", json!({ "weight": 0, "state": "drain" })));
     }
 
     #[test]
@@ -225,9 +256,17 @@ mod tests {
             "KILL 99999999999",
             "SWITCHOVER db2",
             "SELECT * FROM mysql.user",
+            "SELECT $$",
+            "SELECT",
+            "SELECT NOW()",
             "/* /* */",
             "INSERT INTO t VALUES (1)",
             "SHOW DIGESTS LIKE 'a' LIKE 'b'",
+            "SET SERVER db2 WEIGHT",
+            "SET SERVER db2 WEIGHT = -1",
+            "SET SERVER ../status STATE = 'drain'",
+            "SET SERVER db2 WEIGHT = 1, WEIGHT = 2",
+            "SET SERVER db2 COLOUR = 1",
         ] {
             assert!(matches!(parse(sql), Command::Unknown(_)), "{sql}");
         }
