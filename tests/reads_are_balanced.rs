@@ -183,7 +183,7 @@ async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
     cluster.prepare(format!("INSERT INTO {SCHEMA}.{table} VALUES {}", rows.join(", "))).await;
     // It stays a replica like any other for the monitor: neither stale nor silent.
     let patient = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
-    let by_default = "ejection.share = 0";
+    let by_default = "routing.balance = 'observed'\nejection.share = 0";
     let by_ejection =
         "routing.balance = 'round_robin'\nejection = { latency = 3, latency_min = '1ms', time = '5s', time_max = '10s' }";
     for config in [by_default, by_ejection] {

@@ -454,6 +454,9 @@ fn usual_config(cluster: &Cluster) -> Table {
         security.public_key_retrieval = true
         users = [{{ name = '{APP}', password = '{APP}' }}]
         failover = {{ durability = 'manual' }}
+        # Which replica answers does not depend on how quick they are.
+        routing.balance = 'round_robin'
+        ejection.latency = 0
         reload = {{ on_change = false }}"
     )
     .parse()

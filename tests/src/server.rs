@@ -258,7 +258,8 @@ impl Server {
 
     /// Freezes its processes: connections stay open, and nothing answers.
     pub async fn freeze(&self) {
-        self.container.pause().await.expect("the server can be paused");
+        // Docker gives up ("unable to freeze") where a process does not stop within its few tries.
+        eventually(&format!("a pause of {}", self.name), async || self.container.pause().await.ok()).await;
     }
 
     /// Undoes [`Server::freeze`].

@@ -31,7 +31,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// For a request's head, and once more for its body.
 const READ: Duration = Duration::from_secs(5);
 
-/// From the head of a request to the last byte of its answer.
+/// From the head of a request by TCP to the last byte of its answer. On the socket there is no such limit: a server's data may take hours to copy.
 const ANSWER: Duration = Duration::from_mins(15);
 
 /// The head of a request.
@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves on a socket whose permissions say who may do everything.
 pub(crate) async fn serve_socket(listener: UnixListener, router: Router, stop: CancellationToken) {
-    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, stop).await;
+    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, Duration::MAX, stop).await;
 }
 
 /// Serves on an address. Without the token, only what [`Token::admits`] names.
@@ -55,10 +55,10 @@ pub(crate) async fn serve_address(listener: TcpListener, router: Router, token: 
         let token = Arc::clone(&token);
         async move { if Token::admits(token.as_ref().as_ref(), &request) { next.run(request).await } else { unauthorized() } }
     }));
-    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, stop).await;
+    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, ANSWER, stop).await;
 }
 
-async fn serve<S, A>(accept: impl Fn() -> A, router: Router, stop: CancellationToken)
+async fn serve<S, A>(accept: impl Fn() -> A, router: Router, answer: Duration, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = std::io::Result<S>>,
@@ -90,7 +90,7 @@ where
                     );
                     tokio::select! {
                         // The client has got an answer, or is gone.
-                        _ = timeout(ANSWER, connection.as_mut()) => {}
+                        _ = timeout(answer, connection.as_mut()) => {}
                         () = stop.cancelled() => {
                             connection.as_mut().graceful_shutdown();
                             let _ = timeout(READ, connection).await;
@@ -140,7 +140,7 @@ mod tests {
         let ending = stop.clone();
         tokio::spawn(async move {
             let accept = || async { waiting.lock().await.recv().await.ok_or_else(|| std::io::ErrorKind::BrokenPipe.into()) };
-            serve(accept, router, ending).await;
+            serve(accept, router, ANSWER, ending).await;
         });
         (clients, stop)
     }

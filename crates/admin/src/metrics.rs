@@ -182,6 +182,8 @@ impl Scrape {
                 .map(|role| (vec![name_of(server), label("role", role.to_string())], u32::from(server.role == role)))
         });
         writer.gauges("pointsman_server_role", "1: it has this role", roles)?;
+        let states = servers.iter().map(|server| (vec![name_of(server), label("state", server.state.to_string())], 1));
+        writer.gauges("pointsman_server_state", "1: whether it gets reads, as a person has said", states)?;
         let staleness =
             servers.iter().filter_map(|server| Some((vec![name_of(server)], server.staleness(self.now)?.as_secs_f64())));
         writer.gauges(

@@ -45,7 +45,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             client_connections: 10_000,
-            logins: 2000,
+            logins: 5000,
             address_connections: usize::MAX,
             failed_logins: 100,
             remembered_logins: 1000,

@@ -31,7 +31,7 @@ impl SetupCommands {
 
     /// Sends it by itself, and waits for its success.
     pub(super) async fn run(&mut self, connection: &mut ServerConnection) -> Result<(), Failure> {
-        if self.responses == 0 {
+        if self.responses == 0 && !self.awaits_write {
             return Ok(());
         }
         connection.link.send(&self.commands).await.map_err(LinkError::from)?;
