@@ -226,12 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn one_read_does_not_make_a_server_slow_for_long() {
+    fn one_read_does_not_make_a_server_slow() {
         let now = Instant::now();
         let mut load = loaded(100, ms(1), now);
         load.answered(SERVER, DIGEST, Duration::from_secs(100), now);
-        assert!(load.times_slower(SERVER, 1.0, now) > SIMILAR);
-        (0..20).for_each(|_| load.answered(SERVER, DIGEST, ms(1), now));
+        assert!((1.0..SIMILAR).contains(&load.times_slower(SERVER, 1.0, now)), "{}", load.slowness(SERVER));
+        (0..3).for_each(|_| load.answered(SERVER, DIGEST, Duration::from_secs(100), now));
+        assert!(load.times_slower(SERVER, 1.0, now) > SIMILAR, "{}", load.slowness(SERVER));
+        (0..60).for_each(|_| load.answered(SERVER, DIGEST, ms(1), now));
         assert!(load.times_slower(SERVER, 1.0, now) < SIMILAR, "{}", load.slowness(SERVER));
     }
 

@@ -10,8 +10,9 @@ const DIGESTS: usize = 1024;
 /// The averages are over about this many reads.
 const MEMORY: f32 = 64.0;
 
-/// The most that one read counts as slower, or quicker, than usual: one extreme read must not decide about a server.
-const EXTREME: f32 = 32.0;
+/// The most that one read counts as slower, or quicker, than usual: one extreme read must not decide about a server, so it stays below what
+/// [`crate::load`] takes for noise.
+const EXTREME: f32 = 12.0;
 
 /// Each digest has one place, by its lowest bits. So looking one up takes no search, and there is nothing to evict.
 #[derive(Debug, Clone, Default)]
