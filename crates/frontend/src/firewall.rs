@@ -90,6 +90,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_ipv4_is_found_however_it_is_written() {
+        let networks = networks(&["10.0.0.0/8", "2001:db8::1/128"]);
+        let is_in = |address: &str| contain(&networks, address.parse().expect("an address"));
+        assert!(is_in("10.1.2.3") && is_in("::ffff:10.1.2.3") && is_in("2001:db8::1"));
+        assert!(!is_in("11.0.0.1") && !is_in("::ffff:11.0.0.1") && !is_in("2001:db8::2"));
+        assert!(!contain(&[], "127.0.0.1".parse().expect("an address")));
+    }
+
+    #[test]
     fn an_address_must_be_allowed_and_not_denied() {
         let check = |allow: &[&str], deny: &[&str], address: &str, expected| {
             let firewall = Firewall { allow: networks(allow), deny: networks(deny), tells: false };

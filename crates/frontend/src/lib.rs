@@ -38,5 +38,5 @@ pub use login::LoginCounts;
 pub use overview::{Overview, PoolLine, SessionLine};
 pub use registry::Activity;
 pub use settings::{ClientCompression, Pooling, Settings};
-pub use statistics::{BOUNDS, DigestLine, Histogram, RouteLine, Totals};
+pub use statistics::{DigestLine, Histogram, RouteLine, Totals};
 pub use tls::ClientTls;

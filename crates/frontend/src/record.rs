@@ -10,7 +10,7 @@ use router::{Ending, Route};
 use session::{Outcome, RequestKind};
 use topology::ServerId;
 
-use crate::statistics::{DigestEvent, Event};
+use crate::statistics::Event;
 use crate::worker::Worker;
 
 /// How far the statement under way has come.
@@ -112,32 +112,25 @@ impl Trail {
 const NOT_SENT: &str = "not_sent";
 
 impl StatementRecord<'_> {
-    /// What it adds to the totals.
+    /// What it adds to the statistics.
     pub(crate) fn event(&self) -> Event {
         Event {
             server: self.route.map(|route| route.server),
             because: self.because(),
             verdict: self.statement.because.label(),
             tries: self.tries,
-            took: self.took,
-            is_error: self.error.is_some(),
-            rows: self.rows.unwrap_or_default(),
-            bytes: self.bytes,
-        }
-    }
-
-    /// What it adds to the statistics of its digest; `None` if it has no text of its own.
-    pub(crate) fn digest_event(&self) -> Option<DigestEvent> {
-        let has_text = self.kind.runs() && self.statement.digest != Digest::default();
-        has_text.then(|| DigestEvent {
-            because: self.because(),
             ended: self.ended,
             took: self.took,
             is_error: self.error.is_some(),
             rows: self.rows.unwrap_or_default(),
             changed: self.changed.unwrap_or_default(),
             bytes: self.bytes,
-        })
+        }
+    }
+
+    /// It belongs to a digest: it ran a text of its own.
+    pub(crate) fn has_digest(&self) -> bool {
+        self.kind.runs() && self.statement.digest != Digest::default()
     }
 
     /// Why it ran where it ran, or that it did not.

@@ -7,15 +7,15 @@
 mod digests;
 mod histogram;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use topology::ServerId;
 
 use crate::log_limit::LogLimit;
 
 pub use self::digests::DigestLine;
-pub(crate) use self::digests::{DigestEvent, DigestKey, Digests, MergedDigests, TEXT_MAX};
-pub use self::histogram::{BOUNDS, Histogram};
+pub(crate) use self::digests::{DigestKey, Digests, MergedDigests, TEXT_MAX};
+pub use self::histogram::Histogram;
 
 /// Statements that went the same way for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +47,21 @@ pub struct Totals {
     pub refusals: Vec<(u16, u64)>,
 }
 
-/// What one statement adds.
+/// What one statement adds, to the totals and to the line of its digest.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     pub(crate) server: Option<ServerId>,
+    /// Why it ran there, or that it did not run.
     pub(crate) because: &'static str,
     pub(crate) verdict: &'static str,
     pub(crate) tries: u16,
+    pub(crate) ended: Instant,
     pub(crate) took: Duration,
     pub(crate) is_error: bool,
+    /// Rows that were sent to the client.
     pub(crate) rows: u64,
+    pub(crate) changed: u64,
+    /// Bytes that were sent to the client.
     pub(crate) bytes: u64,
 }
 
@@ -104,7 +109,7 @@ impl Totals {
 }
 
 /// There are few keys, and the frequent ones come first soon after the start: a search is quicker than a hash.
-fn count_of<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K) -> &mut u64 {
+pub(crate) fn count_of<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K) -> &mut u64 {
     let place = counts.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
         counts.push((key, 0));
         counts.len() - 1
@@ -132,9 +137,11 @@ mod tests {
             because,
             verdict: "read",
             tries: 1,
+            ended: Instant::now(),
             took: Duration::from_millis(2),
             is_error: false,
             rows: 3,
+            changed: 0,
             bytes: 50,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::statistics::count_of;
+
 /// Since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoginCounts {
@@ -25,11 +27,7 @@ impl Logins {
     }
 
     pub(crate) fn note_failure(&self, reason: &'static str) {
-        let mut counts = self.lock();
-        match counts.failed.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => counts.failed.push((reason, 1)),
-        }
+        *count_of(&mut self.lock().failed, reason) += 1;
     }
 
     pub(crate) fn counts(&self) -> LoginCounts {

@@ -259,16 +259,13 @@ impl Exchange<'_, '_> {
     async fn set_up_execution(&mut self, id: u32, opens_cursor: bool, setup: &mut SetupCommands) -> Result<(), Failure> {
         let text = self.text(id)?;
         let text = if opens_cursor { Arc::new(text.for_cursor_of(id)) } else { Arc::clone(text) };
-        let causal_wait = self.settings.policy.causal_wait;
+        // Before it is prepared: a replica that lacks the session's write may lack the table, too.
+        setup.await_write(self.lease, self.awaited, self.settings.policy.causal_wait);
         if self.lease.prepared.get(&text).is_none() {
-            // A replica that lacks the session's write may lack the table, too.
-            setup.await_write(self.lease, self.awaited, causal_wait);
             setup.run(self.lease).await?;
             // Boxed, like everything that is rare and large: every idle session would keep the space for it otherwise.
             let prepared = Box::pin(prepare_own(self.lease, &text, &self.session.state.grammar())).await?;
             self.lease.prepared.add(&text, prepared.statement_id, !self.session.binding.has_cursors());
-        } else {
-            setup.await_write(self.lease, self.awaited, causal_wait);
         }
         let on_server = self.lease.prepared.get(&text).ok_or(Failure::LostBefore)?;
         let payload = self.request.packet.payload();

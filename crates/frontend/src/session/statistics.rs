@@ -27,16 +27,17 @@ impl Core {
     /// A statement is over.
     pub(super) fn count(&self, record: &StatementRecord<'_>) {
         let limit = self.settings.limits.digest_statistics;
+        let (event, schema) = (record.event(), self.session.context().schema);
         let key = DigestKey {
             digest: record.statement.digest,
             user: &self.entry.options().account.user,
-            schema: self.session.context().schema.map(str::as_bytes),
-            server: record.route.map(|route| route.server),
+            schema: schema.map(str::as_bytes),
+            server: event.server,
         };
-        self.entry.end(key.server, self.pin_label(), self.session.context().schema, record.ended);
+        self.entry.end(key.server, self.pin_label(), schema, event.ended);
         let mut statistics = self.worker.statistics();
-        statistics.totals.note(&record.event());
-        if let Some(event) = record.digest_event().filter(|_| limit > 0) {
+        statistics.totals.note(&event);
+        if limit > 0 && record.has_digest() {
             statistics.digests.note(limit, &key, &event);
         }
         if self.settings.slow_statement.is_some_and(|slow| record.took >= slow)

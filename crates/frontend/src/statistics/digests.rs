@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use classifier::Digest;
 use topology::ServerId;
 
-use super::Histogram;
+use super::{Event, Histogram};
 
 /// Bytes of a digest's text that are kept.
 pub(crate) const TEXT_MAX: usize = 1024;
@@ -24,21 +24,6 @@ pub(crate) struct DigestKey<'a> {
     pub(crate) schema: Option<&'a [u8]>,
     /// Where it ran; `None` if it was not sent.
     pub(crate) server: Option<ServerId>,
-}
-
-/// What one statement adds to its line.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DigestEvent {
-    /// Why it ran there, or that it did not run.
-    pub(crate) because: &'static str,
-    pub(crate) ended: Instant,
-    pub(crate) took: Duration,
-    pub(crate) is_error: bool,
-    /// Rows that were sent to the client.
-    pub(crate) rows: u64,
-    pub(crate) changed: u64,
-    /// Bytes that were sent to the client.
-    pub(crate) bytes: u64,
 }
 
 /// One line of the statistics.
@@ -73,7 +58,7 @@ pub struct DigestLine {
 }
 
 impl DigestLine {
-    fn new(key: &DigestKey<'_>, event: &DigestEvent) -> Self {
+    fn new(key: &DigestKey<'_>, event: &Event) -> Self {
         Self {
             digest: key.digest,
             text: Arc::default(),
@@ -91,7 +76,7 @@ impl DigestLine {
         }
     }
 
-    fn note(&mut self, event: &DigestEvent) {
+    fn note(&mut self, event: &Event) {
         self.because = event.because;
         self.errors += u64::from(event.is_error);
         self.rows = self.rows.saturating_add(event.rows);
@@ -145,7 +130,7 @@ impl Digests {
     }
 
     /// Counts a statement, in at most `limit` lines.
-    pub(crate) fn note(&mut self, limit: usize, key: &DigestKey<'_>, event: &DigestEvent) {
+    pub(crate) fn note(&mut self, limit: usize, key: &DigestKey<'_>, event: &Event) {
         let hash = self.hasher.hash_one(key);
         if let Some(line) = self.lines.get_mut(&hash) {
             return line.note(event);
@@ -198,6 +183,8 @@ impl MergedDigests {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const LIMIT: usize = 2;
@@ -206,9 +193,19 @@ mod tests {
         DigestKey { digest: Digest(digest), user: user.as_bytes(), schema: Some(b"shop"), server: Some(ServerId(server)) }
     }
 
-    fn event(ended: Instant, milliseconds: u64) -> DigestEvent {
-        let took = Duration::from_millis(milliseconds);
-        DigestEvent { because: "fresh_replica", ended, took, is_error: milliseconds == 3, rows: 2, changed: 0, bytes: 100 }
+    fn event(ended: Instant, milliseconds: u64) -> Event {
+        Event {
+            server: Some(ServerId(1)),
+            because: "fresh_replica",
+            verdict: "read",
+            tries: 1,
+            ended,
+            took: Duration::from_millis(milliseconds),
+            is_error: milliseconds == 3,
+            rows: 2,
+            changed: 0,
+            bytes: 100,
+        }
     }
 
     fn merged(workers: &[&Digests]) -> Vec<DigestLine> {
@@ -254,7 +251,7 @@ mod tests {
         let (mut first, mut second, now) = (Digests::default(), Digests::default(), Instant::now());
         let later = now + Duration::from_secs(1);
         first.note(LIMIT, &key(1, "app", 1), &event(now, 1));
-        second.note(LIMIT, &key(1, "app", 1), &DigestEvent { because: "own_write", ..event(later, 3) });
+        second.note(LIMIT, &key(1, "app", 1), &Event { because: "own_write", ..event(later, 3) });
         second.note(LIMIT, &key(1, "other", 1), &event(now, 9));
         let lines = merged(&[&first, &second]);
         assert_eq!(

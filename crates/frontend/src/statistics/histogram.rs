@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The upper bounds of the buckets. The last bucket, which has none, is for all that took longer.
-pub const BOUNDS: [Duration; 16] = [
+const BOUNDS: [Duration; 16] = [
     Duration::from_micros(100),
     Duration::from_micros(250),
     Duration::from_micros(500),
