@@ -20,6 +20,7 @@ use topology::{ClusterView, Role, Server, ServerId, Snapshot};
 use self::process::Process;
 use self::writer::{Label, Writer};
 use crate::journal::Promotions;
+use crate::views::statistics::name;
 
 /// The type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -99,8 +100,7 @@ impl Scrape {
     }
 
     fn name(&self, server: Option<ServerId>) -> String {
-        let Some(id) = server else { return "none".to_owned() };
-        self.snapshot.server(id).map_or_else(|| id.to_string(), |server| server.name.to_string())
+        server.map_or_else(|| "none".to_owned(), |server| name(server, &self.snapshot))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `pointsman run`: starts all parts and stops them again.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -115,25 +116,18 @@ async fn admin_listeners(config: &Config) -> anyhow::Result<(admin::Listeners, O
         SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))
     };
     let (socket, file) = socket.as_ref().map(bind).transpose()?.map(SocketFile::into_parts).unzip();
-    let address = match *address {
-        Some(address) => {
-            let listener =
-                TcpListener::bind(address).await.with_context(|| format!("[admin] address: cannot listen on {address}"))?;
-            tracing::info!(address = %listener.local_addr()?, "the admin API listens");
-            Some((listener, token.clone()))
-        }
-        None => None,
-    };
-    let console = match (*console, token) {
-        (Some(address), Some(token)) => {
-            let listener =
-                TcpListener::bind(address).await.with_context(|| format!("[admin] console: cannot listen on {address}"))?;
-            tracing::info!(address = %listener.local_addr()?, "the console listens");
-            Some((listener, token.clone()))
-        }
-        _ => None,
-    };
+    let address = listen(*address, "address", "the admin API").await?.map(|listener| (listener, token.clone()));
+    // The configuration has no console without a token.
+    let console = listen(*console, "console", "the console").await?.zip(token.clone());
     Ok((admin::Listeners { socket, address, console }, file))
+}
+
+/// Listens on an address of `[admin]`, if it has this one.
+async fn listen(address: Option<SocketAddr>, key: &str, what: &str) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.with_context(|| format!("[admin] {key}: cannot listen on {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, "{what} listens");
+    Ok(Some(listener))
 }
 
 /// Logs, before a primary dies, what its loss would cost.

@@ -53,17 +53,13 @@ impl Shim {
         if !status.is_success() {
             return Err(text.trim().to_owned());
         }
-        if question.shape == Shape::Done {
-            return Ok(Rows::new(&["result"], vec![vec![Some(text.trim().to_owned())]]));
-        }
-        if question.shape == Shape::Metrics {
-            return Ok(metrics(&text));
-        }
-        let value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let json = || serde_json::from_str::<Value>(&text).map_err(|error| error.to_string());
         Ok(match question.shape {
-            Shape::Servers => Rows::of_objects(list(&value, "servers")),
-            Shape::Findings => findings(&value),
-            _ => Rows::of_objects(value.as_array().map_or(&[], Vec::as_slice)),
+            Shape::List => Rows::of_objects(json()?.as_array().map_or(&[], Vec::as_slice)),
+            Shape::Servers => Rows::of_objects(list(&json()?, "servers")),
+            Shape::Findings => findings(&json()?),
+            Shape::Metrics => metrics(&text),
+            Shape::Done => Rows::new(&["result"], vec![vec![Some(text.trim().to_owned())]]),
         })
     }
 

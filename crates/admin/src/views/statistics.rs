@@ -6,6 +6,8 @@ use frontend::{DigestLine, PoolLine, SessionLine};
 use serde::Serialize;
 use topology::{ServerId, Snapshot};
 
+use super::milliseconds;
+
 /// Both clocks at one moment, for times of the past.
 #[derive(Clone, Copy)]
 pub(crate) struct Clocks {
@@ -138,16 +140,13 @@ impl DigestView {
     }
 }
 
-fn name(server: ServerId, servers: &Snapshot) -> String {
+/// Its name; the number of one that is no longer configured.
+pub(crate) fn name(server: ServerId, servers: &Snapshot) -> String {
     servers.server(server).map_or_else(|| server.to_string(), |server| server.name.to_string())
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn microseconds(time: Duration) -> u64 {
