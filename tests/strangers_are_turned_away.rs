@@ -44,12 +44,22 @@ async fn start(cluster: &Cluster, config: &str) -> (Proxy, SocketAddr) {
 
 /// What a client from this address gets first; nothing if the connection is closed at once.
 async fn first_bytes(proxy: &Proxy, from: &str) -> Vec<u8> {
-    let mut stream = connect(proxy, from).await;
+    first_of(&mut connect(proxy, from).await).await
+}
+
+async fn first_of(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = vec![0; 512];
     // A closed connection may also be reset.
     let count = promptly("a greeting or the end", stream.read(&mut bytes)).await.unwrap_or(0);
     bytes.truncate(count);
     bytes
+}
+
+/// A client from this address that has been greeted, and says nothing.
+async fn greeted(proxy: &Proxy, from: &str) -> TcpStream {
+    let mut stream = connect(proxy, from).await;
+    assert!(is_greeting(&first_of(&mut stream).await));
+    stream
 }
 
 async fn connect(proxy: &Proxy, from: &str) -> TcpStream {
@@ -120,11 +130,7 @@ async fn an_address_has_so_many_connections(cluster: Arc<Cluster>) {
     assert!(is_done, "{said}");
     let mut held = Vec::new();
     for _ in 0..2 {
-        let mut stream = connect(&proxy, ELSEWHERE).await;
-        let mut bytes = [0; 512];
-        let count = promptly("a greeting", stream.read(&mut bytes)).await.unwrap();
-        assert!(is_greeting(&bytes[..count]));
-        held.push(stream);
+        held.push(greeted(&proxy, ELSEWHERE).await);
     }
     assert_eq!(error_code(&first_bytes(&proxy, ELSEWHERE).await), Some(1040));
     assert!(is_greeting(&first_bytes(&proxy, "127.0.0.9").await), "another address is not concerned");
@@ -167,11 +173,7 @@ async fn those_who_never_log_in_take_no_place_of_others(cluster: Arc<Cluster>) {
     assert!(is_done, "{said}");
     let mut silent = Vec::new();
     for _ in 0..3 {
-        let mut stream = connect(&proxy, ELSEWHERE).await;
-        let mut bytes = [0; 512];
-        let count = promptly("a greeting", stream.read(&mut bytes)).await.unwrap();
-        assert!(is_greeting(&bytes[..count]));
-        silent.push(stream);
+        silent.push(greeted(&proxy, ELSEWHERE).await);
     }
     assert_eq!(error_code(&first_bytes(&proxy, HERE).await), Some(1040));
     client.query_drop("SELECT 1").await.unwrap();
