@@ -262,7 +262,7 @@ async fn commands_in_a_burst_are_answered_in_order(cluster: Arc<Cluster>) {
 
 async fn one_client_too_many(cluster: Arc<Cluster>) {
     let mut proxy = Start::before(&cluster).config("limits.client_connections = 3").start().await;
-    proxy.expect_in_log("refused a client");
+    proxy.expect_in_log("refused a connection");
     // The one that waited for the proxy may not have left yet.
     let mut clients = Vec::new();
     while clients.len() < 3 {

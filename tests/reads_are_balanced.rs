@@ -35,6 +35,9 @@ async fn set(proxy: &Proxy, server: &str, change: &[&str]) -> String {
     said
 }
 
+/// It stays a replica like any other for the monitor, neither stale nor silent, however busy the machine is.
+const PATIENT: &str = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
+
 /// A server as `pointsman status` shows it.
 async fn status_of(proxy: &Proxy, server: &str) -> Value {
     let (_, status) = proxy.ask(&["status", "--json"]).await;
@@ -60,7 +63,7 @@ async fn shares_follow_the_weights(cluster: Arc<Cluster>) {
     for (balance, tolerance) in
         [("round_robin", Some(1)), ("least_connections", Some(1)), ("observed", None), ("latency", None), ("random_of_two", None)]
     {
-        let config = format!("{AT_ONCE}\nrouting.balance = '{balance}'\nejection.share = 0");
+        let config = format!("{AT_ONCE}\n{PATIENT}\nrouting.balance = '{balance}'\nejection.share = 0");
         let proxy = Start::before(&cluster).config(&config).start().await;
         set(&proxy, "db2", &["--weight", "3"]).await;
         let [primary, heavy, light] = shares(&cluster, &proxy, 80).await;
@@ -73,7 +76,7 @@ async fn shares_follow_the_weights(cluster: Arc<Cluster>) {
 }
 
 async fn weights_and_states_change_under_load_without_an_error(cluster: Arc<Cluster>) {
-    let proxy = Start::before(&cluster).config(AT_ONCE).start().await;
+    let proxy = Start::before(&cluster).config(&format!("{AT_ONCE}\n{PATIENT}")).start().await;
     let load = Load::start(&cluster, &proxy, 4, 4).await;
     for change in [["--state", "drain"], ["--state", "maintenance"], ["--weight", "0"], ["--state", "backup"]] {
         for (server, other) in [("db2", "db3"), ("db3", "db2")] {
@@ -126,7 +129,7 @@ async fn what_a_person_has_set_outlives_a_reload_that_says_nothing_of_it(cluster
 }
 
 async fn a_transaction_on_a_drained_replica_ends_there(cluster: Arc<Cluster>) {
-    let proxy = Start::before(&cluster).config(AT_ONCE).start().await;
+    let proxy = Start::before(&cluster).config(&format!("{AT_ONCE}\n{PATIENT}")).start().await;
     let mark = unique("inside");
     let read = format!("SELECT '{mark}'");
     set(&proxy, "db3", &["--state", "drain"]).await;
@@ -182,13 +185,11 @@ async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
     cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (id INT PRIMARY KEY)")).await;
     let rows: Vec<String> = (0..400).map(|id| format!("({id})")).collect();
     cluster.prepare(format!("INSERT INTO {SCHEMA}.{table} VALUES {}", rows.join(", "))).await;
-    // It stays a replica like any other for the monitor: neither stale nor silent.
-    let patient = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
     let by_default = "routing.balance = 'observed'\nejection.share = 0";
     let by_ejection =
         "routing.balance = 'round_robin'\nejection = { latency = 3, latency_min = '1ms', time = '5s', time_max = '10s' }";
     for config in [by_default, by_ejection] {
-        let proxy = Start::before(&cluster).config(&format!("{AT_ONCE}\n{patient}\n{config}")).start().await;
+        let proxy = Start::before(&cluster).config(&format!("{AT_ONCE}\n{PATIENT}\n{config}")).start().await;
         let slow = &cluster.replicas()[0];
         let readers = Readers::start(&proxy, &table, 3).await;
         slow.slow_down(60).await;
