@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::writers::Load;
-use e2e::{Cluster, Proxy, SCHEMA, Start, eventually, unique};
+use e2e::{Cluster, PATIENT, Proxy, SCHEMA, Start, eventually, unique};
 use serde_json::Value;
 
 e2e::suite! {
@@ -34,9 +34,6 @@ async fn set(proxy: &Proxy, server: &str, change: &[&str]) -> String {
     assert!(is_done, "{said}");
     said
 }
-
-/// It stays a replica like any other for the monitor, neither stale nor silent, however busy the machine is.
-const PATIENT: &str = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
 
 /// A server as `pointsman status` shows it.
 async fn status_of(proxy: &Proxy, server: &str) -> Value {

@@ -39,7 +39,7 @@ mod wait;
 pub mod writers;
 
 pub use cluster::{Cluster, Engine, Replication};
-pub use proxy::{Killed, Line, Proxy, Start, binary};
+pub use proxy::{Killed, Line, PATIENT, Proxy, Start, binary};
 pub use server::Server;
 pub use wait::{PATIENCE, eventually, promptly};
 

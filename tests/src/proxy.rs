@@ -20,6 +20,9 @@ use crate::{APP, Cluster, SCHEMA, eventually, promptly, unique};
 /// A primary that does not answer for half a second says more about the machine that runs the tests than about Pointsman.
 const BUSY: &str = "may be lost, nothing is done yet: it has been silent for a short time only";
 
+/// Configuration with which a replica stays one, neither stale nor silent, however busy the machine is: where something else is tested.
+pub const PATIENT: &str = "routing.max_lag = '60s'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'";
+
 /// A running Pointsman. A test that passes ends it by [`Proxy::finish`]; one that fails prints its log.
 #[derive(Debug)]
 pub struct Proxy {
