@@ -72,7 +72,10 @@ async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
         let begun = Instant::now();
         // Sometimes back to the former primary, sometimes to the best candidate.
         let next = cluster.servers.iter().find(|server| server.name != old.name).expect("another server");
-        let command = if turn % 2 == 0 { vec!["switchover", "--to", &next.name] } else { vec!["switchover"] };
+        let mut command = vec!["switchover", "--drain", "20s", "--limit", "20s"];
+        if turn % 2 == 0 {
+            command.extend(["--to", &next.name]);
+        }
         ask_until_done(&proxy, &command).await;
         load.progress(50).await;
         pauses.push(load.gap_after(begun));

@@ -35,9 +35,11 @@ pub struct Proxy {
     config_file: PathBuf,
     arguments: Vec<&'static str>,
     child: Child,
+    /// Of the child, or of the process that has taken over from it.
     pid: Pid,
     log: Log,
     reader: Option<JoinHandle<()>>,
+    is_successor: bool,
     expected: Vec<&'static str>,
     expected_findings: Vec<String>,
     is_finished: bool,
@@ -154,6 +156,7 @@ async fn spawn(Killed { config, arguments, admin, journal }: Killed) -> Proxy {
         pid,
         log,
         reader: Some(reader),
+        is_successor: false,
         expected: Vec::new(),
         expected_findings: Vec::new(),
         is_finished: false,
@@ -319,10 +322,11 @@ impl Proxy {
 
     /// Waits for a line with this message.
     pub async fn await_line(&mut self, message: &str) -> Line {
-        let (log, child) = (self.log.clone(), &mut self.child);
+        let (log, child, is_successor) = (self.log.clone(), &mut self.child, self.is_successor);
         eventually(&format!("{message:?} in the log"), async || {
             let found = log.lines().into_iter().find(|line| line.fields["message"] == message);
             if found.is_none()
+                && !is_successor
                 && let Ok(Some(status)) = child.try_wait()
             {
                 panic!("pointsman has ended by itself: {status}");
@@ -344,16 +348,52 @@ impl Proxy {
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
+    /// Has another process take over, and goes on with that one. The former process goes on while it has sessions.
+    pub async fn upgrade(&mut self) {
+        let before = self.log.lines().len();
+        kill_process(self.pid, Signal::USR2).expect("it runs");
+        let taken_over = eventually("another process takes over", async || {
+            let lines = self.log.lines();
+            let mut new = lines.into_iter().skip(before);
+            new.find(|line| line.fields["message"] == "another process has taken over")
+        })
+        .await;
+        let process = taken_over.fields["process"].as_i64().expect("a process id");
+        self.pid = Pid::from_raw(i32::try_from(process).expect("a process id")).expect("a process id");
+        self.is_successor = true;
+    }
+
+    /// Whether the first process still runs, after [`Proxy::upgrade`].
+    pub fn has_former(&mut self) -> bool {
+        self.child.try_wait().expect("its status").is_none()
+    }
+
+    /// Waits for the end of the first process, which must be a good one.
+    pub async fn former_ended(&mut self) {
+        let status = promptly("the end of the former process", self.child.wait()).await.expect("its status");
+        assert!(status.success(), "the former process ended with {status}");
+    }
+
+    /// Sends SIGUSR2, which is to fail.
+    pub fn ask_for_an_upgrade(&self) {
+        kill_process(self.pid, Signal::USR2).expect("it runs");
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         kill_process(self.pid, Signal::TERM).expect("it runs");
     }
 
-    /// Waits for its end.
+    /// Waits for its end. The status of a process that has taken over is not known: it is nobody's child. It counts as good if it has said that it stopped.
     pub async fn ended(&mut self) -> ExitStatus {
         let status = promptly("the end of pointsman", self.child.wait()).await.expect("its status");
         if let Some(reader) = self.reader.take() {
-            reader.await.expect("the end of the log");
+            promptly("the end of the log", reader).await.expect("the end of the log");
+        }
+        if self.is_successor {
+            let lines = self.log.lines();
+            let count = |message: &str| lines.iter().filter(|line| line.fields["message"] == message).count();
+            assert_eq!(count("stopped"), count("listening"), "each process has stopped as it should");
         }
         status
     }
@@ -410,6 +450,10 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.journal);
         let _ = std::fs::remove_file(&self.config_file);
+        if self.is_successor && !self.is_finished {
+            // The child alone is killed by itself.
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
         if std::thread::panicking() {
             let lines: Vec<String> = self.log.lines().into_iter().map(|line| line.text).collect();
             eprintln!("the log of the proxy at {}:\n{}", self.address, lines.join("\n"));

@@ -34,8 +34,8 @@ const ENTRIES: usize = 50;
 const DRAIN: Duration = Duration::from_secs(5);
 const LIMIT: Duration = Duration::from_secs(4);
 
-/// Requests to read the configuration file again, each with the channel for the result.
-pub type Reloads = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
+/// Requests to read the configuration file again, or to start a successor, each with the channel for the result.
+pub type Requests = mpsc::Sender<oneshot::Sender<Result<String, String>>>;
 
 /// Where it listens.
 #[derive(Debug, Default)]
@@ -87,6 +87,7 @@ fn router(api: Api) -> Router {
         .route("/api/rebuild", post(rebuild))
         .route("/api/servers/{name}", post(set_share).put(set_share))
         .route("/api/reload", post(reload_config))
+        .route("/api/upgrade", post(upgrade))
         .with_state(api)
 }
 
@@ -98,7 +99,9 @@ pub struct Api {
     /// What has happened.
     pub journal: Journal,
     /// Who reads the configuration again.
-    pub reload: Reloads,
+    pub reload: Requests,
+    /// Who starts a process that takes over.
+    pub upgrade: Requests,
     /// The frontend, once it listens.
     pub frontend: Arc<OnceLock<Overview>>,
 }
@@ -184,9 +187,17 @@ async fn set_share(State(api): State<Api>, Path(server): Path<String>, Json(want
 }
 
 async fn reload_config(State(api): State<Api>) -> Response {
+    request(&api.reload).await
+}
+
+async fn upgrade(State(api): State<Api>) -> Response {
+    request(&api.upgrade).await
+}
+
+async fn request(requests: &Requests) -> Response {
     let (reply, outcome) = oneshot::channel();
     // If it cannot be sent, the answer cannot come either.
-    let _ = api.reload.send(reply).await;
+    let _ = requests.send(reply).await;
     match outcome.await {
         Ok(Ok(done)) => (StatusCode::OK, done).into_response(),
         Ok(Err(why)) => (StatusCode::CONFLICT, why).into_response(),

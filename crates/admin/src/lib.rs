@@ -13,7 +13,7 @@ mod metrics;
 mod token;
 mod views;
 
-pub use api::{Api, Listeners, Reloads, serve};
+pub use api::{Api, Listeners, Requests, serve};
 pub use client::{ClientError, Reply, get, post};
 pub use hooks::Hooks;
 pub use journal::{Journal, JournalSettings, OpenJournalError};

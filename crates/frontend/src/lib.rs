@@ -33,7 +33,7 @@ mod worker;
 pub use accounts::{AccountTerms, Accounts, CausalScope};
 pub use firewall::Firewall;
 pub use limits::Limits;
-pub use listener::{Frontend, Running, Runtime, SocketPath};
+pub use listener::{Closed, Frontend, Handles, Inherited, Running, Runtime, SocketPath};
 pub use login::LoginCounts;
 pub use overview::{Overview, PoolLine, SessionLine};
 pub use registry::Activity;

@@ -39,6 +39,8 @@ pub struct Limits {
     pub digest_statistics: usize,
     /// After a request to stop, open statements and transactions get this long.
     pub drain: Duration,
+    /// Once another process accepts the clients, sessions may go on for this long.
+    pub upgrade: Duration,
 }
 
 impl Default for Limits {
@@ -61,6 +63,7 @@ impl Default for Limits {
             held_bytes: 64 * 1024 * 1024,
             digest_statistics: 2000,
             drain: Duration::from_secs(30),
+            upgrade: Duration::from_mins(10),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
-use net::SocketFile;
+use net::{FileOwner, ListenerHandle, SocketFile};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -67,12 +67,32 @@ pub struct SocketPath {
     pub mode: u32,
 }
 
+/// Sockets that listen already, as another process has made them.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// In place of one for [`Frontend::listen`].
+    pub tcp: Option<std::net::TcpListener>,
+    /// In place of one for [`Frontend::socket`], and who removes its file.
+    pub unix: Option<(std::os::unix::net::UnixListener, FileOwner)>,
+}
+
+/// What passes the sockets on to the process that goes on when this one ends.
+#[derive(Debug)]
+pub struct Handles {
+    /// Of [`Frontend::listen`].
+    pub tcp: ListenerHandle,
+    /// Of [`Frontend::socket`].
+    pub unix: Option<ListenerHandle>,
+}
+
 /// Everything that the frontend needs to start.
 pub struct Frontend {
     /// Where to listen. Port 0 lets the system choose.
     pub listen: SocketAddr,
     /// A Unix socket to listen on as well.
     pub socket: Option<SocketPath>,
+    /// What listens there already.
+    pub inherited: Inherited,
     /// How to run sessions.
     pub runtime: Runtime,
     /// What it says of sessions.
@@ -95,14 +115,25 @@ pub struct Running {
     acceptor: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
     overview: Overview,
+    /// Dropped when it drains: then nobody may wait to be accepted.
+    handles: Handles,
 }
 
 impl Frontend {
     /// Binds the port and the socket, and starts the workers. To be called on a tokio runtime, which runs the acceptor.
     pub fn start(self) -> io::Result<Running> {
-        let listener = bind(self.listen)?;
+        let listener = match self.inherited.tcp {
+            Some(listener) => adopt(listener)?,
+            None => bind(self.listen)?,
+        };
         let address = listener.local_addr()?;
-        let socket = self.socket.as_ref().map(bind_socket).transpose()?;
+        let socket = match (&self.socket, self.inherited.unix) {
+            (Some(place), Some((listener, owner))) => Some(SocketFile::adopt(listener, &place.path, owner)?),
+            (Some(place), None) => Some(bind_socket(place)?),
+            (None, _) => None,
+        };
+        let unix = socket.as_ref().map(SocketFile::handle).transpose()?;
+        let handles = Handles { tcp: ListenerHandle::new(&listener)?, unix };
         let shared = Arc::new(Shared {
             held: HeldStatements::new(),
             settings: ArcSwap::from_pointee(self.settings),
@@ -111,6 +142,7 @@ impl Frontend {
             generations: self.generations,
             login_key: LoginKey::generate().map_err(io::Error::other)?,
             force_full_authentication: self.force_full_authentication,
+            closed: CancellationToken::new(),
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
             sessions: Registry::new(),
@@ -150,7 +182,7 @@ impl Frontend {
         let acceptor = tokio::spawn(accept(listener, socket, seats, Arc::clone(&shared)));
         tokio::spawn(wake_held(Arc::clone(&shared)));
         tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::clone(&pools)));
-        Ok(Running { address, acceptor, threads, overview: Overview { shared, workers, pools } })
+        Ok(Running { address, acceptor, threads, overview: Overview { shared, workers, pools }, handles })
     }
 }
 
@@ -168,14 +200,14 @@ impl Running {
         self.address
     }
 
+    /// What passes its sockets on.
+    pub fn handles(&self) -> &Handles {
+        &self.handles
+    }
+
     /// What others may see of it.
     pub fn overview(&self) -> &Overview {
         &self.overview
-    }
-
-    /// How long open statements and transactions get in the end.
-    pub fn drain_limit(&self) -> Duration {
-        self.overview.shared.settings().limits.drain
     }
 
     /// Other settings from now on: for a session before its next statement, but for what it was given at its login.
@@ -190,17 +222,54 @@ impl Running {
         self.overview.pools.reload(pools);
     }
 
-    /// Ends it: no new clients, idle ones leave at once, open statements and transactions get the time of `limits.drain`.
-    /// True if all had ended by themselves.
-    pub async fn drain(self) -> bool {
-        self.overview.shared.drain.cancel();
+    /// Accepts no new clients. Sessions go on.
+    pub async fn close(self) -> Closed {
+        self.overview.shared.closed.cancel();
+        drop(self.handles);
         let _ = self.acceptor.await;
         let threads = self.threads;
-        let mut ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
-        let in_time = tokio::time::timeout(self.overview.shared.settings().limits.drain, &mut ended).await.is_ok();
+        let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
+        Closed { ended, overview: self.overview }
+    }
+}
+
+/// A frontend that accepts no clients any more.
+pub struct Closed {
+    ended: tokio::task::JoinHandle<()>,
+    overview: Overview,
+}
+
+impl Closed {
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.overview.clients()
+    }
+
+    /// How long sessions may go on while another process accepts the clients.
+    pub fn upgrade_limit(&self) -> Duration {
+        self.overview.shared.settings().limits.upgrade
+    }
+
+    /// How long open statements and transactions get in the end.
+    pub fn drain_limit(&self) -> Duration {
+        self.overview.shared.settings().limits.drain
+    }
+
+    /// Waits until all sessions have ended by themselves.
+    pub async fn empty(&mut self) {
+        while !self.ended.is_finished() {
+            // An error says that a worker has panicked; then there is nobody to wait for.
+            let _ = (&mut self.ended).await;
+        }
+    }
+
+    /// Ends it: idle clients leave at once, open statements and transactions get the time of `limits.drain`. True if all had ended by themselves.
+    pub async fn drain(mut self) -> bool {
+        self.overview.shared.drain.cancel();
+        let in_time = tokio::time::timeout(self.drain_limit(), self.empty()).await.is_ok();
         if !in_time {
             self.overview.shared.stop.cancel();
-            let _ = ended.await;
+            self.empty().await;
         }
         in_time
     }
@@ -210,11 +279,15 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted proxy must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    net::watch_peers(&(&socket).into())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    adopt(socket.into())
+}
+
+fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    net::watch_peers(&(&listener).into())?;
+    TcpListener::from_std(listener)
 }
 
 fn bind_socket(SocketPath { path, mode }: &SocketPath) -> io::Result<SocketFile> {
@@ -231,7 +304,7 @@ async fn accept(listener: TcpListener, socket: Option<SocketFile>, seats: Seats,
                 Ok((Accepted::Tcp(stream.into_std()?), Peer::Tcp(peer)))
             }),
             accepted = accept_local(socket.as_ref()) => accepted.and_then(from_local),
-            () = shared.drain.cancelled() => return,
+            () = shared.closed.cancelled() => return,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -272,14 +345,18 @@ async fn work(worker: Arc<Worker>, mut accepted: mpsc::Receiver<(Accepted, Peer)
         tokio::select! {
             client = accepted.recv() => match client {
                 Some((stream, peer)) => worker.adopt(stream, peer),
-                // The acceptor has ended: drain.
+                // The acceptor has ended.
                 None => break,
             },
             _ = sweep.tick() => worker.pool.sweep(),
         }
     }
-    tokio::select! {
-        () = worker.finish() => {}
-        () = worker.shared.stop.cancelled() => {}
+    let mut finished = std::pin::pin!(worker.finish());
+    loop {
+        tokio::select! {
+            () = &mut finished => break,
+            () = worker.shared.stop.cancelled() => break,
+            _ = sweep.tick() => worker.pool.sweep(),
+        }
     }
 }

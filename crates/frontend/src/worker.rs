@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) login_key: LoginKey,
     /// Asks every client for its full password, as a server does for an account that is not in its cache.
     pub(crate) force_full_authentication: bool,
+    /// Cancelled when no more clients are accepted.
+    pub(crate) closed: CancellationToken,
     /// Cancelled when the process has to end: sessions stop at their next pause.
     pub(crate) drain: CancellationToken,
     /// Cancelled when the time for the drain is over.

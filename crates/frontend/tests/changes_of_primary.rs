@@ -191,7 +191,7 @@ async fn the_end_of_the_process_ends_the_wait() {
     setup.lose_primary();
     send(&mut client, INSERT).await;
     setup.wait_for_held(1).await;
-    assert!(setup.running.drain().await);
+    assert!(setup.running.close().await.drain().await);
     assert_error(answer(&mut client).await, 1053, "08S01", "shutting down");
 }
 

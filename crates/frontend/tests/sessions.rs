@@ -205,11 +205,29 @@ async fn a_drain_lets_a_transaction_finish_and_sends_idle_clients_away() {
     let mut idle = setup.client().await;
     let mut busy = setup.client().await;
     busy.query_one("BEGIN").await.expect_ok();
-    let draining = tokio::spawn(setup.running.drain());
+    let draining = tokio::spawn(setup.running.close().await.drain());
     assert_eq!(last_words(&mut idle).await, 1053);
     busy.query_one("COMMIT").await.expect_ok();
     assert_eq!(last_words(&mut busy).await, 1053);
     assert!(draining.await.expect("drained"), "the transaction ended in time");
+}
+
+#[tokio::test]
+async fn sessions_go_on_while_another_process_accepts_the_clients() {
+    let setup = Setup::new(vec![scripted(|_| vec![Action::Answer(Answer::ok())]).await]);
+    let mut client = setup.client().await;
+    let address = setup.running.address();
+    let successors = setup.running.handles().tcp.as_fd().try_clone_to_owned().expect("a second hold on it");
+    let mut closed = setup.running.close().await;
+    assert_eq!(closed.clients(), 1);
+    client.query_one("DO 1").await.expect_ok();
+    // It is in the queue of those whom the other process accepts.
+    tokio::net::TcpStream::connect(address).await.expect("not refused");
+    drop(successors);
+    tokio::net::TcpStream::connect(address).await.expect_err("nobody listens");
+    drop(client);
+    closed.empty().await;
+    assert!(closed.drain().await);
 }
 
 /// The code of the error that is all that still comes before the connection is closed.

@@ -19,6 +19,8 @@ pub(crate) enum Command {
     Rebuild(String, oneshot::Sender<Result<String, String>>),
     Set(String, ShareChange, oneshot::Sender<Result<String, String>>),
     Reload(Box<(Settings, FailoverSettings)>, oneshot::Sender<Result<(), String>>),
+    Suspend(oneshot::Sender<Result<(), String>>),
+    Resume,
 }
 
 /// A change of primary that a person asks for.
@@ -109,6 +111,18 @@ impl Control {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Set(server, change, reply)).await.map_err(|_| MonitorEnded)?;
         answer.await.map_err(|_| MonitorEnded)
+    }
+
+    /// Has it look at the servers only, so that another process can decide; or returns why not. Waits until no work on the servers is in progress.
+    pub async fn suspend(&self) -> Result<Result<(), String>, MonitorEnded> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Suspend(reply)).await.map_err(|_| MonitorEnded)?;
+        answer.await.map_err(|_| MonitorEnded)
+    }
+
+    /// Ends [`Control::suspend`].
+    pub async fn resume(&self) -> Result<(), MonitorEnded> {
+        self.commands.send(Command::Resume).await.map_err(|_| MonitorEnded)
     }
 
     /// Asks for a change of primary and waits for its end: what was done, or why it was not.

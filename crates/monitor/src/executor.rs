@@ -135,6 +135,11 @@ impl Executor {
         self.running.is_some()
     }
 
+    /// Whether nothing is in progress that another process would have to wait for.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.running.is_none() && !self.has_locks && self.asked.is_none() && self.fenced.is_none()
+    }
+
     /// Whether a person has asked for a change of primary, and waits for it. A failover of a lost primary does not count: it goes on under any
     /// configuration, and may need the new one.
     pub(crate) fn is_asked(&self) -> bool {

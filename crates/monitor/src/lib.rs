@@ -95,7 +95,18 @@ pub fn start(settings: Settings, failover: Failover, stop: CancellationToken) ->
     let executor = Executor::start(&settings, failover.settings, failover.history, failover.recorder, readable.writes().clone());
     let (report, reports) = mpsc::channel(REPORTS_QUEUED_MAX);
     let (settings, known) = watch::channel(settings);
-    let monitor = Monitor { cluster, publisher, announce, executor, settings, report, probers: Vec::new(), reload: None };
+    let monitor = Monitor {
+        cluster,
+        publisher,
+        announce,
+        executor,
+        settings,
+        report,
+        probers: Vec::new(),
+        reload: None,
+        suspend: None,
+        is_suspended: false,
+    };
     let task = tokio::spawn(monitor.run(asked, reports, stop));
     (Snapshots::new(readable, generations), Control::new(commands, known), task)
 }
@@ -131,6 +142,10 @@ struct Monitor {
     probers: Vec<Probing>,
     /// Another configuration that waits until no work on the servers is in progress.
     reload: Option<Reload>,
+    /// It is to stop deciding once nothing is in progress.
+    suspend: Option<oneshot::Sender<Result<(), String>>>,
+    /// It only looks at the servers: another process decides.
+    is_suspended: bool,
 }
 
 /// Another configuration, and the channel for the result.
@@ -165,7 +180,10 @@ impl Monitor {
                 Some((id, report)) = reports.recv() => self.take_in(id, report),
                 _ = ticks.tick() => {}
             }
-            self.decide();
+            if !self.is_suspended {
+                self.decide();
+            }
+            self.suspend_if_idle();
             if !self.executor.is_busy()
                 && let Some((settings, reply)) = self.reload.take()
             {
@@ -186,6 +204,13 @@ impl Monitor {
                 Some(Probing { target: target.clone(), wanted, _task: AbortOnDropHandle::new(tokio::spawn(prober.run())) })
             };
             self.probers.extend(known.or_else(start));
+        }
+    }
+
+    fn suspend_if_idle(&mut self) {
+        if let Some(reply) = self.suspend.take_if(|_| self.executor.is_at_rest()) {
+            // Who does not wait any more takes over nothing.
+            self.is_suspended = reply.send(Ok(())).is_ok();
         }
     }
 
@@ -237,9 +262,18 @@ impl Monitor {
         match command {
             // The asker may have gone.
             Command::Status(reply) => drop(reply.send(self.executor.status(self.cluster.view()))),
+            Command::Change(_, reply) | Command::Rebuild(_, reply) if self.is_suspended => {
+                let _ = reply.send(Err("another process has taken over, and decides".to_owned()));
+            }
             Command::Rebuild(server, reply) => self.executor.rebuild(&self.cluster.view(), &server, reply),
             Command::Set(server, change, reply) => drop(reply.send(self.set(&server, change))),
             Command::Reload(settings, reply) => self.reload = Some((settings, reply)),
+            Command::Suspend(reply) if self.executor.is_asked() => {
+                let _ =
+                    reply.send(Err("a change of primary that was asked for is under way: try again once it is over".to_owned()));
+            }
+            Command::Suspend(reply) => self.suspend = Some(reply),
+            Command::Resume => self.is_suspended = false,
             Command::Change(change, reply) => self.executor.ask(&self.cluster.view(), &change, reply),
         }
     }

@@ -4,11 +4,15 @@ use std::fs::{remove_file, symlink_metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::Mode;
 use rustix::process::umask;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
+
+use crate::listener_handle::ListenerHandle;
 
 /// Connections that the system completes before they are accepted.
 const BACKLOG: i32 = 1024;
@@ -28,6 +32,17 @@ struct File {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
+    /// Somebody else removes it.
+    stays: Arc<AtomicBool>,
+}
+
+/// Who removes the file of a socket that this process has not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOwner {
+    /// This process, as if it had made it.
+    Us,
+    /// Whoever has made it.
+    Others,
 }
 
 impl SocketFile {
@@ -43,10 +58,20 @@ impl SocketFile {
         let bound = socket.bind(&address);
         umask(usual);
         bound?;
-        let created = symlink_metadata(path)?;
-        let file = File { path: path.to_owned(), identity: (created.dev(), created.ino()) };
+        let file = File::at(path, FileOwner::Us)?;
         socket.listen(BACKLOG)?;
         Ok(Self { file, listener: UnixListener::from_std(socket.into())? })
+    }
+
+    /// Takes over a socket that another process has made and that listens at `path`. To be called on a tokio runtime.
+    pub fn adopt(listener: std::os::unix::net::UnixListener, path: &Path, owner: FileOwner) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { file: File::at(path, owner)?, listener: UnixListener::from_std(listener)? })
+    }
+
+    /// What passes it on to another process.
+    pub fn handle(&self) -> io::Result<ListenerHandle> {
+        Ok(ListenerHandle::new(&self.listener)?.with_file(Arc::clone(&self.file.stays)))
     }
 
     /// The listener, and what removes the file when it is dropped.
@@ -76,8 +101,19 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
+impl File {
+    fn at(path: &Path, owner: FileOwner) -> io::Result<Self> {
+        let created = symlink_metadata(path)?;
+        let stays = Arc::new(AtomicBool::new(owner == FileOwner::Others));
+        Ok(Self { path: path.to_owned(), identity: (created.dev(), created.ino()), stays })
+    }
+}
+
 impl Drop for File {
     fn drop(&mut self) {
+        if self.stays.load(Ordering::Relaxed) {
+            return;
+        }
         // Somebody may have removed it, and a new process may have made another one.
         let is_ours = symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         if is_ours {
@@ -88,6 +124,7 @@ impl Drop for File {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -120,6 +157,31 @@ mod tests {
         assert!(error.to_string().contains("another process"), "{error}");
         assert!(path.exists());
         drop(living);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_passed_on_keeps_its_file_and_its_clients() {
+        let path = path("passed");
+        let old = SocketFile::bind(&path, 0o600).unwrap();
+        let handle = old.handle().unwrap();
+        let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        handle.leave();
+        drop(old);
+        let passed = handle.as_fd().try_clone_to_owned().unwrap().into();
+        drop(handle);
+        let new = SocketFile::adopt(passed, &path, FileOwner::Us).unwrap();
+        new.listener.accept().await.expect("the client that was there before");
+        drop((client, new));
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_file_of_another_owner_stays() {
+        let path = path("others");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(SocketFile::adopt(listener, &path, FileOwner::Others).unwrap());
+        assert!(path.exists());
+        remove_file(&path).unwrap();
     }
 
     #[tokio::test]

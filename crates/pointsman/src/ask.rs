@@ -5,6 +5,7 @@ mod table;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use admin::Reply;
 use anyhow::{Context as _, bail};
@@ -82,8 +83,19 @@ fn percent_encoded(name: &str) -> String {
 }
 
 /// Another primary while the present one is healthy.
-pub(crate) fn switchover(running: &Running, to: Option<&str>) -> anyhow::Result<ExitCode> {
-    done(&ask(running, "/api/switchover", Some(json!({ "to": to })))?)
+pub(crate) fn switchover(
+    running: &Running,
+    to: Option<&str>,
+    drain: Option<Duration>,
+    limit: Option<Duration>,
+) -> anyhow::Result<ExitCode> {
+    let ms = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    done(&ask(running, "/api/switchover", Some(json!({ "to": to, "drain_ms": ms(drain), "limit_ms": ms(limit) })))?)
+}
+
+/// A new process in place of this one.
+pub(crate) fn upgrade(running: &Running) -> anyhow::Result<ExitCode> {
+    done(&ask(running, "/api/upgrade", Some(json!({})))?)
 }
 
 /// A promotion in place of a primary that is down.

@@ -9,7 +9,8 @@ use topology::Condition;
 
 use crate::cli;
 use crate::config::{Config, Durability};
-use crate::run::{failover_settings, monitor_settings, runtime};
+use crate::run::runtime;
+use crate::settings::{failover_settings, monitor_settings};
 
 /// Prints what is missing on each server. Fails if anything is.
 pub(crate) fn connect(config: &Config) -> anyhow::Result<ExitCode> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use classifier::Dialect;
@@ -90,6 +91,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         running: Running,
     },
+    /// Have a new process of the program on disk take over the listening sockets, while this one lets its sessions finish: no client is refused. If the new one
+    /// does not start, nothing changes.
+    Upgrade {
+        #[command(flatten)]
+        running: Running,
+    },
     /// Change a server's weight or state at once. It stays so until Pointsman ends, or the configuration file says something else than before.
     Set {
         #[command(flatten)]
@@ -110,6 +117,13 @@ pub(crate) enum Command {
         /// The next primary; without it the best fit.
         #[arg(long)]
         to: Option<String>,
+        /// How long open transactions get to end, such as "5s", which is the default.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        drain: Option<Duration>,
+        /// How long the new primary gets after that, before the old one goes on. By default "4s". With `--drain` it should be less than `routing.hold_writes`,
+        /// or writes that wait get an error.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        limit: Option<Duration>,
     },
     /// Replace a server's data by a copy of the primary's, by CLONE of MySQL. The server stops, and becomes a replica when it runs again. Its own
     /// data is lost.
@@ -164,6 +178,9 @@ pub(crate) struct RunOptions {
     /// Ask every client for its password in full: for tests of that exchange.
     #[arg(long, hide = true)]
     pub(crate) force_full_authentication: bool,
+    /// Take the place of the process that has started this one.
+    #[arg(long, hide = true)]
+    pub(crate) take_over: bool,
 }
 
 /// The two ways to spread sessions over threads.

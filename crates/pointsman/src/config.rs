@@ -447,6 +447,7 @@ fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> fronte
         session_idle: period("session_idle", default.session_idle),
         client_write: period("client_write", default.client_write),
         drain: period("drain", default.drain),
+        upgrade: period("upgrade", default.upgrade),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The program: command line, configuration, composition, signals.
 
+mod admin_listeners;
 mod ask;
 mod check;
 mod cli;
@@ -7,7 +8,11 @@ mod config;
 mod explain;
 mod logging;
 mod reload;
+mod requests;
 mod run;
+mod settings;
+mod sockets;
+mod successor;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,7 +41,8 @@ fn main() -> ExitCode {
         Command::Kill { running, session, query } => done(ask::kill(&running, session, query)),
         Command::Reload { running } => done(ask::reload(&running)),
         Command::Set { running, server, weight, state } => done(ask::set(&running, &server, weight, state.as_deref())),
-        Command::Switchover { running, to } => done(ask::switchover(&running, to.as_deref())),
+        Command::Switchover { running, to, drain, limit } => done(ask::switchover(&running, to.as_deref(), drain, limit)),
+        Command::Upgrade { running } => done(ask::upgrade(&running)),
         Command::Rebuild { running, server, yes } => done(ask::rebuild(&running, &server, yes)),
         Command::Failover { running, to, accept_loss } => done(ask::failover(&running, to.as_deref(), accept_loss)),
         Command::Check { config, connect } => match Config::load(&config) {

@@ -10,7 +10,7 @@ use frontend::Running;
 use topology::ServerId;
 
 use crate::config::{Config, Server};
-use crate::run::{failover_settings, frontend_settings, monitor_settings, pool_settings};
+use crate::settings::{failover_settings, frontend_settings, monitor_settings, pool_settings};
 
 /// The configuration in force, and the parts that use it.
 pub(crate) struct Reloader<'r> {
@@ -28,6 +28,11 @@ impl<'r> Reloader<'r> {
     pub(crate) fn new(path: PathBuf, config: Config, control: monitor::Control, running: &'r Running) -> Self {
         let next_id = u16::try_from(config.servers.len()).unwrap_or(u16::MAX);
         Self { path, fixed: fixed(&config), config, next_id, control, running }
+    }
+
+    /// The servers of the configuration in force.
+    pub(crate) fn servers(&self) -> &[Server] {
+        &self.config.servers
     }
 
     /// Whether the configuration is read again when its file changes.

@@ -1,40 +1,35 @@
 //! `pointsman run`: starts all parts and stops them again.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use admin::{Hooks, Journal, JournalSettings};
+use admin::Journal;
 use anyhow::Context as _;
-use backend::{PoolSettings, PooledServer};
 use classifier::{CacheStats, Classifier};
-use frontend::{Accounts, CausalScope, Frontend, Runtime};
-use net::SocketFile;
-use router::Policy;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use frontend::{Frontend, Inherited, Runtime};
+use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{RunOptions, RuntimeKind};
-use crate::config::{Admin, CausalReads, Config, Durability, Pooling, Server, TransactionReads};
-use crate::logging;
+use crate::config::Config;
 use crate::reload::Reloader;
-use crate::watch::FileWatch;
+use crate::requests::{End, Signals, Work, notify};
+use crate::settings::{failover_settings, frontend_settings, hooks, journal_settings, monitor_settings, pool_settings};
+use crate::sockets::{LISTEN_ADDRESS, LISTEN_SOCKET, Sockets};
+use crate::{admin_listeners, logging, successor};
 
-/// The permissions of the admin socket: who may open it may do everything.
-const ADMIN_MODE: u32 = 0o600;
+/// Most requests of a kind that may wait for the one before them.
+const REQUESTS_QUEUED_MAX: usize = 4;
 
-/// Most reloads that may wait for the one before them.
-const RELOADS_QUEUED_MAX: usize = 4;
-
-/// Runs until a signal ends it.
+/// Runs until a signal ends it, or a successor has taken over.
 pub(crate) fn run(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     logging::start(&config.log);
+    // Before there are threads, as it changes the environment.
+    let passed = Sockets::inherited(options.take_over)?;
     // The control plane: monitor, acceptor and signals, on this thread. The workers have threads of their own.
-    runtime()?.block_on(control(config, options))
+    runtime()?.block_on(control(config, options, passed))
 }
 
 /// On this thread alone.
@@ -42,61 +37,70 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
 }
 
-async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let program = successor::program().context("cannot find the program's own file")?;
     let stop = CancellationToken::new();
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
-    let (listeners, socket_file) = admin_listeners(&config).await?;
+    let (listeners, admin_handles, socket_file) = admin_listeners::bind(&config.admin, &mut passed)?;
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
     let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
-    let (reload, mut reloads) = mpsc::channel(RELOADS_QUEUED_MAX);
+    if options.take_over {
+        successor::take_over_shares(&control, &config.servers).await;
+    }
+    let (reload, reloads) = mpsc::channel(REQUESTS_QUEUED_MAX);
+    let (upgrade, upgrades) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let overview = Arc::new(OnceLock::new());
-    let api = admin::Api { control: control.clone(), journal, reload, frontend: Arc::clone(&overview) };
-    let serving = tokio::spawn(admin::serve(listeners, api, stop.clone()));
+    let api = admin::Api { control: control.clone(), journal, reload, upgrade, frontend: Arc::clone(&overview) };
+    let (opens, closes) = (CancellationToken::new(), stop.child_token());
+    if !options.take_over {
+        opens.cancel();
+    }
+    let serving = tokio::spawn(serve_admin(listeners, api, opens.clone(), closes.clone()));
     let classifier = Arc::new(classifier(&config));
     let cataloguing = monitor::keep_catalogue(control.settings(), snapshots.clone(), Arc::clone(&classifier), stop.clone());
     tokio::select! {
         () = wait_for_servers(&mut snapshots, &classifier, first_look) => {}
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        () = signals.end() => return Ok(()),
     }
 
-    let running = frontend(&config, options, &snapshots, Arc::clone(&classifier)).start().context("cannot listen")?;
+    let running =
+        frontend(&config, options, &snapshots, Arc::clone(&classifier), &mut passed).start().context("cannot listen")?;
+    passed.close_rest();
     // Nobody else sets it.
     let _ = overview.set(running.overview().clone());
-    tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), "listening");
-    say_what_is_promised(&control).await;
-    let mut reloader = Reloader::new(options.config.clone(), config, control, &running);
-    let mut watch = FileWatch::new(reloader.files()).await;
-    loop {
-        let reply = tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => None,
-            Some(reply) = reloads.recv() => Some(reply),
-            () = watch.changed(), if reloader.watches_file() => None,
-        };
-        watch.note_read().await;
-        let outcome = tokio::select! {
-            outcome = reloader.reload() => outcome,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        };
-        watch.follow(reloader.files()).await;
-        // The client may have left.
-        let _ = reply.map(|reply| reply.send(outcome));
+    opens.cancel();
+    tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "listening");
+    if options.take_over {
+        successor::announce();
+    } else {
+        notify(NotifyState::Ready);
     }
-    drop(reloader);
-    let clients = running.overview().clients();
-    tracing::info!(clients, limit = ?running.drain_limit(), "draining: no new clients, open statements and transactions may finish");
+    say_what_is_promised(&control).await;
+    let reloader = Reloader::new(options.config.clone(), config, control.clone(), &running);
+    let work = Work { program, control, admin_handles, running: &running, reloader, reloads, upgrades };
+    let end = work.serve(&mut signals).await;
+    let mut closed = running.close().await;
+    match end {
+        End::Signal => notify(NotifyState::Stopping),
+        End::Successor => {
+            closes.cancel();
+            let (clients, limit) = (closed.clients(), closed.upgrade_limit());
+            tracing::info!(clients, ?limit, "no new clients, sessions may go on");
+            tokio::select! {
+                () = closed.empty() => {}
+                () = tokio::time::sleep(limit) => {}
+                () = signals.end() => {}
+            }
+        }
+    }
+    let (clients, limit) = (closed.clients(), closed.drain_limit());
+    tracing::info!(clients, ?limit, "draining: no new clients, open statements and transactions may finish");
     tokio::select! {
-        in_time = running.drain() => tracing::info!(in_time, "stopped"),
-        _ = terminate.recv() => tracing::warn!("a second signal: stopped at once"),
-        _ = interrupt.recv() => tracing::warn!("a second signal: stopped at once"),
+        in_time = closed.drain() => tracing::info!(in_time, "stopped"),
+        () = signals.end() => tracing::warn!("a second signal: stopped at once"),
     }
     let CacheStats { hits, misses, entries } = classifier.cache_stats();
     let corrected = classifier.knowledge().writes_learned();
@@ -109,25 +113,12 @@ async fn control(config: Config, options: &RunOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the admin API listens, and what removes the socket's file when it is dropped.
-async fn admin_listeners(config: &Config) -> anyhow::Result<(admin::Listeners, Option<impl Send + Sync + use<>>)> {
-    let Admin { socket, address, console, token } = &config.admin;
-    let bind = |path: &PathBuf| {
-        SocketFile::bind(path, ADMIN_MODE).with_context(|| format!("[admin] socket: cannot listen on {}", path.display()))
-    };
-    let (socket, file) = socket.as_ref().map(bind).transpose()?.map(SocketFile::into_parts).unzip();
-    let address = listen(*address, "address", "the admin API").await?.map(|listener| (listener, token.clone()));
-    // The configuration has no console without a token.
-    let console = listen(*console, "console", "the console").await?.zip(token.clone());
-    Ok((admin::Listeners { socket, address, console }, file))
-}
-
-/// Listens on an address of `[admin]`, if it has this one.
-async fn listen(address: Option<SocketAddr>, key: &str, what: &str) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = TcpListener::bind(address).await.with_context(|| format!("[admin] {key}: cannot listen on {address}"))?;
-    tracing::info!(address = %listener.local_addr()?, "{what} listens");
-    Ok(Some(listener))
+/// Serves the admin API from one moment to another.
+async fn serve_admin(listeners: admin::Listeners, api: admin::Api, opens: CancellationToken, closes: CancellationToken) {
+    tokio::select! {
+        () = opens.cancelled() => admin::serve(listeners, api, closes).await,
+        () = closes.cancelled() => {}
+    }
 }
 
 /// Logs, before a primary dies, what its loss would cost.
@@ -165,66 +156,6 @@ async fn wait_for_servers(snapshots: &mut monitor::Snapshots, classifier: &Class
     let _ = tokio::time::timeout(limit, catalogue_is_known).await;
 }
 
-pub(crate) fn monitor_settings(config: &Config) -> monitor::Settings {
-    let servers = config.servers.iter().map(|server| monitor::MonitoredServer {
-        id: server.id,
-        name: server.name.clone(),
-        host: server.target.host.clone(),
-        port: server.target.port,
-        replication: monitor::Address { host: server.replication.host.clone(), port: server.replication.port },
-        share: server.share,
-    });
-    let monitor = &config.monitor;
-    monitor::Settings {
-        servers: servers.collect(),
-        user: String::from_utf8_lossy(&monitor.account.user).into_owned(),
-        password: String::from_utf8_lossy(&monitor.account.password).into_owned(),
-        tls: config.server_tls.monitor.clone(),
-        interval: monitor.interval,
-        position_interval: monitor.position_interval,
-        connect_timeout: monitor.connect_timeout,
-        query_timeout: monitor.query_timeout,
-        silence: monitor.silence,
-        failures: monitor.failures,
-        catalogue_interval: monitor.catalogue_interval,
-        catalogue_timeout: monitor.catalogue_timeout,
-    }
-}
-
-pub(crate) fn failover_settings(config: &Config) -> monitor::FailoverSettings {
-    let settings = &config.failover;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let account = settings.account.as_ref();
-    monitor::FailoverSettings {
-        policy: failover::Policy {
-            durability: match settings.durability {
-                Durability::Auto => failover::Durability::Auto,
-                Durability::Lossless => failover::Durability::Lossless,
-                Durability::Bounded => failover::Durability::Bounded,
-                Durability::Manual => failover::Durability::Manual,
-            },
-            members: config.servers.iter().map(|server| (server.id, server.candidate)).collect(),
-            hang: settings.hang,
-            cooldown: settings.cooldown,
-            daily_max: settings.daily_max,
-            has_replication_account: account.is_some(),
-        },
-        account: account
-            .map(|account| monitor::ReplicationAccount { user: text(&account.user), password: text(&account.password) }),
-        step_timeout: settings.step_timeout,
-    }
-}
-
-fn journal_settings(config: &Config) -> Option<JournalSettings> {
-    let path = config.failover.journal.clone()?;
-    Some(JournalSettings { path, size_max: config.failover.journal_size })
-}
-
-fn hooks(config: &Config) -> Hooks {
-    let settings = &config.failover;
-    Hooks { before: settings.before.clone(), after: settings.after.clone(), timeout: settings.hook_timeout }
-}
-
 fn classifier(config: &Config) -> Classifier {
     // Each of these is keyed by the operating system's randomness.
     let lot = || u128::from(RandomState::new().hash_one(0));
@@ -237,10 +168,18 @@ fn classifier(config: &Config) -> Classifier {
     })
 }
 
-fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshots, classifier: Arc<Classifier>) -> Frontend {
+fn frontend(
+    config: &Config,
+    options: &RunOptions,
+    snapshots: &monitor::Snapshots,
+    classifier: Arc<Classifier>,
+    passed: &mut Sockets,
+) -> Frontend {
+    let unix = config.socket.as_ref().and_then(|socket| passed.unix(LISTEN_SOCKET, &socket.path));
     Frontend {
         listen: config.listen,
         socket: config.socket.clone(),
+        inherited: Inherited { tcp: passed.tcp(LISTEN_ADDRESS, config.listen), unix },
         runtime: match options.runtime {
             RuntimeKind::WorkerPerCore => Runtime::WorkerPerCore(config.threads),
             RuntimeKind::MultiThread => Runtime::MultiThread(config.threads),
@@ -251,66 +190,5 @@ fn frontend(config: &Config, options: &RunOptions, snapshots: &monitor::Snapshot
         servers: snapshots.published(),
         generations: snapshots.generations(),
         force_full_authentication: options.force_full_authentication,
-    }
-}
-
-pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
-    let scope = match config.routing.causal_reads {
-        CausalReads::Off | CausalReads::Session => CausalScope::Session,
-        CausalReads::User => CausalScope::User,
-        CausalReads::Global => CausalScope::Global,
-    };
-    frontend::Settings {
-        limits: config.limits.clone(),
-        pooling: match config.routing.pooling {
-            Pooling::Transaction => frontend::Pooling::Transaction,
-            Pooling::Session => frontend::Pooling::Session,
-        },
-        policy: Policy {
-            max_lag: config.routing.max_lag,
-            reads_own_writes: config.routing.causal_reads != CausalReads::Off,
-            filtered_replicas: config.routing.filtered_replicas,
-            causal_wait: config.routing.causal_wait,
-            balancing: router::Balancing {
-                balance: config.routing.balance,
-                slow_start: config.routing.slow_start,
-                ejection: config.ejection,
-            },
-            lazy_transactions: config.routing.transaction_reads == TransactionReads::Lazy,
-            hold_writes: config.routing.hold_writes,
-        },
-        server_version: config.server_version.clone(),
-        slow_statement: Some(config.log.slow_statement).filter(|slow| !slow.is_zero()),
-        admin_commands: config.security.admin_commands,
-        binlog_commands: config.security.binlog_commands,
-        rules: config.rules.as_slice().into(),
-        accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.pooled.account)), scope)
-            .with_terms(config.users.iter().map(|user| (user.pooled.account.user.as_slice(), user.terms.clone()))),
-        firewall: config.firewall.clone(),
-        remembered_login: config.remembered_login,
-        proxy_networks: Arc::clone(&config.proxy_networks),
-        tls: config.client_tls.clone(),
-        compression: config.client_compression,
-    }
-}
-
-pub(crate) fn pool_settings(config: &Config) -> PoolSettings {
-    let pooled = |server: &Server| PooledServer {
-        id: server.id,
-        address: server.target.clone(),
-        server_connections: server.connections_max,
-    };
-    PoolSettings {
-        servers: config.servers.iter().map(pooled).collect(),
-        server_connections: config.pool_limits.server_connections,
-        idle_server_connections: config.pool_limits.idle_server_connections,
-        waiting: config.pool_limits.waiting,
-        accounts: config.users.iter().map(|user| user.pooled.clone()).collect(),
-        connect_timeout: config.connect_timeout,
-        lease_timeout: config.lease_timeout,
-        idle_timeout: config.server_idle,
-        public_key_retrieval: config.security.public_key_retrieval,
-        tls: config.server_tls.sessions.clone(),
-        compression: config.server_compression,
     }
 }

@@ -35,12 +35,12 @@ pub(super) async fn keep_warm(shared: &Shared, pools: &Arc<Pools>) {
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
-            () = shared.drain.cancelled() => return,
+            () = shared.closed.cancelled() => return,
         }
         pool.sweep();
         tokio::select! {
             () = open_missing(shared, &pool, &mut failures) => {}
-            () = shared.drain.cancelled() => return,
+            () = shared.closed.cancelled() => return,
         }
     }
 }

@@ -128,6 +128,7 @@ impl Setup {
         let frontend = Frontend {
             listen: ([127, 0, 0, 1], 0).into(),
             socket: None,
+            inherited: frontend::Inherited::default(),
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
                 slow_statement: None,

@@ -1,0 +1,41 @@
+//! A listening socket that can be passed on: to the process that goes on when this one ends.
+//!
+//! Both processes then have the same socket, with one queue of connections. So none is refused, and none is lost, while one stops accepting and the other
+//! begins to.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A second hold on a listening socket. It keeps the socket open, and accepts nothing.
+#[derive(Debug)]
+pub struct ListenerHandle {
+    socket: OwnedFd,
+    /// Whether the file of a Unix socket stays when this process ends.
+    file_stays: Option<Arc<AtomicBool>>,
+}
+
+impl ListenerHandle {
+    /// On this socket. An error says that no more files can be opened.
+    pub fn new(listener: &impl AsFd) -> io::Result<Self> {
+        Ok(Self { socket: listener.as_fd().try_clone_to_owned()?, file_stays: None })
+    }
+
+    pub(crate) fn with_file(self, stays: Arc<AtomicBool>) -> Self {
+        Self { file_stays: Some(stays), ..self }
+    }
+
+    /// The socket belongs to another process now: this one does not remove its file.
+    pub fn leave(&self) {
+        if let Some(stays) = &self.file_stays {
+            stays.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl AsFd for ListenerHandle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
