@@ -61,8 +61,8 @@ async fn ask_until_done(proxy: &Proxy, command: &[&str]) {
 const BEHIND: &str = " s behind";
 
 async fn clients_see_a_pause_and_no_error(cluster: Arc<Cluster>) {
-    // However long the pause is on a busy machine, no write is refused for it.
-    let patient = format!("{AUTOMATIC}\nrouting.hold_writes = '1m'");
+    // However long the pause is on a busy machine, no write is refused for it, and no server is taken for silent.
+    let patient = format!("{AUTOMATIC}\nrouting.hold_writes = '1m'\nmonitor.silence = '20s'\nmonitor.query_timeout = '20s'");
     let proxy = Start::before(&cluster).config(&patient).start().await;
     let mut load = Load::start(&cluster, &proxy, 4, 2).await;
     load.add_transactions(&proxy, 2);

@@ -15,6 +15,9 @@ use crate::reply::Refusal;
 /// An OK waits no longer for a look at the server that gave it. A look takes some milliseconds, and begins at once.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// So long a refusal is kept back, until a look shows why the primary has become read-only.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The conditions under which one statement was sent that may commit something.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Acknowledgement<'a> {
@@ -43,6 +46,25 @@ impl Acknowledgement<'_> {
     pub(crate) fn is_closed(&self) -> bool {
         let snapshot = self.servers.load();
         snapshot.primary != Some(self.server) || snapshot.epoch != self.epoch || snapshot.is_closing
+    }
+
+    /// The server refuses writes: waits until a look shows that it was closed to them, which another process or a person may have done just now.
+    pub(crate) async fn await_closing(&self) {
+        let mut generations = self.generations.clone();
+        let closing = async {
+            loop {
+                generations.borrow_and_update();
+                if self.is_closed() {
+                    return;
+                }
+                self.servers.suspects().add(self.server);
+                if generations.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Then it is what it seems to be: a refusal.
+        let _ = timeout(CLOSING_TIMEOUT, closing).await;
     }
 
     /// Whether the OK may go out as it is, as nearly all do.

@@ -276,6 +276,11 @@ async fn a_handover_holds_what_begins_and_lets_what_is_open_finish() {
 
 /// A write that was on its way when its server was closed to writes, and is refused.
 async fn refused_by_a_closed_primary(insert: &str) -> (Setup, RawClient) {
+    let message = "The MySQL server is running with the --super-read-only option";
+    refused_by_the_primary(insert, message, |setup| setup.publish(|snapshot| snapshot.primary = None)).await
+}
+
+async fn refused_by_the_primary(insert: &str, message: &'static str, before: impl FnOnce(&Setup)) -> (Setup, RawClient) {
     let refuses = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(tokio::sync::Notify::new());
     let (is_closed, told) = (Arc::clone(&refuses), Arc::clone(&asked));
@@ -287,15 +292,40 @@ async fn refused_by_a_closed_primary(insert: &str) -> (Setup, RawClient) {
         while !is_closed.load(Ordering::Acquire) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        vec![Action::Answer(Answer::err(1290, *b"HY000", "The MySQL server is running with the --super-read-only option"))]
+        vec![Action::Answer(Answer::err(1290, *b"HY000", message))]
     });
     let setup = Setup::new(vec![on_a_thread_of_its_own(old).await, server("new").await]);
     let mut client = setup.client().await;
     send(&mut client, insert).await;
     asked.notified().await;
-    setup.publish(|snapshot| snapshot.primary = None);
+    before(&setup);
     refuses.store(true, Ordering::Release);
     (setup, client)
+}
+
+/// Another Pointsman, or a person, has closed it, and no look has shown that yet.
+#[tokio::test]
+async fn a_write_that_is_refused_before_we_know_why_runs_on_the_next_primary() {
+    let (setup, mut client) = refused_by_the_primary(INSERT, "running with the --read-only option", |_| {}).await;
+    while !setup.suspects().contains(&ServerId(0)) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    setup.publish(|snapshot| snapshot.primary = None);
+    setup.wait_for_held(1).await;
+    setup.promote(1);
+    answer(&mut client).await.expect_ok();
+    assert_eq!(setup.statements(1), [INSERT]);
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_primary_that_stays_one_is_passed_on() {
+    for (message, is_looked_at) in [("running with the --read-only option", true), ("the --secure-file-priv option", false)] {
+        let (setup, mut client) = refused_by_the_primary(INSERT, message, |_| {}).await;
+        let error = answer(&mut client).await.expect_err();
+        assert_eq!((error.code, error.message), (1290, message.as_bytes().to_vec()));
+        assert_eq!(setup.suspects().contains(&ServerId(0)), is_looked_at, "{message}");
+        client.query_one("DO 1").await.expect_ok();
+    }
 }
 
 #[tokio::test]

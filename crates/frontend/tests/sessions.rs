@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use common::{Setup, scripted, server};

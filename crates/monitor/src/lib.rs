@@ -183,6 +183,8 @@ impl Monitor {
             if !self.is_suspended {
                 self.decide();
             }
+            let suspects = self.publisher.reader().suspects().take();
+            self.look_at(suspects);
             self.suspend_if_idle();
             if !self.executor.is_busy()
                 && let Some((settings, reply)) = self.reload.take()
@@ -294,12 +296,7 @@ impl Monitor {
 
     fn decide(&mut self) {
         let Orders { unfence, fence, accept, is_closing, looks } = self.executor.consider(&self.cluster.view());
-        let suspects = self.publisher.reader().suspects().take();
-        for id in looks.into_iter().chain(suspects) {
-            if let Some(probing) = self.probers.iter().find(|probing| probing.target.id == id) {
-                probing.wanted.notify_one();
-            }
-        }
+        self.look_at(looks);
         if let Some(id) = unfence {
             let snapshot = self.cluster.unfence(id);
             self.publish(snapshot);
@@ -314,6 +311,15 @@ impl Monitor {
         }
         let snapshot = self.cluster.close(is_closing);
         self.publish(snapshot);
+    }
+
+    /// Has these looked at now.
+    fn look_at(&self, servers: impl IntoIterator<Item = ServerId>) {
+        for id in servers {
+            if let Some(probing) = self.probers.iter().find(|probing| probing.target.id == id) {
+                probing.wanted.notify_one();
+            }
+        }
     }
 
     fn publish(&mut self, snapshot: Option<Snapshot>) {

@@ -17,6 +17,7 @@ use backend::Lease;
 use bytes::BytesMut;
 use classifier::Results;
 use net::{Link, LinkError, within};
+use wire::error_code::{ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE};
 use wire::{
     Capabilities, EofPacket, ErrPacket, Expect, HEADER, OkPacket, PacketKind, ResponseTracker, StatusFlags, Step, put_packet_with,
 };
@@ -83,6 +84,15 @@ pub(super) struct Relay<'a> {
     progress: &'a Progress,
     begun: bool,
     outcome: Outcome,
+}
+
+/// What MySQL and MariaDB say of `read_only` and `super_read_only`, in any language that their errors have (the option's name stays).
+const READ_ONLY: &[u8] = b"read-only";
+
+/// Whether the server refuses all writes. Other options that prevent a statement (`--secure-file-priv`) have the same code.
+fn is_read_only(error: &ErrPacket<'_>) -> bool {
+    error.code == ER_READ_ONLY_MODE
+        || error.code == ER_OPTION_PREVENTS_STATEMENT && error.message.windows(READ_ONLY.len()).any(|word| word == READ_ONLY)
 }
 
 impl<'a> Relay<'a> {
@@ -152,6 +162,9 @@ impl<'a> Relay<'a> {
                 Step::Packet { kind, length } => {
                     if matches!(kind, PacketKind::Ok | PacketKind::RowsEnd) && self.withhold_doubtful(length).await {
                         break;
+                    }
+                    if matches!(kind, PacketKind::Err) {
+                        self.await_closing(length).await;
                     }
                     self.packet(kind, length, tracker.rows()).map_err(|error| self.server_failed(error.into()))?;
                     if matches!(kind, PacketKind::LocalInfile) {
@@ -265,6 +278,17 @@ impl<'a> Relay<'a> {
         self.outcome.is_unconfirmed = true;
         self.put_in_place_of(length, &doubt.packet(sequence));
         true
+    }
+
+    /// If the server says that it has become read-only, waits until the snapshot shows it, too: then the statement waits for the next primary.
+    async fn await_closing(&mut self, length: usize) {
+        let packet = self.server.link.bytes().get(self.ready..self.ready + length).unwrap_or_default();
+        let says_read_only = |payload: &[u8]| ErrPacket::decode(payload).is_ok_and(|error| is_read_only(&error));
+        if let Some(acknowledgement) = self.acknowledgement.filter(|_| self.withholds_if_closed && !self.begun)
+            && packet.get(HEADER..).is_some_and(says_read_only)
+        {
+            Box::pin(acknowledgement.await_closing()).await;
+        }
     }
 
     /// Queues what lies ready, and after it this packet, which replaces the server's own of `length` bytes.
