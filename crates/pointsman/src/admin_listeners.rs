@@ -12,11 +12,14 @@ use crate::sockets::{ADMIN_ADDRESS, ADMIN_CONSOLE, ADMIN_SOCKET, Sockets};
 /// The permissions of the admin socket: who may open it may do everything.
 const MODE: u32 = 0o600;
 
-/// Binds what the configuration has and nobody has passed. Returns the listeners, what passes them on, and what removes the socket's file when it is dropped.
-pub(crate) fn bind(
-    config: &Admin,
-    passed: &mut Sockets,
-) -> anyhow::Result<(admin::Listeners, Vec<(&'static str, ListenerHandle)>, Option<impl Send + Sync + use<>>)> {
+/// What is bound, and what passes it on, by the keys of the configuration.
+pub(crate) struct Bound {
+    pub(crate) listeners: admin::Listeners,
+    pub(crate) handles: Vec<(&'static str, ListenerHandle)>,
+}
+
+/// Binds what the configuration has and nobody has passed. Returns it with what removes the socket's file when that is dropped.
+pub(crate) fn bind(config: &Admin, passed: &mut Sockets) -> anyhow::Result<(Bound, Option<impl Send + Sync + use<>>)> {
     let mut handles = Vec::new();
     let (socket, file) = match socket(config, passed)? {
         Some(socket) => {
@@ -36,7 +39,8 @@ pub(crate) fn bind(
     let address = listen(config.address, ADMIN_ADDRESS, "the admin API")?.map(|listener| (listener, config.token.clone()));
     // The configuration has no console without a token.
     let console = listen(config.console, ADMIN_CONSOLE, "the console")?.zip(config.token.clone());
-    Ok((admin::Listeners { socket, address, console }, handles, file))
+    let listeners = admin::Listeners { socket, address, console };
+    Ok((Bound { listeners, handles }, file))
 }
 
 fn socket(config: &Admin, passed: &mut Sockets) -> anyhow::Result<Option<SocketFile>> {

@@ -126,7 +126,9 @@ impl Work<'_> {
         tracing::info!(program = %self.program.display(), "starting a process that takes over");
         match successor::start(&self.program, &sockets, &self.control, self.reloader.servers()).await {
             Ok(process) => {
-                sockets.iter().for_each(|(_, handle)| handle.leave());
+                for (_, handle) in &sockets {
+                    handle.leave();
+                }
                 notify(NotifyState::MainPid(process));
                 tracing::info!(process, "another process has taken over");
                 Ok(format!("process {process} has taken over; process {} ends when its sessions have", std::process::id()))
@@ -139,7 +141,7 @@ impl Work<'_> {
     }
 }
 
-/// Tells systemd, if that has started this process (sd_notify(3)).
+/// Tells systemd, if that has started this process (`sd_notify(3)`).
 pub(crate) fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "systemd cannot be told the state of this service");

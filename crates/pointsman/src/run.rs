@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin_listeners::Bound;
 use crate::cli::{RunOptions, RuntimeKind};
 use crate::config::Config;
 use crate::reload::Reloader;
@@ -44,7 +45,7 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     let first_look = config.monitor.connect_timeout + config.monitor.query_timeout;
     let names: Vec<&str> = config.servers.iter().map(|server| &*server.name).collect();
     let (journal, history) = Journal::open(journal_settings(&config), hooks(&config), &names)?;
-    let (listeners, admin_handles, socket_file) = admin_listeners::bind(&config.admin, &mut passed)?;
+    let (Bound { listeners, handles: admin_handles }, socket_file) = admin_listeners::bind(&config.admin, &mut passed)?;
     let failover = monitor::Failover { settings: failover_settings(&config), history, recorder: Arc::new(journal.clone()) };
     let (mut snapshots, control, monitoring) = monitor::start(monitor_settings(&config), failover, stop.clone());
     if options.take_over {

@@ -1,4 +1,4 @@
-//! Sockets that listen before this process begins: systemd's (socket activation, sd_listen_fds(3)), or a predecessor's (`upgrade`).
+//! Sockets that listen before this process begins: systemd's (socket activation, `sd_listen_fds(3)`), or a predecessor's (`upgrade`).
 //!
 //! Each has a name: the key of the configuration whose place it takes. One of any other name, as systemd gives where a unit has none, takes the place of
 //! `listen.address`, or of `listen.socket` if it is a Unix socket.

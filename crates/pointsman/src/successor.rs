@@ -38,7 +38,7 @@ const START_LIMIT: Duration = Duration::from_mins(1);
 /// Until work on the servers that is in progress has ended.
 const REST_LIMIT: Duration = Duration::from_secs(10);
 
-/// The first number of the passed sockets, by sd_listen_fds(3).
+/// The first number of the passed sockets, by `sd_listen_fds(3)`.
 const FIRST_FD: i32 = 3;
 
 /// The program of this process. To be asked at the start: later the file may be another one.
