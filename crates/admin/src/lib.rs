@@ -14,7 +14,7 @@ mod token;
 mod views;
 
 pub use api::{Api, Listeners, Requests, serve};
-pub use client::{ClientError, Reply, get, post};
+pub use client::{ClientError, Events, Reply, events, get, post};
 pub use hooks::Hooks;
 pub use journal::{Journal, JournalSettings, OpenJournalError};
 pub use token::Token;

@@ -124,7 +124,7 @@ fn done(reply: &Reply) -> anyhow::Result<ExitCode> {
 }
 
 fn ask(running: &Running, path: &str, body: Option<Value>) -> anyhow::Result<Reply> {
-    let socket = socket(running)?;
+    let socket = socket_of(running)?;
     Ok(runtime()?.block_on(async {
         match body {
             None => admin::get(&socket, path).await,
@@ -133,7 +133,8 @@ fn ask(running: &Running, path: &str, body: Option<Value>) -> anyhow::Result<Rep
     })?)
 }
 
-fn socket(running: &Running) -> anyhow::Result<PathBuf> {
+/// The admin socket of the Pointsman that is meant.
+pub(crate) fn socket_of(running: &Running) -> anyhow::Result<PathBuf> {
     if let Some(socket) = &running.socket {
         return Ok(socket.clone());
     }

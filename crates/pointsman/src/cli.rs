@@ -76,6 +76,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Watch servers, traffic and digests in the terminal, each second.
+    Top {
+        #[command(flatten)]
+        running: Running,
+    },
     /// Stop a session, or only its statement.
     Kill {
         #[command(flatten)]

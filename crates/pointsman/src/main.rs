@@ -13,6 +13,7 @@ mod run;
 mod settings;
 mod sockets;
 mod successor;
+mod top;
 mod watch;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Sessions { running, json } => done(ask::sessions(&running, json)),
         Command::Digests { running, limit, reset: false, json } => done(ask::digests(&running, limit, json)),
         Command::Digests { running, reset: true, .. } => done(ask::reset_digests(&running)),
+        Command::Top { running } => done(top::top(&running)),
         Command::Kill { running, session, query } => done(ask::kill(&running, session, query)),
         Command::Reload { running } => done(ask::reload(&running)),
         Command::Set { running, server, weight, state } => done(ask::set(&running, &server, weight, state.as_deref())),
