@@ -259,7 +259,7 @@ async fn slow_statements_are_logged_with_their_route_and_without_literals(cluste
 async fn nothing_is_shown_or_changed_without_the_token(cluster: Arc<Cluster>) {
     let (proxy, admin) = start(&cluster, "").await;
     for token in [None, Some("0123456789abcdef0123456789abcdee"), Some("")] {
-        for path in ["/metrics", "/api/status", "/api/sessions", "/api/digests", "/api/journal", "/", "/nowhere"] {
+        for path in ["/metrics", "/api/status", "/api/sessions", "/api/digests", "/api/journal", "/api/events", "/nowhere"] {
             assert_eq!(get(admin, path, token).await.status, 401, "{path}");
         }
         assert_eq!(post(admin, "/api/switchover", token, "{}").await.status, 401);

@@ -16,14 +16,14 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends these bytes and reads until the other side closes.
+/// Sends these bytes and reads until the answer is whole, or the other side closes.
 pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let text = promptly("an answer by HTTP", async {
         let mut stream = TcpStream::connect(address).await.expect("the admin API listens");
         // It may answer, and close, before it has got everything.
         let _ = stream.write_all(request).await;
         let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes).await;
+        while !is_whole(&bytes) && matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
         String::from_utf8(bytes).expect("text")
     })
     .await;
@@ -32,6 +32,16 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> Answer {
     let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     assert!(!is_chunked, "the tests read whole bodies only: {head}");
     Answer { status, body: body.to_owned() }
+}
+
+/// Whether the body is as long as the head says. Without a length, it ends with the connection.
+fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let lengths = head.lines().filter_map(|line| line.split_once(':'));
+    let length =
+        lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).find_map(|(_, value)| value.trim().parse().ok());
+    length.is_some_and(|length: usize| bytes.len() >= head.len() + 4 + length)
 }
 
 /// `GET`, with the token if there is one.

@@ -26,6 +26,7 @@
     reason = "this is test code: whatever is not as it should be ends the test"
 )]
 
+pub mod browser;
 pub mod clients;
 mod cluster;
 pub mod differential;

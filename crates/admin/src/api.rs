@@ -1,17 +1,19 @@
-//! The HTTP API: what can be asked of a running Pointsman.
+//! The HTTP API: what can be asked of a running Pointsman. `openapi.json` describes it.
 //!
 //! Who may open the Unix socket may do everything: its permissions (0600) are the only protection. On TCP a token is needed (`token`).
 
+mod explain;
 mod look;
+mod openapi;
+mod routes;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use frontend::Overview;
 use monitor::{Change, Control, MonitorEnded};
 use serde::Deserialize;
@@ -23,11 +25,12 @@ use topology::{ServerState, ShareChange};
 use crate::console;
 use crate::http::{serve_address, serve_socket};
 use crate::journal::Journal;
+use crate::live::Live;
 use crate::token::Token;
 use crate::views::StatusView;
 
 /// Entries of the journal in one answer, unless another number is asked for.
-const ENTRIES: usize = 50;
+pub(crate) const ENTRIES: usize = 50;
 
 /// How long open transactions get before a switchover, and the new primary after that, unless the request says otherwise. Together they are less than
 /// the default of `routing.hold_writes`, so that even a switchover that is undone at its end causes no error.
@@ -50,7 +53,8 @@ pub struct Listeners {
 
 /// Serves until `stop` is cancelled.
 pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
-    let router = router(api);
+    let live = Live::new(api.clone(), stop.clone());
+    let router = routes::router(api, live.clone());
     let Listeners { socket, address, console } = listeners;
     let on_socket = async {
         if let Some(listener) = socket {
@@ -67,28 +71,7 @@ pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
             console::serve(listener, router.clone(), token, stop.clone()).await;
         }
     };
-    tokio::join!(on_socket, on_address, on_console);
-}
-
-fn router(api: Api) -> Router {
-    Router::new()
-        .route("/healthz", get(look::healthz))
-        .route("/readyz", get(look::readyz))
-        .route("/metrics", get(look::metrics))
-        .route("/api/status", get(status))
-        .route("/api/sessions", get(look::sessions))
-        .route("/api/pools", get(look::pools))
-        .route("/api/digests", get(look::digests))
-        .route("/api/digests/reset", post(look::reset_digests))
-        .route("/api/kill", post(look::kill))
-        .route("/api/journal", get(journal_entries))
-        .route("/api/switchover", post(switchover))
-        .route("/api/failover", post(failover))
-        .route("/api/rebuild", post(rebuild))
-        .route("/api/servers/{name}", post(set_share).put(set_share))
-        .route("/api/reload", post(reload_config))
-        .route("/api/upgrade", post(upgrade))
-        .with_state(api)
+    tokio::join!(on_socket, on_address, on_console, live.run());
 }
 
 /// Whom it asks.

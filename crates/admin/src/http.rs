@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::server::conn::http1;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::dashboard;
 use crate::token::Token;
 
 /// Connections to one listener at once. More wait to be accepted.
@@ -53,7 +54,13 @@ pub(crate) async fn serve_address(listener: TcpListener, router: Router, token: 
     let token = Arc::new(token);
     let router = router.layer(from_fn(move |request: Request, next: Next| {
         let token = Arc::clone(&token);
-        async move { if Token::admits(token.as_ref().as_ref(), &request) { next.run(request).await } else { unauthorized() } }
+        async move {
+            match token.as_ref() {
+                None if request.uri().path() == "/" => dashboard::answer(dashboard::WITHOUT_TOKEN),
+                token if Token::admits(token.as_ref(), &request) => next.run(request).await,
+                _ => unauthorized(),
+            }
+        }
     }));
     serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, ANSWER, stop).await;
 }
@@ -63,7 +70,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = std::io::Result<S>>,
 {
-    let router = router.layer(from_fn(read_body));
+    let router = router.layer(from_fn(read_body)).layer(map_response(dashboard::secure));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let tasks = TaskTracker::new();
     loop {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use failover::{History, StepKind};
 use monitor::{Entry, Event, Moment, Pending, Recorder};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use topology::ServerId;
 
 use crate::hooks::{self, Hooks};
@@ -48,6 +48,8 @@ pub struct OpenJournalError {
 #[derive(Clone, Debug)]
 pub struct Journal {
     kept: Arc<Mutex<Kept>>,
+    /// How many entries there have been, announced after each of them was kept.
+    count: watch::Sender<u64>,
     lines: Option<SyncSender<ToWrite>>,
     hooks: Hooks,
 }
@@ -55,6 +57,8 @@ pub struct Journal {
 #[derive(Debug, Default)]
 struct Kept {
     entries: VecDeque<EntryView>,
+    /// How many there have been. The last one in `entries` has the number before this.
+    count: u64,
     promotions: Promotions,
 }
 
@@ -64,6 +68,7 @@ impl Kept {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -94,7 +99,10 @@ impl Journal {
         servers: &[&str],
     ) -> Result<(Journal, History), OpenJournalError> {
         let Some(settings) = settings else {
-            return Ok((Journal { kept: Arc::default(), lines: None, hooks }, History::default()));
+            return Ok((
+                Journal { kept: Arc::default(), count: watch::Sender::default(), lines: None, hooks },
+                History::default(),
+            ));
         };
         let failed = |error| OpenJournalError { path: settings.path.clone(), error };
         let (kept, history) = read(&settings.path, servers).map_err(failed)?;
@@ -113,13 +121,28 @@ impl Journal {
                 }
             })
             .map_err(|error| OpenJournalError { path: PathBuf::new(), error })?;
-        Ok((Journal { kept: Arc::new(Mutex::new(kept)), lines: Some(lines), hooks }, history))
+        let count = watch::Sender::new(kept.count);
+        Ok((Journal { kept: Arc::new(Mutex::new(kept)), count, lines: Some(lines), hooks }, history))
     }
 
     /// The last entries, oldest first, at most `count`.
     pub(crate) fn last(&self, count: usize) -> Vec<EntryView> {
         let entries = &self.kept().entries;
         entries.iter().skip(entries.len().saturating_sub(count)).cloned().collect()
+    }
+
+    /// The first of the kept entries that has this number or a later one, with its number.
+    pub(crate) fn entry_from(&self, number: u64) -> Option<(u64, EntryView)> {
+        let kept = self.kept();
+        let first = kept.count.saturating_sub(u64::try_from(kept.entries.len()).unwrap_or(u64::MAX));
+        let number = number.max(first);
+        let place = usize::try_from(number.saturating_sub(first)).ok()?;
+        kept.entries.get(place).cloned().map(|entry| (number, entry))
+    }
+
+    /// How many entries there have been: the number of the next one.
+    pub(crate) fn counts(&self) -> watch::Receiver<u64> {
+        self.count.subscribe()
     }
 
     /// How often the primary has changed.
@@ -148,6 +171,9 @@ impl Recorder for Journal {
             *last = Some(entry.at);
         }
         kept.push(view);
+        let count = kept.count;
+        drop(kept);
+        self.count.send_replace(count);
     }
 
     fn flush(&self) -> Pending {

@@ -1,4 +1,5 @@
-//! What people and programs see of a running Pointsman, and ask of it: the journal, its hooks, and an HTTP API with metrics, on a Unix socket and by TCP.
+//! What people and programs see of a running Pointsman, and ask of it: the journal, its hooks, an HTTP API with metrics, on a Unix socket and by TCP, and
+//! the dashboard that shows it.
 //!
 //! This crate never changes state itself: every request goes to the monitor's [`Control`](monitor::Control) or to the frontend's
 //! [`Overview`](frontend::Overview). Everything that is written or sent is made by the views and metrics in here; the crates below do not know about it.
@@ -6,9 +7,11 @@
 mod api;
 mod client;
 mod console;
+mod dashboard;
 mod hooks;
 mod http;
 mod journal;
+mod live;
 mod metrics;
 mod token;
 mod views;

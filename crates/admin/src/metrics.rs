@@ -20,6 +20,7 @@ use topology::{ClusterView, Role, Server, ServerId, Snapshot};
 use self::process::Process;
 use self::writer::{Label, Writer};
 use crate::journal::Promotions;
+use crate::views::clients::Clients;
 use crate::views::statistics::name;
 
 /// The type of the text.
@@ -39,32 +40,6 @@ pub(crate) struct Scrape {
     cache: CacheStats,
     pools: Vec<PoolLine>,
     process: Option<Process>,
-}
-
-#[derive(Debug)]
-struct Clients {
-    connected: usize,
-    limit: usize,
-    held: usize,
-    running: usize,
-    idle: usize,
-    /// Pins by label, with the sessions that have them.
-    pinned: Vec<(&'static str, usize)>,
-}
-
-impl Clients {
-    fn look(overview: &Overview) -> Self {
-        let (mut running, mut idle, mut pinned) = (0, 0, Vec::<(&'static str, usize)>::new());
-        for session in overview.sessions() {
-            *if session.activity.is_running { &mut running } else { &mut idle } += 1;
-            let Some(pin) = session.activity.pin else { continue };
-            match pinned.iter_mut().find(|(known, _)| *known == pin) {
-                Some((_, count)) => *count += 1,
-                None => pinned.push((pin, 1)),
-            }
-        }
-        Self { connected: overview.clients(), limit: overview.clients_max(), held: overview.held(), running, idle, pinned }
-    }
 }
 
 impl Scrape {

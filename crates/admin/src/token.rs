@@ -6,6 +6,8 @@ use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq as _;
 
+use crate::dashboard;
+
 /// A secret that a request must bring (`Authorization: Bearer`, RFC 6750).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Box<[u8]>);
@@ -28,12 +30,12 @@ impl Token {
         &self.0
     }
 
-    /// Load balancers and schedulers ask these, and cannot bring a token; the answers are a word.
+    /// Load balancers and schedulers ask for their health checks, and browsers for the page. Neither can bring a token; the answers hold no secret.
     fn is_open(path: &str) -> bool {
-        matches!(path, "/healthz" | "/readyz")
+        matches!(path, "/healthz" | "/readyz") || dashboard::is_asset(path)
     }
 
-    /// Whether a request may be answered. Without a token there are the health checks and the metrics: what changes something, and what shows statements
+    /// Whether a request may be answered. Without a token there are the health checks, the metrics and the empty page: what changes something, and what shows statements
     /// and accounts, needs one.
     pub(crate) fn admits(token: Option<&Self>, request: &Request) -> bool {
         let path = request.uri().path();
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_the_token_there_are_health_checks_only() {
+    fn without_the_token_there_are_health_checks_and_an_empty_page() {
         let token = Token::new(b"secret");
         let check = |path: &str, authorization: Option<&str>, expected| {
             let mut request = Request::builder().uri(path);
@@ -75,6 +77,11 @@ mod tests {
         check("/healthz", None, true);
         check("/readyz?reads", None, true);
         check("/healthz/../api/status", None, false);
+        check("/", None, true);
+        check("/dashboard/main.js", None, true);
+        check("/dashboard/../api/status", None, false);
+        check("/api/events", None, false);
+        check("/api/openapi.json", None, false);
     }
 
     #[test]
@@ -86,6 +93,7 @@ mod tests {
         assert_eq!(Token::new(b""), None);
         check("/metrics", true);
         check("/readyz", true);
+        check("/", true);
         check("/api/status", false);
         check("/api/digests", false);
         check("/api/switchover", false);

@@ -1,5 +1,8 @@
 //! What is written to the journal and sent by the API, as JSON.
 
+pub(crate) mod clients;
+pub(crate) mod live;
+pub(crate) mod route;
 pub(crate) mod statistics;
 
 use std::time::{Duration, SystemTime};

@@ -37,6 +37,7 @@ pub use listener::{Closed, Frontend, Handles, Inherited, Running, Runtime, Socke
 pub use login::LoginCounts;
 pub use overview::{Overview, PoolLine, SessionLine};
 pub use registry::Activity;
+pub use session::RouteStep;
 pub use settings::{ClientCompression, Pooling, Settings};
 pub use statistics::{DigestLine, Histogram, RouteLine, Totals};
 pub use tls::ClientTls;

@@ -2,7 +2,7 @@
 //! stops a session or its statement.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use backend::Pools;
 use classifier::CacheStats;
@@ -10,6 +10,7 @@ use topology::{ServerId, Snapshot};
 
 use crate::login::LoginCounts;
 use crate::registry::{Activity, Signal};
+use crate::session::{RouteStep, explain_for_new_session};
 use crate::statistics::{DigestLine, MergedDigests, Totals};
 use crate::worker::{Shared, Worker};
 
@@ -122,6 +123,18 @@ impl Overview {
     /// How often verdicts on reads were known.
     pub fn cache(&self) -> CacheStats {
         self.shared.classifier.cache_stats()
+    }
+
+    /// How stale the answers of reads may be (`routing.max_lag`).
+    pub fn max_lag(&self) -> Duration {
+        self.shared.settings.load().policy.max_lag
+    }
+
+    /// What `EXPLAIN ROUTE` says about a statement of a session that has just logged in, with this schema; or why it cannot run.
+    pub fn explain(&self, sql: &[u8], schema: Option<&[u8]>) -> Result<Vec<RouteStep>, String> {
+        // The balancers differ from worker to worker, and any of them may get the next session.
+        let Some(worker) = self.workers.first() else { return Ok(Vec::new()) };
+        explain_for_new_session(worker, sql, schema).map_err(|refusal| refusal.message)
     }
 
     /// The servers, as routing sees them.

@@ -19,6 +19,9 @@ mod statistics;
 mod steering;
 mod supervision;
 
+pub use self::explain::RouteStep;
+pub(crate) use self::explain::explain_for_new_session;
+
 use std::future::{Future as _, poll_fn};
 use std::ops::Deref;
 use std::pin::Pin;

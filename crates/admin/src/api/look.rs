@@ -53,10 +53,19 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     }
 }
 
-pub(super) async fn sessions(State(api): State<Api>) -> Response {
+/// Which sessions are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    /// At most so many.
+    limit: Option<usize>,
+}
+
+pub(super) async fn sessions(State(api): State<Api>, Query(wanted): Query<Sessions>) -> Response {
     with_frontend(&api, |overview| {
         let (clocks, servers) = (Clocks::now(), overview.servers());
-        overview.sessions().into_iter().map(|line| SessionView::new(line, clocks, &servers)).collect::<Vec<_>>()
+        let lines = overview.sessions().into_iter().take(wanted.limit.unwrap_or(usize::MAX));
+        lines.map(|line| SessionView::new(line, clocks, &servers)).collect::<Vec<_>>()
     })
 }
 
@@ -118,6 +127,6 @@ fn with_frontend<T: serde::Serialize>(api: &Api, look: impl FnOnce(&Overview) ->
 }
 
 /// No client can connect before the servers were looked at.
-fn not_yet() -> Response {
+pub(super) fn not_yet() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "it has not yet begun to listen: it looks at the servers first\n").into_response()
 }

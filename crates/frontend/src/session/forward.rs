@@ -345,9 +345,7 @@ impl Core {
     /// The connection that knows about the previous statement.
     pub(super) fn previous(&self, statement: &Statement) -> Previous {
         match self.session.binding.previous() {
-            // Not even a login makes a connection forget what it has counted.
-            None if statement.effects.contains(Effects::COUNTS) && self.shares_connections => Previous::Lost,
-            None => Previous::Nothing,
+            None => without_previous(statement, self.shares_connections),
             Some(server) if self.knows_previous(server, statement) => Previous::On(server),
             // About warnings: there were none, and any connection says so.
             Some(_) if !statement.effects.contains(Effects::COUNTS) && !self.session.binding.has_diagnostics() => {
@@ -422,4 +420,9 @@ impl Core {
 /// the binary log stays for ever.
 fn is_waited_for(statement: &Statement) -> bool {
     statement.placement() == Placement::Primary && !(Effects::READ_DATA | Effects::THIS_SERVER).contains(statement.effects)
+}
+
+/// What a statement about the previous one finds where there was none. Not even a login makes a connection forget what it has counted.
+pub(super) fn without_previous(statement: &Statement, shares_connections: bool) -> Previous {
+    if statement.effects.contains(Effects::COUNTS) && shares_connections { Previous::Lost } else { Previous::Nothing }
 }

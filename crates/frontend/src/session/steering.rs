@@ -17,6 +17,12 @@ pub(super) struct Matched {
 }
 
 impl Matched {
+    /// The first rule that matches.
+    pub(super) fn find(rules: &Arc<[Rule]>, facts: &Facts<'_>) -> Self {
+        let place = matching_rule(rules, facts).map(|(place, _)| place);
+        place.map_or_else(Self::default, |place| Self { rules: Some(Arc::clone(rules)), place })
+    }
+
     fn rule(&self) -> Option<(usize, &Rule)> {
         self.rules.as_ref()?.get(self.place).map(|rule| (self.place, rule))
     }
@@ -54,26 +60,26 @@ pub(super) fn with_attributes(
 impl Core {
     /// The rule for a statement of this session.
     pub(super) fn matched(&self, sql: &[u8], context: Context<'_>, statement: &Statement) -> Matched {
-        let rules = &self.settings.rules;
-        if rules.is_empty() {
-            return Matched::default();
-        }
-        let facts = Facts { sql, context, statement, user: &self.entry.options().account.user, address: self.peer.ip() };
-        let place = matching_rule(rules, &facts).map(|(place, _)| place);
-        place.map_or_else(Matched::default, |place| Matched { rules: Some(Arc::clone(rules)), place })
+        let (user, address) = (&self.entry.options().account.user, self.peer.ip());
+        Matched::find(&self.settings.rules, &Facts { sql, context, statement, user, address })
     }
 
     /// What the client is told when a statement can run nowhere.
     pub(super) fn refusal(&self, denial: Denial) -> Refusal {
-        let rule = match denial {
-            Denial::ByRule(place) => self.settings.rules.get(place),
-            _ => None,
-        };
-        match rule {
-            Some(Rule { name, refuse: Some(why), .. }) => {
-                Refusal::denied(denial, format!("the rule {name:?} refuses this statement: {why}"))
-            }
-            _ => Refusal::from(denial),
+        refusal(&self.settings.rules, denial)
+    }
+}
+
+/// The same, for these rules.
+pub(super) fn refusal(rules: &[Rule], denial: Denial) -> Refusal {
+    let rule = match denial {
+        Denial::ByRule(place) => rules.get(place),
+        _ => None,
+    };
+    match rule {
+        Some(Rule { name, refuse: Some(why), .. }) => {
+            Refusal::denied(denial, format!("the rule {name:?} refuses this statement: {why}"))
         }
+        _ => Refusal::from(denial),
     }
 }

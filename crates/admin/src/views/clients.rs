@@ -1,0 +1,37 @@
+//! Clients and sessions as numbers, for the metrics and for the dashboard.
+
+use std::collections::BTreeMap;
+
+use frontend::Overview;
+use serde::Serialize;
+
+/// How many there are, at one look.
+#[derive(Debug, Serialize)]
+pub(crate) struct Clients {
+    /// Clients, those that are about to log in included.
+    pub(crate) connected: usize,
+    /// How many there may be.
+    pub(crate) limit: usize,
+    /// Statements and logins that wait for a primary.
+    pub(crate) held: usize,
+    /// Sessions with a statement under way.
+    pub(crate) running: usize,
+    /// Sessions without.
+    pub(crate) idle: usize,
+    /// Sessions by the label of what keeps them on one server.
+    pub(crate) pinned: BTreeMap<&'static str, usize>,
+}
+
+impl Clients {
+    /// Looks at all sessions.
+    pub(crate) fn look(overview: &Overview) -> Self {
+        let (mut running, mut idle, mut pinned) = (0, 0, BTreeMap::new());
+        for session in overview.sessions() {
+            *if session.activity.is_running { &mut running } else { &mut idle } += 1;
+            if let Some(pin) = session.activity.pin {
+                *pinned.entry(pin).or_default() += 1;
+            }
+        }
+        Self { connected: overview.clients(), limit: overview.clients_max(), held: overview.held(), running, idle, pinned }
+    }
+}
