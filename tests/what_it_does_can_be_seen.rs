@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use e2e::clients::in_terminal;
 use e2e::http::{exchange, get, post};
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error};
@@ -20,6 +21,7 @@ e2e::suite! {
         a_full_table_of_digests_keeps_what_it_has,
         sessions_are_seen_and_can_be_stopped,
         slow_statements_are_logged_with_their_route_and_without_literals,
+        a_terminal_shows_it_all_until_a_key_is_pressed,
         nothing_is_shown_or_changed_without_the_token,
         without_a_token_there_are_metrics_and_health_only,
     ],
@@ -238,6 +240,17 @@ async fn sessions_are_seen_and_can_be_stopped(cluster: Arc<Cluster>) {
     assert_eq!(kill(format!(r#"{{"session": {idle_id}}}"#)).await, 404);
     assert_eq!(kill(r#"{"session": "x"}"#.to_owned()).await, 422);
     busy.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_terminal_shows_it_all_until_a_key_is_pressed(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let mut client = proxy.client().await;
+    client.query_drop("SELECT 'a' AS shown_in_a_terminal").await.unwrap();
+    let texts = ["healthy: db1 is the primary", "db3", "stmts/s", "1 of 10000", "SELECT ? AS shown_in_a_terminal"];
+    let said = in_terminal(&proxy, "top", &texts, "q").await;
+    assert!(said.status.success(), "{}{}", said.output(), said.errors());
+    client.disconnect().await.unwrap();
     proxy.finish().await;
 }
 

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Output};
 
 use tokio::process::Command;
 
-use crate::{APP, Engine, PATIENCE, Proxy, SCHEMA, cluster};
+use crate::{APP, Engine, PATIENCE, Proxy, SCHEMA, binary, cluster};
 
 /// What a program has said, and how it ended.
 #[derive(Debug)]
@@ -92,18 +92,27 @@ pub async fn in_image(image: &str, command: &[&str], proxy: &Proxy, more: &[&str
 
 /// Runs a script of `tests/clients` that takes an address, a name for a table, and what is in `more`.
 pub async fn python(script: &str, proxy: &Proxy, table: &str, more: &[&str]) -> Said {
+    let mut command = python_script(script);
+    command.args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()]).args(more);
+    run_with_input(command, "").await
+}
+
+/// Runs a command of Pointsman's in a terminal, and presses a key once all of these texts have appeared.
+pub async fn in_terminal(proxy: &Proxy, command: &str, texts: &[&str], key: &str) -> Said {
+    let mut terminal = python_script("terminal.py");
+    terminal.args([key, &texts.join(",")]).arg(binary()).args([command, "--socket"]).arg(proxy.admin_socket());
+    run_with_input(terminal, "").await
+}
+
+fn python_script(script: &str) -> Command {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let venv = || tests.join("../target/e2e-venv/bin/python");
     let python = std::env::var_os("POINTSMAN_PYTHON").map_or_else(venv, PathBuf::from);
     assert!(python.exists(), "{} is missing; `tests/run e2e` makes it", python.display());
     let mut command = Command::new(python);
+    // Nothing may be written into the source tree.
+    command.args(["-B", "-W", "error::ResourceWarning"]).arg(tests.join("clients").join(script));
     command
-        // Nothing may be written into the source tree.
-        .args(["-B", "-W", "error::ResourceWarning"])
-        .arg(tests.join("clients").join(script))
-        .args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()])
-        .args(more);
-    run_with_input(command, "").await
 }
 
 async fn run_with_input(mut command: Command, input: &str) -> Said {

@@ -255,6 +255,11 @@ impl Proxy {
         (output.status.success(), String::from_utf8_lossy(&said).trim().to_owned())
     }
 
+    /// The socket that its commands use.
+    pub fn admin_socket(&self) -> &std::path::Path {
+        &self.admin
+    }
+
     /// Lays this TOML over its configuration, and has it read that once more: whether it took it over, and what it said. A mistake is not kept.
     pub async fn reload(&mut self, toml: &str) -> (bool, String) {
         let before = self.config.clone();
