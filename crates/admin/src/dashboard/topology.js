@@ -112,11 +112,14 @@ function replication(state) {
 
 const isReplicating = (server) => server.receiving === 'running' && server.applying === 'running';
 
+const stalled = ({ receiving, applying }) =>
+  (receiving === 'running' ? `applying: ${applying}` : `receiving: ${receiving ?? 'nothing'}`);
+
 // What is known of how far it is behind, in words.
 function freshnessOf(state, server) {
   const stale = trafficOf(state, server.name).staleness_ms;
   if (isDown(server) || server.role !== 'replica') return { isGood: true, text: server.follows ? `follows ${server.follows}` : 'follows nobody' };
-  if (!isReplicating(server)) return { isGood: false, text: server.receiving === 'running' ? `applying: ${server.applying}` : `receiving: ${server.receiving ?? 'nothing'}` };
+  if (!isReplicating(server)) return { isGood: false, text: stalled(server) };
   if (stale === null || stale === undefined) return { isGood: false, text: 'not proven fresh' };
   return { isGood: stale <= state.max_lag_ms, text: `≤ ${millis(stale)} behind` };
 }
