@@ -1,6 +1,7 @@
 //! Log lines: for people or as JSON, to standard error.
 
 use std::fmt::{self, Write as _};
+use std::io::IsTerminal as _;
 
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
@@ -12,7 +13,9 @@ use crate::config::{Log, LogFormat};
 /// Starts logging.
 pub(crate) fn start(log: &Log) {
     let filter = EnvFilter::new(&log.level.0);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a terminal; in a file, or in systemd's journal, they are rubbish.
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Human => builder.fmt_fields(format::debug_fn(put_field).delimited(" ")).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -126,6 +126,11 @@ async fn serve_admin(listeners: admin::Listeners, api: admin::Api, opens: Cancel
 async fn say_what_is_promised(control: &monitor::Control) {
     let Ok(status) = control.status().await else { return };
     match status.durability {
+        failover::Durability::Auto | failover::Durability::Bounded if status.view.primary.is_none() => {
+            tracing::info!(
+                "what the loss of a primary would cost is not known before one is seen; `pointsman doctor` says it then"
+            );
+        }
         failover::Durability::Lossless => {
             tracing::info!("a primary that dies is replaced by a server that has every acknowledged write, or not at all");
         }

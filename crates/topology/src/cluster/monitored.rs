@@ -232,7 +232,11 @@ impl Monitored {
                 FailureKind::Gone => DownCause::Gone,
                 FailureKind::ShuttingDown => DownCause::ShuttingDown,
                 FailureKind::Offline => DownCause::Offline,
-                FailureKind::Silent => DownCause::Silent,
+                // Its machine went after it. That it refused connections, or said goodbye, stays true while it does not answer.
+                FailureKind::Silent => match self.down {
+                    Some((cause @ (DownCause::Gone | DownCause::ShuttingDown), _)) => cause,
+                    _ => DownCause::Silent,
+                },
                 FailureKind::Full => DownCause::Full,
                 // It was down before, and its answer does not say otherwise.
                 FailureKind::Blind => self.down.map_or(DownCause::Silent, |(cause, _)| cause),

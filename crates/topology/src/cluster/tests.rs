@@ -1,8 +1,8 @@
 use super::*;
 use crate::SemiSync;
 use crate::{
-    Engine, FailureKind, Gtid, GtidPosition, Health, Position, ProbeFailure, Replication, Role, Sample, SourceId, ThreadState,
-    Version,
+    Condition, DownCause, Engine, FailureKind, Gtid, GtidPosition, Health, Position, ProbeFailure, Replication, Role, Sample,
+    SourceId, ThreadState, Version,
 };
 
 mod lineage;
@@ -212,6 +212,30 @@ fn staleness_grows_while_the_primary_cannot_be_seen() {
     world.later(700);
     world.samples(B, 10);
     assert_eq!(world.staleness_ms(B), Some(700));
+}
+
+/// Its machine goes away after its process: a promotion that has begun must not be called off for that.
+#[test]
+fn what_a_server_died_of_stays_true_while_it_is_silent() {
+    let cause = |world: &World| match &world.cluster.view().server(A).expect("known").condition {
+        Condition::Down { cause, .. } => Some(*cause),
+        _ => None,
+    };
+    for (first, expected) in [(FailureKind::Gone, DownCause::Gone), (FailureKind::ShuttingDown, DownCause::ShuttingDown)] {
+        let mut world = World::settled();
+        world.fails(A, first);
+        for _ in 0..9 {
+            world.fails(A, FailureKind::Silent);
+            assert_eq!(cause(&world), Some(expected));
+        }
+        // An answer ends it; silence alone is silence.
+        world.sees(A, None, false, 10);
+        assert_eq!(cause(&world), None);
+        for _ in 0..9 {
+            world.fails(A, FailureKind::Silent);
+        }
+        assert_eq!(cause(&world), Some(DownCause::Silent));
+    }
 }
 
 #[test]
