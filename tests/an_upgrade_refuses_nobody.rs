@@ -19,6 +19,7 @@ e2e::suite! {
         a_session_keeps_all_it_has,
         the_former_process_ends_after_its_time,
         a_process_that_cannot_start_changes_nothing,
+        a_process_that_fails_late_leaves_the_sockets,
     ],
     OwnLosslessCluster: [the_former_process_follows_a_new_primary],
 }
@@ -149,6 +150,22 @@ async fn a_process_that_cannot_start_changes_nothing(cluster: Arc<Cluster>) {
     assert!(is_done, "{said}");
     assert_eq!(comers.finish().await, Vec::<String>::new());
     proxy.finish_with(&["has 1 mistake", "max_lagg"]).await;
+}
+
+/// It has adopted the admin socket before it finds that it cannot listen.
+async fn a_process_that_fails_late_leaves_the_sockets(cluster: Arc<Cluster>) {
+    let mut proxy = Start::before(&cluster).config("reload.on_change = false").start().await;
+    proxy.expect_in_log("no other process has taken over");
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.reconfigure(&format!("listen.address = '{}'", occupied.local_addr().unwrap()));
+    let (is_done, said) = proxy.ask(&["upgrade"]).await;
+    assert!(!is_done && said.contains("ended before it accepted clients (exit status: 1)"), "{said}");
+    assert!(proxy.admin_socket().exists());
+    assert_eq!(proxy.primary().await.as_deref(), Some("db1"));
+    let mut client = proxy.client().await;
+    client.query_drop("SELECT 1").await.unwrap();
+    client.disconnect().await.unwrap();
+    proxy.finish_with(&["cannot listen", "is not used"]).await;
 }
 
 async fn the_former_process_follows_a_new_primary(cluster: Arc<Cluster>) {

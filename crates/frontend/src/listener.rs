@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
-use net::{FileOwner, ListenerHandle, SocketFile};
+use net::{ListenerHandle, SocketFile};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -72,8 +72,8 @@ pub struct SocketPath {
 pub struct Inherited {
     /// In place of one for [`Frontend::listen`].
     pub tcp: Option<std::net::TcpListener>,
-    /// In place of one for [`Frontend::socket`], and who removes its file.
-    pub unix: Option<(std::os::unix::net::UnixListener, FileOwner)>,
+    /// In place of one for [`Frontend::socket`]. Its file stays, until [`Handles::unix`] says otherwise.
+    pub unix: Option<std::os::unix::net::UnixListener>,
 }
 
 /// What passes the sockets on to the process that goes on when this one ends.
@@ -128,7 +128,7 @@ impl Frontend {
         };
         let address = listener.local_addr()?;
         let socket = match (&self.socket, self.inherited.unix) {
-            (Some(place), Some((listener, owner))) => Some(SocketFile::adopt(listener, &place.path, owner)?),
+            (Some(place), Some(listener)) => Some(SocketFile::adopt(listener, &place.path)?),
             (Some(place), None) => Some(bind_socket(place)?),
             (None, _) => None,
         };

@@ -19,6 +19,6 @@ pub use error::LinkError;
 pub use exchange::{Exchange, receive_packet};
 pub use link::{Link, watch_peers};
 pub use listener_handle::ListenerHandle;
-pub use socket_file::{FileOwner, SocketFile};
+pub use socket_file::SocketFile;
 pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
 pub use within::within;

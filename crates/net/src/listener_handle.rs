@@ -26,10 +26,24 @@ impl ListenerHandle {
         Self { file_stays: Some(stays), ..self }
     }
 
-    /// The socket belongs to another process now: this one does not remove its file.
-    pub fn leave(&self) {
-        if let Some(stays) = &self.file_stays {
-            stays.store(true, Ordering::Relaxed);
+    /// Whether this process removes the socket's file when it ends.
+    pub fn removes_file(&self) -> bool {
+        self.file_stays.as_ref().is_some_and(|stays| !stays.load(Ordering::Relaxed))
+    }
+
+    /// Another process removes the file from now on.
+    pub fn leave_file(&self) {
+        self.set_file_stays(true);
+    }
+
+    /// This process removes the file from now on.
+    pub fn take_file(&self) {
+        self.set_file_stays(false);
+    }
+
+    fn set_file_stays(&self, stays: bool) {
+        if let Some(file_stays) = &self.file_stays {
+            file_stays.store(stays, Ordering::Relaxed);
         }
     }
 }

@@ -36,15 +36,6 @@ struct File {
     stays: Arc<AtomicBool>,
 }
 
-/// Who removes the file of a socket that this process has not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileOwner {
-    /// This process, as if it had made it.
-    Us,
-    /// Whoever has made it.
-    Others,
-}
-
 impl SocketFile {
     /// Creates the socket with these permissions; who may write may connect. A file that a former process has left is replaced. One where a process
     /// listens is an error, and so is any file that is no socket. To be called on a tokio runtime.
@@ -58,15 +49,16 @@ impl SocketFile {
         let bound = socket.bind(&address);
         umask(usual);
         bound?;
-        let file = File::at(path, FileOwner::Us)?;
+        let file = File::at(path, false)?;
         socket.listen(BACKLOG)?;
         Ok(Self { file, listener: UnixListener::from_std(socket.into())? })
     }
 
-    /// Takes over a socket that another process has made and that listens at `path`. To be called on a tokio runtime.
-    pub fn adopt(listener: std::os::unix::net::UnixListener, path: &Path, owner: FileOwner) -> io::Result<Self> {
+    /// Uses a socket that another process has made and that listens at `path`. Its file stays, unless [`ListenerHandle::take_file`] says otherwise. To be
+    /// called on a tokio runtime.
+    pub fn adopt(listener: std::os::unix::net::UnixListener, path: &Path) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { file: File::at(path, owner)?, listener: UnixListener::from_std(listener)? })
+        Ok(Self { file: File::at(path, true)?, listener: UnixListener::from_std(listener)? })
     }
 
     /// What passes it on to another process.
@@ -102,10 +94,9 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 }
 
 impl File {
-    fn at(path: &Path, owner: FileOwner) -> io::Result<Self> {
+    fn at(path: &Path, stays: bool) -> io::Result<Self> {
         let created = symlink_metadata(path)?;
-        let stays = Arc::new(AtomicBool::new(owner == FileOwner::Others));
-        Ok(Self { path: path.to_owned(), identity: (created.dev(), created.ino()), stays })
+        Ok(Self { path: path.to_owned(), identity: (created.dev(), created.ino()), stays: Arc::new(AtomicBool::new(stays)) })
     }
 }
 
@@ -165,12 +156,16 @@ mod tests {
         let old = SocketFile::bind(&path, 0o600).unwrap();
         let handle = old.handle().unwrap();
         let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        handle.leave();
+        assert!(handle.removes_file());
+        handle.leave_file();
         drop(old);
         let passed = handle.as_fd().try_clone_to_owned().unwrap().into();
         drop(handle);
-        let new = SocketFile::adopt(passed, &path, FileOwner::Us).unwrap();
+        let new = SocketFile::adopt(passed, &path).unwrap();
         new.listener.accept().await.expect("the client that was there before");
+        let handle = new.handle().unwrap();
+        assert!(!handle.removes_file());
+        handle.take_file();
         drop((client, new));
         assert!(!path.exists());
     }
@@ -179,7 +174,7 @@ mod tests {
     async fn the_file_of_another_owner_stays() {
         let path = path("others");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        drop(SocketFile::adopt(listener, &path, FileOwner::Others).unwrap());
+        drop(SocketFile::adopt(listener, &path).unwrap());
         assert!(path.exists());
         remove_file(&path).unwrap();
     }

@@ -46,7 +46,7 @@ pub(crate) fn bind(config: &Admin, passed: &mut Sockets) -> anyhow::Result<(Boun
 fn socket(config: &Admin, passed: &mut Sockets) -> anyhow::Result<Option<SocketFile>> {
     let Some(path) = &config.socket else { return Ok(None) };
     let socket = match passed.unix(ADMIN_SOCKET, path) {
-        Some((listener, owner)) => SocketFile::adopt(listener, path, owner),
+        Some(listener) => SocketFile::adopt(listener, path),
         None => SocketFile::bind(path, MODE),
     };
     Ok(Some(socket.with_context(|| format!("{ADMIN_SOCKET}: cannot listen on {}", path.display()))?))

@@ -119,15 +119,12 @@ impl Work<'_> {
 
     /// Starts a process that takes over; returns what happened.
     async fn upgrade(&self) -> Result<String, String> {
-        let Handles { tcp, unix } = self.running.handles();
-        let mut sockets = vec![(LISTEN_ADDRESS, tcp)];
-        sockets.extend(unix.as_ref().map(|unix| (LISTEN_SOCKET, unix)));
-        sockets.extend(self.admin_handles.iter().map(|(key, handle)| (*key, handle)));
+        let sockets = all_sockets(self.running, &self.admin_handles);
         tracing::info!(program = %self.program.display(), "starting a process that takes over");
         match successor::start(&self.program, &sockets, &self.control, self.reloader.servers()).await {
             Ok(process) => {
                 for (_, handle) in &sockets {
-                    handle.leave();
+                    handle.leave_file();
                 }
                 notify(NotifyState::MainPid(process));
                 tracing::info!(process, "another process has taken over");
@@ -139,6 +136,18 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// What passes on each socket of this process, with its key.
+pub(crate) fn all_sockets<'a>(
+    running: &'a Running,
+    admin: &'a [(&'static str, ListenerHandle)],
+) -> Vec<(&'static str, &'a ListenerHandle)> {
+    let Handles { tcp, unix } = running.handles();
+    let mut sockets = vec![(LISTEN_ADDRESS, tcp)];
+    sockets.extend(unix.as_ref().map(|unix| (LISTEN_SOCKET, unix)));
+    sockets.extend(admin.iter().map(|(key, handle)| (*key, handle)));
+    sockets
 }
 
 /// Tells systemd, if that has started this process (`sd_notify(3)`).

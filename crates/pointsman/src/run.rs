@@ -7,7 +7,7 @@ use std::time::Duration;
 use admin::Journal;
 use anyhow::Context as _;
 use classifier::{CacheStats, Classifier};
-use frontend::{Frontend, Inherited, Runtime};
+use frontend::{Closed, Frontend, Inherited, Runtime};
 use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::admin_listeners::Bound;
 use crate::cli::{RunOptions, RuntimeKind};
 use crate::config::Config;
 use crate::reload::Reloader;
-use crate::requests::{End, Signals, Work, notify};
+use crate::requests::{End, Signals, Work, all_sockets, notify};
 use crate::settings::{failover_settings, frontend_settings, hooks, journal_settings, monitor_settings, pool_settings};
 use crate::sockets::{LISTEN_ADDRESS, LISTEN_SOCKET, Sockets};
 use crate::{admin_listeners, logging, successor};
@@ -75,7 +75,7 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     opens.cancel();
     tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "listening");
     if options.take_over {
-        successor::announce();
+        successor::announce(&all_sockets(&running, &admin_handles));
     } else {
         notify(NotifyState::Ready);
     }
@@ -83,26 +83,12 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     let reloader = Reloader::new(options.config.clone(), config, control.clone(), &running);
     let work = Work { program, control, admin_handles, running: &running, reloader, reloads, upgrades };
     let end = work.serve(&mut signals).await;
-    let mut closed = running.close().await;
+    let closed = running.close().await;
     match end {
         End::Signal => notify(NotifyState::Stopping),
-        End::Successor => {
-            closes.cancel();
-            let (clients, limit) = (closed.clients(), closed.upgrade_limit());
-            tracing::info!(clients, ?limit, "no new clients, sessions may go on");
-            tokio::select! {
-                () = closed.empty() => {}
-                () = tokio::time::sleep(limit) => {}
-                () = signals.end() => {}
-            }
-        }
+        End::Successor => closes.cancel(),
     }
-    let (clients, limit) = (closed.clients(), closed.drain_limit());
-    tracing::info!(clients, ?limit, "draining: no new clients, open statements and transactions may finish");
-    tokio::select! {
-        in_time = closed.drain() => tracing::info!(in_time, "stopped"),
-        () = signals.end() => tracing::warn!("a second signal: stopped at once"),
-    }
+    let_sessions_end(closed, &end, &mut signals).await;
     let CacheStats { hits, misses, entries } = classifier.cache_stats();
     let corrected = classifier.knowledge().writes_learned();
     tracing::info!(hits, misses, entries, corrected, "verdicts on reads that were known, new, kept, and corrected by replicas");
@@ -112,6 +98,25 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     serving.await.context("the admin API failed")?;
     drop(socket_file);
     Ok(())
+}
+
+/// Waits for the end of all sessions; for how long depends on why no clients are accepted any more.
+async fn let_sessions_end(mut closed: Closed, end: &End, signals: &mut Signals) {
+    if let End::Successor = end {
+        let (clients, limit) = (closed.clients(), closed.upgrade_limit());
+        tracing::info!(clients, ?limit, "no new clients, sessions may go on");
+        tokio::select! {
+            () = closed.empty() => {}
+            () = tokio::time::sleep(limit) => {}
+            () = signals.end() => {}
+        }
+    }
+    let (clients, limit) = (closed.clients(), closed.drain_limit());
+    tracing::info!(clients, ?limit, "draining: no new clients, open statements and transactions may finish");
+    tokio::select! {
+        in_time = closed.drain() => tracing::info!(in_time, "stopped"),
+        () = signals.end() => tracing::warn!("a second signal: stopped at once"),
+    }
 }
 
 /// Serves the admin API from one moment to another.

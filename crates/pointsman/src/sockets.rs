@@ -9,7 +9,6 @@ use std::path::Path;
 
 use anyhow::bail;
 use listenfd::ListenFd;
-use net::FileOwner;
 
 /// The keys of the configuration that name a place to listen.
 pub(crate) const LISTEN_ADDRESS: &str = "listen.address";
@@ -58,13 +57,11 @@ impl Sockets {
         (!self.is_successor || listener.local_addr().is_ok_and(is_same)).then_some(listener)
     }
 
-    /// The socket in place of one with its file there, and who removes that file. It counts only if it is that file's.
-    pub(crate) fn unix(&mut self, key: &str, configured: &Path) -> Option<(UnixListener, FileOwner)> {
+    /// The socket in place of one with its file there. It counts only if it is that file's.
+    pub(crate) fn unix(&mut self, key: &str, configured: &Path) -> Option<UnixListener> {
         let place = self.unix.iter().position(|(name, _)| name == key)?;
         let (_, listener) = self.unix.swap_remove(place);
-        let is_there = listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(configured));
-        let owner = if self.is_successor { FileOwner::Us } else { FileOwner::Others };
-        is_there.then_some((listener, owner))
+        listener.local_addr().is_ok_and(|address| address.as_pathname() == Some(configured)).then_some(listener)
     }
 
     /// Closes those that no key has asked for, and says so.

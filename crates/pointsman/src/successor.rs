@@ -29,6 +29,9 @@ const ARGUMENT: &str = "--take-over";
 /// What it writes to its standard output once it accepts clients.
 const READY: &str = "ready";
 
+/// The keys of the Unix sockets whose files the new process removes at its end, as the former one made them. Those that systemd made stay.
+const FILES: &str = "POINTSMAN_FILES";
+
 /// What a person has set, for the new process.
 const SHARES: &str = "POINTSMAN_SHARES";
 
@@ -76,6 +79,7 @@ fn spawn(program: &PathBuf, sockets: &[(&str, &ListenerHandle)], shares: &Value)
         mappings.push(FdMapping { parent_fd: socket.as_fd().try_clone_to_owned()?, child_fd });
     }
     let names: Vec<&str> = sockets.iter().map(|(key, _)| *key).collect();
+    let files: Vec<&str> = sockets.iter().filter(|(_, socket)| socket.removes_file()).map(|(key, _)| *key).collect();
     let mut command = Command::new(program);
     command
         .args(env::args_os().skip(1).filter(|argument| argument != ARGUMENT))
@@ -83,6 +87,7 @@ fn spawn(program: &PathBuf, sockets: &[(&str, &ListenerHandle)], shares: &Value)
         .env("LISTEN_FDS", sockets.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"))
         .env_remove("LISTEN_PID")
+        .env(FILES, files.join(":"))
         .env(SHARES, shares.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
@@ -118,9 +123,15 @@ impl Drop for Starting {
     }
 }
 
-/// Says to the predecessor that it can go.
+/// Says to the predecessor that it can go, and takes over the files of its sockets. Until then they are the predecessor's, who goes on if this process ends.
 #[expect(clippy::print_stdout, reason = "the predecessor reads it")]
-pub(crate) fn announce() {
+pub(crate) fn announce(sockets: &[(&str, &ListenerHandle)]) {
+    let files = env::var(FILES).unwrap_or_default();
+    for (key, socket) in sockets {
+        if files.split(':').any(|file| file == *key) {
+            socket.take_file();
+        }
+    }
     println!("{READY}");
 }
 
