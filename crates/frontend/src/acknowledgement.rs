@@ -50,21 +50,8 @@ impl Acknowledgement<'_> {
 
     /// The server refuses writes: waits until a look shows that it was closed to them, which another process or a person may have done just now.
     pub(crate) async fn await_closing(&self) {
-        let mut generations = self.generations.clone();
-        let closing = async {
-            loop {
-                generations.borrow_and_update();
-                if self.is_closed() {
-                    return;
-                }
-                self.servers.suspects().add(self.server);
-                if generations.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Then it is what it seems to be: a refusal.
-        let _ = timeout(CLOSING_TIMEOUT, closing).await;
+        // If it takes too long, the refusal is what it seems to be.
+        let _ = self.look_until(CLOSING_TIMEOUT, || self.is_closed().then_some(())).await;
     }
 
     /// Whether the OK may go out as it is, as nearly all do.
@@ -75,27 +62,30 @@ impl Acknowledgement<'_> {
     /// The error for the client in place of an OK that has just come, if the OK may not be passed on.
     pub(crate) async fn doubt(&self) -> Option<Refusal> {
         let came_at = Instant::now();
-        let mut generations = self.generations.clone();
-        let settled = async {
-            loop {
-                generations.borrow_and_update();
-                let worth = self.worth(Some(came_at));
-                if worth != Worth::Open {
-                    return worth;
-                }
-                self.servers.suspects().add(self.server);
-                if generations.changed().await.is_err() {
-                    return Worth::Unproven;
-                }
-            }
-        };
-        match timeout(LOOK_TIMEOUT, settled).await.unwrap_or(Worth::Unproven) {
+        let settled = || Some(self.worth(Some(came_at))).filter(|worth| *worth != Worth::Open);
+        match self.look_until(LOOK_TIMEOUT, settled).await.unwrap_or(Worth::Unproven) {
             Worth::Counts => None,
             Worth::Deposed => Some(Refusal::unconfirmed("the server that acknowledged it is no longer the primary")),
             Worth::Unproven | Worth::Open => Some(Refusal::unconfirmed(
                 "the primary acknowledged it, but is shutting down or has no replica to confirm it, so that it may not survive",
             )),
         }
+    }
+
+    /// Has the server looked at until something is settled. `None` if that takes too long, or nobody looks any more.
+    async fn look_until<T>(&self, limit: Duration, settled: impl Fn() -> Option<T>) -> Option<T> {
+        let mut generations = self.generations.clone();
+        let looks = async {
+            loop {
+                generations.borrow_and_update();
+                if let Some(settled) = settled() {
+                    return Some(settled);
+                }
+                self.servers.suspects().add(self.server);
+                generations.changed().await.ok()?;
+            }
+        };
+        timeout(limit, looks).await.ok().flatten()
     }
 
     /// By what is known now; of an OK that came at this moment, if it was not just now.
