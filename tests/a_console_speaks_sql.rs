@@ -37,8 +37,7 @@ const BEHIND: &str = " s behind";
 async fn start(cluster: &Cluster) -> (Proxy, SocketAddr) {
     let config = format!("{ON_REQUEST}\nadmin.console = '127.0.0.1:0'\nadmin.token = '{TOKEN}'");
     let mut proxy = Start::before(cluster).config(&config).start().await;
-    let line = proxy.await_line("the console listens").await;
-    let console = line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    let console = proxy.await_address("the console listens").await;
     (proxy, console)
 }
 

@@ -39,8 +39,7 @@ const MARKUP: &str = "<img src=x onerror=alert(1)>";
 async fn start(cluster: &Cluster, config: &str) -> (Proxy, SocketAddr) {
     let config = format!("admin.address = '127.0.0.1:0'\n{config}");
     let mut proxy = Start::before(cluster).config(&config).start().await;
-    let line = proxy.await_line("the admin API listens").await;
-    let address = line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    let address = proxy.await_address("the admin API listens").await;
     (proxy, address)
 }
 

@@ -37,8 +37,7 @@ async fn start(cluster: &Cluster, config: &str) -> (Proxy, SocketAddr) {
     let config = format!("admin.address = '127.0.0.1:0'\nadmin.token = '{TOKEN}'\n{config}");
     let mut proxy = Start::before(cluster).config(&config).start().await;
     proxy.expect_in_log("refused a connection");
-    let line = proxy.await_line("the admin API listens").await;
-    let admin = line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    let admin = proxy.await_address("the admin API listens").await;
     (proxy, admin)
 }
 

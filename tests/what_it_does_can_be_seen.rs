@@ -34,13 +34,8 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 async fn start(cluster: &Cluster, config: &str) -> (Proxy, SocketAddr) {
     let config = format!("admin.address = '127.0.0.1:0'\nadmin.token = '{TOKEN}'\n{config}");
     let mut proxy = Start::before(cluster).config(&config).start().await;
-    let address = admin_address(&mut proxy).await;
+    let address = proxy.await_address("the admin API listens").await;
     (proxy, address)
-}
-
-async fn admin_address(proxy: &mut Proxy) -> SocketAddr {
-    let line = proxy.await_line("the admin API listens").await;
-    line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log")
 }
 
 /// Each line of `/metrics` by its name with its labels.
@@ -293,7 +288,7 @@ async fn nothing_is_shown_or_changed_without_the_token(cluster: Arc<Cluster>) {
 
 async fn without_a_token_there_are_metrics_and_health_only(cluster: Arc<Cluster>) {
     let mut proxy = Start::before(&cluster).config("admin.address = '127.0.0.1:0'").start().await;
-    let admin = admin_address(&mut proxy).await;
+    let admin = proxy.await_address("the admin API listens").await;
     for (path, expected) in [("/metrics", 200), ("/healthz", 200), ("/readyz", 200), ("/api/status", 401), ("/api/digests", 401)]
     {
         assert_eq!(get(admin, path, None).await.status, expected, "{path}");

@@ -165,8 +165,7 @@ async fn spawn(Killed { config, arguments, admin, journal }: Killed) -> Proxy {
         expected_findings: Vec::new(),
         is_finished: false,
     };
-    let listening = proxy.await_line("listening").await;
-    proxy.address = listening.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log");
+    proxy.address = proxy.await_address("listening").await;
     proxy
 }
 
@@ -343,6 +342,12 @@ impl Proxy {
             found
         })
         .await
+    }
+
+    /// Waits for a line with this message, and returns the address in it.
+    pub async fn await_address(&mut self, message: &str) -> SocketAddr {
+        let line = self.await_line(message).await;
+        line.fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address in the log")
     }
 
     /// What it has written so far.
