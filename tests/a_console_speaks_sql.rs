@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use e2e::clients::command_line_at;
+use e2e::clients::{Said, command_line_at, python_at};
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, OptsBuilder, Row};
@@ -17,6 +17,9 @@ e2e::suite! {
     Together: [
         it_shows_servers_sessions_and_statements,
         the_command_line_clients_can_ask_it,
+        lists_can_be_asked_as_tables,
+        it_explains_routes_rules_and_settings,
+        graphical_clients_can_begin,
         it_stops_a_session,
         it_takes_a_replica_out_of_the_reads,
         only_admin_with_the_token_logs_in,
@@ -91,12 +94,139 @@ async fn it_shows_servers_sessions_and_statements(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
+/// The client of an engine. MariaDB's, from 11.4 on, wants TLS unless it is told otherwise.
+async fn command_line(console: SocketAddr, engine: Engine, script: &str) -> Said {
+    let tls = if engine == Engine::MariaDb { "--skip-ssl" } else { "--ssl-mode=preferred" };
+    command_line_at(console, engine, &["--user=admin", &format!("--password={TOKEN}"), tls], script).await
+}
+
 async fn the_command_line_clients_can_ask_it(cluster: Arc<Cluster>) {
     let (proxy, console) = start(&cluster).await;
-    let arguments = ["--user=admin", &format!("--password={TOKEN}")];
     for engine in [Engine::MySql, Engine::MariaDb] {
-        let said = command_line_at(console, engine, &arguments, "SHOW SERVERS; SHOW POOLS; SELECT 1;").await;
+        let said = command_line(console, engine, "SHOW SERVERS; SHOW POOLS; SELECT 1;").await;
         assert!(said.output().contains("db1") && said.output().contains("db3"), "{said:?}");
+    }
+    proxy.finish().await;
+}
+
+async fn lists_can_be_asked_as_tables(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let client = proxy.client().await;
+    let mut admin = connect(console).await;
+    let names = async |admin: &mut Conn, sql: &str| {
+        let rows = rows(admin, sql).await;
+        rows.into_iter().map(|row| row["name"].clone().unwrap()).collect::<Vec<_>>()
+    };
+    let replicas = "SELECT name FROM servers WHERE role = 'replica' AND condition <> 'down' ORDER BY name DESC";
+    assert_eq!(names(&mut admin, replicas).await, ["db3", "db2"]);
+    assert_eq!(names(&mut admin, "SELECT * FROM servers ORDER BY name LIMIT 1, 1").await, ["db2"]);
+    let own = format!("SELECT user, schema FROM sessions WHERE id = {}", client.id());
+    let sessions = rows(&mut admin, &own).await;
+    assert_eq!(sessions[0]["user"].as_deref(), Some("app"), "{sessions:?}");
+    client.disconnect().await.unwrap();
+    // Columns are known without a row.
+    eventually("the session ends", async || rows(&mut admin, &own).await.is_empty().then_some(())).await;
+    for table in
+        ["servers", "sessions", "digests", "pools", "ejections", "findings", "doctor", "journal", "metrics", "rules", "settings"]
+    {
+        let count = rows(&mut admin, &format!("SELECT COUNT(*) AS n FROM {table}")).await;
+        assert!(count[0]["n"].as_deref().unwrap().parse::<usize>().is_ok(), "{table}: {count:?}");
+        assert!(rows(&mut admin, &format!("DESCRIBE {table}")).await.len() >= 2, "{table}");
+        rows(&mut admin, &format!("SHOW {table} LIMIT 3")).await;
+    }
+    for (sql, expected) in [
+        ("SELECT colour FROM servers", "there is no column \"colour\"; there are name,"),
+        ("SELECT * FROM servers JOIN pools", "the console understands SELECT"),
+        ("SELECT * FROM secrets", "there is no table \"secrets\"; there are servers,"),
+    ] {
+        let error = admin.query_drop(sql).await.expect_err(sql);
+        assert!(matches!(&error, Error::Server(error) if error.message.contains(expected)), "{sql}: {error:?}");
+    }
+    admin.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn it_explains_routes_rules_and_settings(cluster: Arc<Cluster>) {
+    let config = format!(
+        "{ON_REQUEST}\nadmin.console = '127.0.0.1:0'\nadmin.token = '{TOKEN}'\nrouting.max_lag = '7s'\n\
+         [[rules]]\nname = 'reports'\nuser = 'report'\nnetwork = '10.0.0.0/8'\nrefuse = 'not today'\n\
+         [[rules]]\nname = 'items'\nuser = 'app'\ntable = 'rule_items'\ntarget = 'primary'\n"
+    );
+    let mut proxy = Start::before(&cluster).config(&config).start().await;
+    let console = proxy.await_address("the console listens").await;
+    let mut client = proxy.client().await;
+    let mut admin = connect(console).await;
+    let decision = async |admin: &mut Conn, sql: &str| {
+        let steps = rows(admin, sql).await;
+        let last = steps.last().expect("a step");
+        assert_eq!(last["step"].as_deref(), Some("decision"), "{steps:?}");
+        (last["subject"].clone().unwrap(), last["because"].clone().unwrap())
+    };
+    let (what, _) = decision(&mut admin, "EXPLAIN ROUTE SELECT 1 FROM t").await;
+    assert_eq!(what, "forward");
+    let (what, why) = decision(&mut admin, "EXPLAIN ROUTE USER report ADDRESS '10.1.2.3' SELECT 1 FROM t").await;
+    assert!(what == "refuse" && why.contains("not today"), "{what}: {why}");
+    let (what, _) = decision(&mut admin, "EXPLAIN ROUTE USER report ADDRESS 192.0.2.1 SELECT 1 FROM t").await;
+    assert_eq!(what, "forward");
+    let (_, why) = decision(&mut admin, "EXPLAIN ROUTE USER 'app' SCHEMA 'guestbook' SELECT 1 FROM rule_items").await;
+    assert!(why.contains("a rule asks for this server"), "{why}");
+    // What is explained is not counted, what runs is.
+    for _ in 0..3 {
+        client.query_drop("SELECT 1 FROM rule_items").await.expect_err("there is no such table");
+    }
+    eventually("three statements are counted", async || {
+        let rules = rows(&mut admin, "SHOW RULES").await;
+        let told: Vec<_> = rules.iter().map(|rule| (rule["name"].as_deref(), rule["matched"].as_deref())).collect();
+        (told == [(Some("reports"), Some("0")), (Some("items"), Some("3"))]).then_some(())
+    })
+    .await;
+    let rules = rows(&mut admin, "SELECT * FROM rules WHERE place = 1").await;
+    assert_eq!(rules[0]["conditions"].as_deref(), Some(r#"{"network":["10.0.0.0/8"],"user":["report"]}"#));
+    assert_eq!(rules[0]["actions"].as_deref(), Some(r#"{"refuse":"not today"}"#));
+
+    let setting = async |admin: &mut Conn, name: &str| {
+        let rows = rows(admin, &format!("SHOW SETTINGS WHERE name = '{name}'")).await;
+        ["value", "source", "next"].map(|column| rows[0][column].clone().unwrap_or_default())
+    };
+    assert_eq!(setting(&mut admin, "routing.max_lag").await, ["7s", "file", ""]);
+    assert_eq!(setting(&mut admin, "routing.hold_writes").await, ["10s", "default", ""]);
+    assert_eq!(setting(&mut admin, "admin.token").await, ["(not shown)", "file", ""]);
+    let all = format!("{:?}", rows(&mut admin, "SHOW SETTINGS").await);
+    assert!(!all.contains(TOKEN) && all.contains("servers.db1.weight"), "{all}");
+    let later = config.replace("'7s'", "'8s'").replace("[[rules]]", "listen.threads = 1\n[[rules]]").replacen(
+        "listen.threads = 1\n[[rules]]\nname = 'items'",
+        "[[rules]]\nname = 'items'",
+        1,
+    );
+    let (is_reloaded, said) = proxy.reload(&later).await;
+    assert!(is_reloaded, "{said}");
+    assert_eq!(setting(&mut admin, "routing.max_lag").await, ["8s", "file", ""]);
+    assert_eq!(setting(&mut admin, "listen.threads").await[2], "1");
+
+    let missing = rows(&mut admin, "DOCTOR").await;
+    let (_, said) = proxy.ask(&["doctor"]).await;
+    for row in &missing {
+        assert!(said.contains(row["missing"].as_deref().unwrap()), "{said}\n{missing:?}");
+    }
+    admin.disconnect().await.unwrap();
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn graphical_clients_can_begin(cluster: Arc<Cluster>) {
+    let (proxy, console) = start(&cluster).await;
+    let said = python_at("console_client.py", console, &[TOKEN]).await;
+    assert_eq!((said.status.code(), said.output().trim()), (Some(0), "good"), "{}", said.errors());
+    // The same by the servers' own clients, as far as it is more than one word.
+    let script = "SHOW VARIABLES LIKE 'lower_case_table_names'; SHOW DATABASES; USE pointsman; SHOW TABLES; SELECT DATABASE(); \
+                  SHOW COLUMNS FROM servers; SELECT name, role FROM servers WHERE name LIKE 'db%' ORDER BY 1 DESC LIMIT 1;";
+    for engine in [Engine::MySql, Engine::MariaDb] {
+        let said = command_line(console, engine, script).await;
+        assert!(said.status.success(), "{said:?}");
+        let output = said.output();
+        for expected in ["lower_case_table_names\t0", "information_schema", "sessions", "db3\treplica"] {
+            assert!(output.contains(expected), "{expected:?} is not in {output}");
+        }
     }
     proxy.finish().await;
 }

@@ -12,7 +12,8 @@ use e2e::failover::AUTOMATIC;
 use e2e::http::{get, post};
 use e2e::mysql_async::Conn;
 use e2e::mysql_async::prelude::Queryable as _;
-use e2e::{Cluster, Proxy, SCHEMA, Start, eventually, promptly, unique};
+use e2e::readers::Readers;
+use e2e::{Cluster, PATIENT, Proxy, SCHEMA, Start, eventually, promptly, unique};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,7 +25,7 @@ e2e::suite! {
         streams_are_few_and_end_with_pointsman,
         a_route_is_explained_without_a_client,
     ],
-    Alone: [what_is_clicked_and_confirmed_is_done],
+    Alone: [what_is_clicked_and_confirmed_is_done, ejections_and_rules_are_shown_as_the_api_says],
 }
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -337,7 +338,9 @@ async fn a_route_is_explained_without_a_client(cluster: Arc<Cluster>) {
     }
     let status = async |body: &str| post(admin, "/api/explain", Some(TOKEN), body).await.status;
     assert_eq!(status(r#"{"sql": " "}"#).await, 422);
-    assert_eq!(status(r#"{"sql": "SELECT 1", "user": "app"}"#).await, 422);
+    assert_eq!(status(r#"{"sql": "SELECT 1", "role": "app"}"#).await, 422);
+    assert_eq!(status(r#"{"sql": "SELECT 1", "user": "app", "address": "10.1.2.3"}"#).await, 200);
+    assert_eq!(status(r#"{"sql": "SELECT 1", "address": "nowhere"}"#).await, 422);
     assert_eq!(status(&json!({ "sql": "x".repeat(70_000) }).to_string()).await, 413);
     assert_eq!(post(admin, "/api/explain", None, r#"{"sql": "SELECT 1"}"#).await.status, 401);
     client.disconnect().await.unwrap();
@@ -412,4 +415,142 @@ async fn the_page_says_when_it_is_cut_off(cluster: &Cluster, proxy: Proxy, windo
     window.await_text("tr[data-server='db1'] [data-field='role']", |text| text == "primary").await;
     proxy.finish().await;
     window.await_text("#link", |text| text.starts_with("no data since ")).await;
+}
+
+/// Of each kind one: it refuses, it has a rate, it sends elsewhere; and one that nothing matches.
+const RULES: &str = "rules = [
+    { name = 'no drops', class = 'write', table = 'precious', refuse = 'not here' },
+    { name = 'few', table = ['few', 'fewer'], statements_per_second = 1 },
+    { name = 'reports', class = 'read', user = 'app', schema = 'guestbook', target = 'replica', max_lag = '30s' },
+    { name = 'nobody <b>', user = 'nobody', target = 'primary' },
+]";
+
+async fn ejections_and_rules_are_shown_as_the_api_says(cluster: Arc<Cluster>) {
+    let ejection = "ejection = { latency = 3, latency_min = '1ms', time = '20s', time_max = '20s' }\nlisten.threads = 1";
+    let (proxy, admin) = start(&cluster, &with_token(&format!("{RULES}\n{ejection}\n{PATIENT}"))).await;
+    let browser = Browser::start().await;
+    let window = signed_in(&browser, admin).await;
+    await_ejections(&window, admin, |ejected| ejected.is_empty()).await;
+    assert_eq!(window.texts("#ejections [data-field='ejected']").await, ["no"; 3]);
+    rules_are_shown(&proxy, &window, admin).await;
+
+    let table = Readers::table(&cluster).await;
+    let readers = Readers::start(&proxy, &table, 3).await;
+    let slow = cluster.server("db2");
+    slow.slow_down(60).await;
+    await_ejections(&window, admin, |ejected| ejected == ["db2"]).await;
+    window.await_text("tr[data-server='db2'] [data-field='state']", |text| text == "active, ejected").await;
+    window.await_text("#journal li[data-event='ejected']", |text| text.contains("db2 gets no reads")).await;
+    for scheme in ["light", "dark"] {
+        window.prefer(scheme).await;
+        window.picture(&picture(&cluster, &format!("ejected-{scheme}"))).await;
+    }
+    slow.speed_up().await;
+    await_ejections(&window, admin, |ejected| ejected.is_empty()).await;
+    window.await_text("tr[data-server='db2'] [data-field='state']", |text| text == "active").await;
+    window.await_text("#journal li[data-event='ejection_ended']", |text| text.contains("db2 gets reads again")).await;
+    let events = json(admin, "/api/journal").await;
+    let events = events.as_array().unwrap().iter().filter(|entry| entry["server"] == "db2").map(|entry| entry["event"].clone());
+    assert_eq!(events.take(2).collect::<Vec<_>>(), ["ejected", "ejection_ended"]);
+    assert_eq!(readers.finish().await, Vec::<String>::new());
+    assert_eq!(window.log().await, Vec::<String>::new(), "nothing is wrong in the browser");
+    window.close().await;
+    proxy.finish_with(&["server has fallen silent"]).await;
+}
+
+/// Waits until these servers are ejected, and the page shows what the API says.
+async fn await_ejections(window: &Window, admin: SocketAddr, is_wanted: impl Fn(Vec<&str>) -> bool) {
+    eventually("the ejections of the API on the page", async || {
+        let of_api = json(admin, "/api/ejections").await;
+        let all = of_api.as_array().unwrap();
+        let ejected = all.iter().filter(|line| line["ejected_by"] != 0).map(|line| line["server"].as_str().unwrap()).collect();
+        let expected: Vec<Vec<String>> = all.iter().map(ejection_cells).collect();
+        let there = cells(window, "#ejections tr", &["server", "ejected", "reason", "count"]).await;
+        (is_wanted(ejected) && there == expected && are_times_shown(window, all).await).then_some(())
+    })
+    .await;
+}
+
+fn ejection_cells(line: &Value) -> Vec<String> {
+    let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let reasons: Vec<&str> = line["reasons"].as_array().unwrap().iter().map(|reason| reason.as_str().unwrap()).collect();
+    let reason = if reasons.is_empty() { "–".to_owned() } else { format!("{}: {}", reasons.join(", "), text("why")) };
+    let ejected = if line["ejected_by"] == 0 { "no" } else { "yes" };
+    vec![text("server"), ejected.to_owned(), reason, line["count"].to_string()]
+}
+
+/// The browser knows the hour at its place.
+async fn are_times_shown(window: &Window, lines: &[Value]) -> bool {
+    let there = cells(window, "#ejections tr", &["since", "until"]).await;
+    for (line, there) in lines.iter().zip(there) {
+        for (key, there) in ["since", "until"].into_iter().zip(there) {
+            let expected = match line[key].as_str() {
+                Some(at) => window.run(&format!("return new Date('{at}').toLocaleTimeString('en-GB')")).await,
+                None => "–".into(),
+            };
+            if !there.starts_with(expected.as_str().unwrap()) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// The text of these fields of each row.
+async fn cells(window: &Window, rows: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let script = format!(
+        "return [...document.querySelectorAll({})].map((line) => {}
+            .map((field) => line.querySelector(`[data-field=\"${{field}}\"]`).textContent))",
+        json!(rows),
+        json!(fields)
+    );
+    serde_json::from_value(window.run(&script).await).unwrap()
+}
+
+async fn rules_are_shown(proxy: &Proxy, window: &Window, admin: SocketAddr) {
+    let mut client = proxy.client().await;
+    client.query_drop("SELECT 1").await.unwrap();
+    client.query_drop("DROP TABLE IF EXISTS precious").await.expect_err("it is refused");
+    // The next second may begin between two of them.
+    eventually("a statement over its limit", async || client.query_drop("DROP TABLE IF EXISTS few").await.err()).await;
+    client.disconnect().await.unwrap();
+    let expected = eventually("the counts of the rules", async || {
+        let of_api = json(admin, "/api/rules").await;
+        let count = |place: usize, key: &str| of_api[place][key].as_u64().unwrap();
+        let are_counted = count(0, "refused") == 1 && count(1, "limited") == 1 && count(2, "matched") >= 1;
+        are_counted.then(|| of_api.as_array().unwrap().iter().map(rule_cells).collect::<Vec<_>>())
+    })
+    .await;
+    let fields = ["place", "name", "conditions", "actions", "limit", "matched", "refused", "limited"];
+    eventually("the rules of the API on the page", async || {
+        (cells(window, "#rules tr", &fields).await == expected).then_some(())
+    })
+    .await;
+    let columns = |column: usize| expected.iter().map(|cells| &*cells[column]).collect::<Vec<_>>();
+    assert_eq!(columns(1), ["no drops", "few", "reports", "nobody <b>"]);
+    assert_eq!(columns(2)[..2], ["class: write; table: precious", "table: few or fewer"]);
+    assert_eq!(columns(3), ["refuse: not here", "–", "max lag: 30000 ms; target: replica", "target: primary"]);
+    assert_eq!((columns(4), columns(6)), (vec!["–", "1/s", "–", "–"], vec!["1", "0", "0", "0"]));
+}
+
+fn rule_cells(rule: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let values = |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(" or ");
+    let pairs = |keys: &Value, text: &dyn Fn(&Value) -> String| {
+        let keys = keys.as_object().unwrap().iter().filter(|(key, _)| *key != "statements_per_second");
+        keys.map(|(key, value)| format!("{}: {}", key.replace('_', " "), text(value))).collect::<Vec<_>>().join("; ")
+    };
+    let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+    let limit = rule["actions"]["statements_per_second"].as_str().map(|limit| format!("{limit}/s"));
+    let number = |key: &str| rule[key].to_string();
+    vec![
+        number("place"),
+        text(&rule["name"]),
+        pairs(&rule["conditions"], &values),
+        or_dash(pairs(&rule["actions"], &text)),
+        or_dash(limit.unwrap_or_default()),
+        number("matched"),
+        number("refused"),
+        number("limited"),
+    ]
 }

@@ -47,6 +47,12 @@ async fn is_replaced(cluster: &Cluster, what: &str, harm: impl AsyncFnOnce(&Serv
     let primary = cluster.next_primary(&proxy, old).await;
     load.progress(50).await;
     eprintln!("no write for {:?} after the {what}", load.gap_after(harmed));
+    if cluster.engine == Engine::MariaDb {
+        // It was off while the receiver was stopped.
+        for replica in cluster.replicas() {
+            assert_eq!(replica.rows::<u8>("SELECT @@GLOBAL.rpl_semi_sync_slave_enabled", ()).await, [1], "{}", replica.name);
+        }
+    }
     undo(old).await;
     cluster.wait_until_all_follow_but_diverged(&proxy, primary, old).await;
     load.finish(primary).await.check();

@@ -8,9 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2e::http::get;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, OptsBuilder, SslOpts};
-use e2e::{APP, Cluster, Proxy, Start, eventually, promptly};
+use e2e::{APP, Cluster, Engine, Proxy, Start, eventually, promptly};
 use testkit::{LoginAs, RawClient};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -23,6 +24,7 @@ e2e::suite! {
         tls_begins_after_the_header,
         what_comes_in_the_same_segment_is_the_clients,
         failed_logins_count_for_the_client,
+        logins_wait_where_others_have_failed_and_nowhere_else,
         rules_see_the_client,
         garbage_in_place_of_a_header_is_told_and_logged,
         a_header_that_never_ends_is_cut_off,
@@ -32,6 +34,7 @@ e2e::suite! {
         a_header_from_elsewhere_is_a_bad_login,
         a_second_header_is_a_bad_login,
         a_reload_changes_who_is_trusted,
+        servers_are_told_where_clients_are,
     ],
 }
 
@@ -220,6 +223,51 @@ async fn failed_logins_count_for_the_client(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
+async fn logins_wait_where_others_have_failed_and_nowhere_else(cluster: Arc<Cluster>) {
+    let delays = "timeouts = { failed_login_delay = '300ms', failed_login_delay_max = '600ms' }";
+    let config = format!("{delays}\nadmin.address = '127.0.0.1:0'");
+    let mut proxy = trusting(&cluster, &config).await;
+    let admin = proxy.await_address("the admin API listens").await;
+    let delayed = async || {
+        let body = get(admin, "/metrics", None).await.body;
+        let count = body.lines().find_map(|line| line.strip_prefix("pointsman_delayed_logins_total "));
+        count.expect("the metric").parse::<f64>().unwrap()
+    };
+    let (here, elsewhere) = (text("192.0.2.1:40000"), text("192.0.2.2:40000"));
+    let nobody = async |header: &[u8]| {
+        let login = options(&proxy, header).await.user(Some("nobody")).pass(Some("wrong"));
+        promptly("an answer to a login", Conn::new(login)).await.expect_err("there is no such user")
+    };
+    // Three are free. Whether the user exists makes no difference.
+    for _ in 0..3 {
+        denied(&proxy, &here).await;
+        nobody(&here).await;
+    }
+    assert!(delayed().await < 1.0);
+    for (count, expected) in
+        [(2.0, Duration::from_millis(300)), (4.0, Duration::from_millis(600)), (6.0, Duration::from_millis(600))]
+    {
+        let began = Instant::now();
+        denied(&proxy, &here).await;
+        assert!(began.elapsed() >= expected, "{:?}", began.elapsed());
+        let began = Instant::now();
+        nobody(&here).await;
+        assert!(began.elapsed() >= expected, "{:?}", began.elapsed());
+        assert!((delayed().await - count).abs() < 0.5);
+    }
+    // The same user does not wait elsewhere.
+    Conn::new(options(&proxy, &elsewhere).await).await.unwrap().disconnect().await.unwrap();
+    assert!((delayed().await - 6.0).abs() < 0.5);
+    // A right password waits as well, once.
+    let began = Instant::now();
+    Conn::new(options(&proxy, &here).await).await.unwrap().disconnect().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(600), "{:?}", began.elapsed());
+    assert!((delayed().await - 7.0).abs() < 0.5);
+    Conn::new(options(&proxy, &here).await).await.unwrap().disconnect().await.unwrap();
+    assert!((delayed().await - 7.0).abs() < 0.5);
+    proxy.finish().await;
+}
+
 async fn rules_see_the_client(cluster: Arc<Cluster>) {
     let rule = "rules = [{ name = 'guests', network = '192.0.2.0/24', refuse = 'not from there' }]";
     let proxy = trusting(&cluster, rule).await;
@@ -367,5 +415,63 @@ async fn a_reload_changes_who_is_trusted(cluster: Arc<Cluster>) {
     assert!(is_done, "{said}");
     assert_eq!(greeted(&proxy).await, 10);
     RawClient::login(proxy.address, &LoginAs::new(APP, APP)).await.unwrap();
+    proxy.finish().await;
+}
+
+// --- Towards the servers ---
+
+/// Whom the account lets in is up to the server, and connections are not shared between addresses. MySQL does not know the protocol.
+async fn servers_are_told_where_clients_are(cluster: Arc<Cluster>) {
+    const NEAR: &str = "203.0.113.7:40000";
+    const TELLING: &str = "security.server_proxy_protocol = true
+        users = [{ name = 'app', password = 'app' }, { name = 'near', password = 'secret' }]";
+    if cluster.engine == Engine::MySql {
+        return a_server_without_the_protocol_is_named(&cluster, TELLING).await;
+    }
+    for server in std::iter::once(cluster.primary()).chain(cluster.replicas()) {
+        server.run("SET GLOBAL proxy_protocol_networks = '*'").await;
+    }
+    cluster.prepare("CREATE OR REPLACE USER near@'203.0.113.%' IDENTIFIED BY 'secret'").await;
+    cluster.prepare("GRANT SELECT ON guestbook.* TO near@'203.0.113.%'").await;
+    let proxy = trusting(&cluster, TELLING).await;
+    let near = |options: OptsBuilder| options.user(Some("near")).pass(Some("secret"));
+    let who = async |client: &mut Conn| {
+        let who: Option<(String, String)> = client.query_first("SELECT USER(), CURRENT_USER()").await.unwrap();
+        let host: Option<String> = client
+            .query_first(
+                "SELECT HOST FROM information_schema.PROCESSLIST WHERE USER = 'near' AND INFO LIKE '%told here%' /* told here */",
+            )
+            .await
+            .unwrap();
+        (who.unwrap(), host.unwrap())
+    };
+    let seen = |address: &str| {
+        let who = (format!("near@{address}"), "near@203.0.113.%".to_owned());
+        (who, address.to_owned())
+    };
+    let mut first = Conn::new(near(options(&proxy, &binary_of(NEAR)).await)).await.unwrap();
+    let mut second = Conn::new(near(options(&proxy, text("203.0.113.8:1").as_slice()).await)).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(who(&mut first).await, seen("203.0.113.7"));
+        assert_eq!(who(&mut second).await, seen("203.0.113.8"));
+    }
+    let elsewhere = Conn::new(near(options(&proxy, &binary_of("198.51.100.1:40000")).await)).await;
+    let Err(Error::Server(error)) = elsewhere else { panic!("{elsewhere:?}") };
+    assert_eq!((error.code, error.message.contains("near'@'198.51.100.1")), (1698, true), "{error}");
+    first.disconnect().await.unwrap();
+    second.disconnect().await.unwrap();
+    proxy.finish().await;
+    for server in std::iter::once(cluster.primary()).chain(cluster.replicas()) {
+        server.run("SET GLOBAL proxy_protocol_networks = ''").await;
+    }
+}
+
+async fn a_server_without_the_protocol_is_named(cluster: &Cluster, config: &str) {
+    let mut proxy = Start::before(cluster).config(&format!("{TRUSTING}\n{config}")).at_once().start().await;
+    proxy.expect_in_log("no connection for a statement");
+    let mut client = Conn::new(options(&proxy, &binary_of("203.0.113.7:40000")).await).await.unwrap();
+    let refused = client.query_drop("SELECT 1 FROM entries").await;
+    let Err(Error::Server(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.message.contains("server_proxy_protocol"), "{error}");
     proxy.finish().await;
 }

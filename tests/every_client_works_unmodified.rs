@@ -9,7 +9,7 @@ use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, InfileData, Opts, Row, Value};
 use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, promptly, unique};
 use futures_util::StreamExt as _;
-use testkit::raw::USUAL;
+use testkit::raw::{USUAL, execute_payload};
 use testkit::{LoginAs, RawClient};
 use wire::command::{COM_FIELD_LIST, COM_SET_OPTION, COM_STMT_BULK_EXECUTE, COM_STMT_CLOSE, COM_STMT_FETCH, COM_STMT_RESET};
 use wire::{Capabilities, StatusFlags};
@@ -26,8 +26,10 @@ e2e::suite! {
         admin_commands_reach_the_primary_if_the_configuration_says_so,
         the_binary_log_is_followed_if_the_configuration_says_so,
         statements_are_executed_in_bulk_where_the_servers_can,
+        columns_have_extended_types_where_the_servers_can,
         several_statements_in_one_query,
         procedures_with_several_results,
+        procedures_send_results_while_their_own_cursors_are_open,
         packets_of_any_size_to_the_client,
         a_result_of_many_rows,
         clients_that_know_fewer_capabilities,
@@ -42,7 +44,9 @@ e2e::suite! {
         the_columns_of_a_table_are_listed,
         compression_that_is_not_offered_is_refused,
         column_definitions_say_that_another_result_follows,
+        a_missing_index_is_told_before_the_rows,
         warnings_of_a_statement_that_is_prepared_arrive,
+        warnings_are_counted_before_the_rows,
         a_file_of_the_client_is_loaded,
         a_file_that_is_not_whole_is_not_loaded,
     ],
@@ -189,6 +193,7 @@ async fn pymysql(cluster: Arc<Cluster>) {
 }
 
 async fn mysql_connector_python(cluster: Arc<Cluster>) {
+    cluster.prepare("SET GLOBAL local_infile = ON").await;
     python("connector_client.py", &cluster, &[]).await;
 }
 
@@ -344,6 +349,49 @@ async fn statements_are_executed_in_bulk_where_the_servers_can(cluster: Arc<Clus
     proxy.finish().await;
 }
 
+/// The definition of the only column of a result, and its row.
+async fn definition_and_row(client: &mut RawClient, sql: &str) -> (Vec<u8>, Vec<u8>) {
+    client.send_command(&[&[wire::COM_QUERY][..], sql.as_bytes()].concat()).await;
+    assert_eq!(client.receive().await.unwrap(), [1], "{sql}");
+    let definition = client.receive().await.unwrap();
+    let row = client.receive().await.unwrap();
+    assert_eq!(client.receive().await.unwrap()[0], wire::result::EOF_HEADER);
+    (definition, row)
+}
+
+async fn columns_have_extended_types_where_the_servers_can(cluster: Arc<Cluster>) {
+    /// What follows the names: its type, as a format (1) with a name of four bytes; nothing; nothing at all. Then the length of the fixed fields.
+    const JSON: &[u8] = b"\x06\x01\x04json\x0c";
+    const EMPTY: &[u8] = b"\x00\x0c";
+    const FIXED: &[u8] = b"\x0c";
+
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("json");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a JSON); INSERT INTO {SCHEMA}.{table} VALUES ('{{}}')")).await;
+    let extended = (USUAL - Capabilities::LONG_PASSWORD) | Capabilities::MARIADB_EXTENDED_METADATA;
+    for (capabilities, json, empty) in [(extended, JSON, EMPTY), (USUAL, FIXED, FIXED), (extended, JSON, EMPTY)] {
+        let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
+        let has_types = client.capabilities.contains(Capabilities::MARIADB_EXTENDED_METADATA);
+        assert_eq!(has_types, cluster.engine == Engine::MariaDb && capabilities == extended);
+        let (json, empty) = if has_types { (json, empty) } else { (FIXED, FIXED) };
+        // From a replica, from the primary, from Pointsman itself.
+        for (sql, name, types, row) in [
+            (format!("SELECT a FROM {table}"), "a", json, Some(&b"\x02{}"[..])),
+            (format!("SELECT a FROM {table} FOR UPDATE"), "a", json, Some(b"\x02{}")),
+            ("SELECT CONNECTION_ID()".to_owned(), "CONNECTION_ID()", empty, None),
+        ] {
+            let (definition, received) = definition_and_row(&mut client, &sql).await;
+            let mut reader = wire::Reader::new(&definition);
+            let names: Vec<_> = (0..6).map(|_| reader.lenenc_bytes().unwrap()).collect();
+            assert_eq!(names[4], name.as_bytes());
+            assert_eq!(reader.take(types.len()).unwrap(), types, "{sql} with {capabilities:?}");
+            assert_eq!(reader.rest().len(), 12);
+            assert!(row.is_none_or(|row| row == received), "{sql}");
+        }
+    }
+    proxy.finish().await;
+}
+
 async fn several_statements_in_one_query(cluster: Arc<Cluster>) {
     let proxy = Proxy::start(&cluster).await;
     let table = unique("t");
@@ -389,6 +437,35 @@ async fn procedures_with_several_results(cluster: Arc<Cluster>) {
         binary.drop_result().await.unwrap();
     }
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn procedures_send_results_while_their_own_cursors_are_open(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let name = unique("p");
+    let body = "DECLARE a INT; DECLARE c CURSOR FOR SELECT 1 UNION SELECT 2; OPEN c; FETCH c INTO a; \
+        SELECT 1 AS x LIMIT 0; SELECT 2 AS y, 3 AS z LIMIT 0; SELECT a";
+    cluster.prepare(format!("CREATE PROCEDURE {SCHEMA}.{name} () BEGIN {body}; END")).await;
+    for capabilities in [USUAL, USUAL - Capabilities::DEPRECATE_EOF] {
+        let mut client = RawClient::login(proxy.address, &LoginAs { capabilities, ..app() }).await.unwrap();
+        let call = client.prepare(&format!("CALL {name}()")).await.unwrap().ok.statement_id;
+        let mut text = vec![wire::COM_QUERY];
+        text.extend_from_slice(format!("CALL {name}()").as_bytes());
+        let binary = execute_payload(call, &[]);
+        let mut with_cursor = binary.clone();
+        with_cursor[5] = wire::CURSOR_TYPE_READ_ONLY;
+        for (command, is_binary) in [(text, false), (binary, true), (with_cursor, true)] {
+            client.send_command(&command).await;
+            let answers = client.answers(is_binary).await.unwrap();
+            let [empty, another, last, end] = <[_; 4]>::try_from(answers).expect("three results and an OK");
+            assert_eq!(empty.expect_rows().columns, ["x"]);
+            assert_eq!(another.expect_rows().columns, ["y", "z"]);
+            assert_eq!(last.expect_rows().single(), "1");
+            end.expect_ok();
+        }
+        // Nothing is left that keeps the session from sharing connections.
+        assert_eq!(client.query_one("SELECT 'in step'").await.expect_rows().single(), "in step");
+    }
     proxy.finish().await;
 }
 
@@ -796,6 +873,61 @@ async fn column_definitions_say_that_another_result_follows(cluster: Arc<Cluster
             }
             assert_eq!(follows, expected, "{sql} at {address}");
         }
+    }
+    proxy.finish().await;
+}
+
+/// A client may ask for the count of warnings before it reads the rows, as PHP's mysqli does after an execution. It is in the EOF after the column
+/// definitions.
+async fn warnings_are_counted_before_the_rows(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("t");
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (a VARCHAR(10), KEY (a))")).await;
+    let capabilities = USUAL - Capabilities::DEPRECATE_EOF;
+    // The parser warns of the first, the optimizer of the second.
+    let (setting, sql) = match cluster.engine {
+        Engine::MySql => ("SET @any = 1", format!("SELECT SQL_CALC_FOUND_ROWS a FROM {table} FOR UPDATE")),
+        Engine::MariaDb => ("SET note_verbosity = 'unusable_keys'", format!("SELECT a FROM {table} WHERE a = 1 FOR UPDATE")),
+    };
+    let counts = async |address| {
+        let mut client =
+            RawClient::login(address, &LoginAs { capabilities, schema: Some(SCHEMA.to_owned()), ..app() }).await.unwrap();
+        client.query_one(setting).await.expect_ok();
+        // There are no rows: after the definition and its EOF comes that of the rows.
+        let (_, eof) = definition_and_row(&mut client, &sql).await;
+        wire::EofPacket::decode(&eof).unwrap().warnings
+    };
+    // So that the server knows the password.
+    drop(raw(&proxy).await);
+    let (direct, here) = (counts(cluster.primary().address()).await, counts(proxy.address).await);
+    assert_eq!((direct, here), (1, 1));
+    proxy.finish().await;
+}
+
+/// The same for what the optimizer has found: PHP's mysqli reports missing indexes by it.
+async fn a_missing_index_is_told_before_the_rows(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = unique("t");
+    let filled = "(a INT PRIMARY KEY, b INT); INSERT INTO";
+    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} {filled} {SCHEMA}.{table} VALUES (1, 1), (2, 2)")).await;
+    let capabilities = USUAL - Capabilities::DEPRECATE_EOF;
+    let flags = async |address, condition: &str| {
+        let mut client =
+            RawClient::login(address, &LoginAs { capabilities, schema: Some(SCHEMA.to_owned()), ..app() }).await.unwrap();
+        let sql = format!("SELECT a FROM {table} WHERE {condition} FOR UPDATE");
+        client.send_command(&[b"\x03", sql.as_bytes()].concat()).await;
+        let mut packets = Vec::new();
+        for _ in 0..3 {
+            packets.push(client.receive().await.unwrap());
+        }
+        let [_count, _definition, eof] = &packets[..] else { panic!("{packets:?}") };
+        wire::EofPacket::decode(eof).unwrap().status.contains(StatusFlags::NO_INDEX_USED)
+    };
+    // So that the server knows the password.
+    drop(raw(&proxy).await);
+    for (condition, lacks_index) in [("b = 1", true), ("a = 1", false)] {
+        let (direct, here) = (flags(cluster.primary().address(), condition).await, flags(proxy.address, condition).await);
+        assert_eq!((direct, here), (lacks_index, lacks_index), "{condition}");
     }
     proxy.finish().await;
 }

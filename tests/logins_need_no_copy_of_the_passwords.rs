@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{ChangeUserOpts, Conn, Error, Opts, OptsBuilder, SslOpts};
-use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, eventually, promptly, unique};
+use e2e::{APP, Cluster, Engine, Proxy, SCHEMA, Start, clients, eventually, mariadb_version, promptly, unique};
 use testkit::raw::USUAL;
 use testkit::{LoginAs, RawClient};
 use wire::command::COM_CHANGE_USER;
@@ -19,7 +19,7 @@ e2e::suite! {
         its_next_login_needs_no_password_again,
         a_changed_password_counts_at_once,
         a_failed_login_does_not_say_whether_there_is_such_a_user,
-        an_account_with_a_key_pair_logs_in,
+        an_account_with_a_plugin_of_its_engine_alone_logs_in,
         an_unknown_schema_is_told_to_the_right_user_only,
         no_password_is_logged,
         who_fails_too_often_has_to_wait,
@@ -218,19 +218,31 @@ async fn a_failed_login_does_not_say_whether_there_is_such_a_user(cluster: Arc<C
     proxy.finish().await;
 }
 
-/// MariaDB's ed25519, with the password in the configuration and without; of MySQL, an account that has another password of its kind.
-async fn an_account_with_a_key_pair_logs_in(cluster: Arc<Cluster>) {
+/// What signs with a key pair (MariaDB's ed25519, and parsec where it has it) and what encrypts the password at each login (MySQL's), with the password in
+/// the configuration and without.
+async fn an_account_with_a_plugin_of_its_engine_alone_logs_in(cluster: Arc<Cluster>) {
+    let plugins = match cluster.engine {
+        Engine::MySql => &["sha256_password"][..],
+        Engine::MariaDb if mariadb_version() == "10.11" => &["ed25519"],
+        Engine::MariaDb => &["ed25519", "parsec"],
+    };
+    for plugin in plugins {
+        log_in_by(plugin, &cluster).await;
+    }
+}
+
+async fn log_in_by(plugin: &str, cluster: &Cluster) {
     let (listed, unlisted) = (unique("listed"), unique("unlisted"));
     for user in [&listed, &unlisted] {
         let identified = match cluster.engine {
-            Engine::MariaDb => format!("VIA ed25519 USING PASSWORD('{user}')"),
-            Engine::MySql => format!("BY '{user}'"),
+            Engine::MariaDb => format!("VIA {plugin} USING PASSWORD('{user}')"),
+            Engine::MySql => format!("WITH {plugin} BY '{user}'"),
         };
         let grant = format!("GRANT ALL ON {SCHEMA}.* TO {user}@'%'");
         cluster.prepare(format!("CREATE USER {user}@'%' IDENTIFIED {identified}; {grant}")).await;
     }
     let users = format!("users = [{{ name = '{APP}', password = '{APP}' }}, {{ name = '{listed}', password = '{listed}' }}]");
-    let proxy = passthrough(&cluster, &users).await;
+    let proxy = passthrough(cluster, &users).await;
     for user in [&listed, &unlisted] {
         // The second session takes over a connection of the first one, where it logs in again.
         for _ in 0..2 {
@@ -274,7 +286,8 @@ async fn no_password_is_logged(cluster: Arc<Cluster>) {
 
 async fn who_fails_too_often_has_to_wait(cluster: Arc<Cluster>) {
     // Thirty a minute: one comes back every two seconds.
-    let proxy = Start::before(&cluster).config("limits = { failed_logins = 30 }").start().await;
+    let proxy =
+        Start::before(&cluster).config("limits = { failed_logins = 30 }\ntimeouts.failed_login_delay = '0s'").start().await;
     let mut client = proxy.client().await;
     let mut failed = 0;
     let blocked = loop {

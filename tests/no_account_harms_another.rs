@@ -100,6 +100,10 @@ async fn a_kill_ends_the_session_that_it_names(cluster: Arc<Cluster>) {
     killer.query_one(&format!("KILL {id}")).await.expect_ok();
     idle.expect_closed().await;
     assert_eq!(killer.query_one(&format!("KILL CONNECTION {id}")).await.expect_err().code, 1094);
+    let mut other = session(&proxy).await;
+    let prepared = killer.prepare(&format!("KILL {}", number(&mut other).await)).await.unwrap();
+    killer.execute(prepared.ok.statement_id, &[]).await.remove(0).expect_ok();
+    other.expect_closed().await;
     let id = number(&mut busy).await;
     start_sleeping(&cluster, &mut busy, "SELECT SLEEP(100), '{mark}' FOR UPDATE").await;
     killer.query_one(&format!("KILL {id}")).await.expect_ok();

@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use e2e::mysql_async::prelude::Queryable as _;
+use e2e::readers::Readers;
 use e2e::writers::Load;
 use e2e::{Cluster, PATIENT, Proxy, SCHEMA, Start, eventually, unique};
 use serde_json::Value;
@@ -178,10 +177,7 @@ async fn a_backup_answers_only_while_no_active_replica_may(cluster: Arc<Cluster>
 
 /// Its reads take what its processor needs, and that is what it lacks.
 async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
-    let table = unique("t");
-    cluster.prepare(format!("CREATE TABLE {SCHEMA}.{table} (id INT PRIMARY KEY)")).await;
-    let rows: Vec<String> = (0..400).map(|id| format!("({id})")).collect();
-    cluster.prepare(format!("INSERT INTO {SCHEMA}.{table} VALUES {}", rows.join(", "))).await;
+    let table = Readers::table(&cluster).await;
     let by_default = "routing.balance = 'observed'\nejection.share = 0";
     let by_ejection =
         "routing.balance = 'round_robin'\nejection = { latency = 3, latency_min = '1ms', time = '5s', time_max = '10s' }";
@@ -190,72 +186,15 @@ async fn a_slow_replica_is_spared_and_comes_back(cluster: Arc<Cluster>) {
         let slow = &cluster.replicas()[0];
         let readers = Readers::start(&proxy, &table, 3).await;
         slow.slow_down(60).await;
-        eventually("reads that spare the slow replica", async || {
-            let [primary, slow, good] = readers.shares(&cluster, 60).await;
-            (primary == 0 && slow * 10 < good).then_some(())
-        })
-        .await;
+        let is_spared = |[primary, slow, good]: [usize; 3]| primary == 0 && slow * 10 < good;
+        readers.shared(&cluster, "reads that spare the slow replica", is_spared).await;
         slow.speed_up().await;
-        eventually("reads on the replica that was slow", async || {
-            let [_, recovered, good] = readers.shares(&cluster, 60).await;
-            (recovered * 2 > good).then_some(())
-        })
-        .await;
+        let is_used = |[_, recovered, good]: [usize; 3]| recovered * 2 > good;
+        readers.shared(&cluster, "reads on the replica that was slow", is_used).await;
         assert_eq!(readers.finish().await, Vec::<String>::new());
         let is_told = proxy.log().iter().any(|line| line.text.contains("gives a replica no reads for a while"));
         assert_eq!(is_told, config == by_ejection);
         proxy.finish_with(&["server has fallen silent"]).await;
-    }
-}
-
-/// Clients that read all the time.
-struct Readers {
-    /// What their statements bear now.
-    mark: Rc<RefCell<String>>,
-    reads: Rc<Cell<usize>>,
-    stop: Rc<Cell<bool>>,
-    tasks: Vec<tokio::task::JoinHandle<Result<(), String>>>,
-}
-
-impl Readers {
-    async fn start(proxy: &Proxy, table: &str, count: usize) -> Self {
-        let (mark, reads, stop) = (Rc::<RefCell<String>>::default(), Rc::<Cell<usize>>::default(), Rc::<Cell<bool>>::default());
-        let mut tasks = Vec::new();
-        for _ in 0..count {
-            let mut client = proxy.client().await;
-            let table = table.to_owned();
-            let (mark, reads, stop) = (Rc::clone(&mark), Rc::clone(&reads), Rc::clone(&stop));
-            tasks.push(tokio::task::spawn_local(async move {
-                while !stop.get() {
-                    let mark = RefCell::borrow(&mark).clone();
-                    let sql = format!("SELECT COUNT(*), '{mark}' FROM {table} a, {table} b");
-                    client.query_drop(sql).await.map_err(|error| error.to_string())?;
-                    reads.set(reads.get() + 1);
-                }
-                client.disconnect().await.map_err(|error| error.to_string())
-            }));
-        }
-        Self { mark, reads, stop, tasks }
-    }
-
-    /// How many of the next reads, which are this many at least, each server gets.
-    async fn shares(&self, cluster: &Cluster, count: usize) -> [usize; 3] {
-        let mark = unique("slow");
-        mark.clone_into(&mut self.mark.borrow_mut());
-        let enough = self.reads.get() + count;
-        eventually("reads", async || (self.reads.get() >= enough).then_some(())).await;
-        let ran = cluster.who_ran(&mark).await;
-        ["db1", "db2", "db3"].map(|name| ran.iter().filter(|server| **server == name).count())
-    }
-
-    /// The errors that they got.
-    async fn finish(self) -> Vec<String> {
-        self.stop.set(true);
-        let mut errors = Vec::new();
-        for task in self.tasks {
-            errors.extend(task.await.expect("a reader").err());
-        }
-        errors
     }
 }
 

@@ -5,12 +5,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use e2e::clients::python_at;
 use e2e::http::get;
-use e2e::mysql_async::Error;
 use e2e::mysql_async::prelude::Queryable as _;
+use e2e::mysql_async::{Conn, Error, OptsBuilder, Row};
+use e2e::tls::{Authority, TestFile};
 use e2e::{APP, Cluster, Proxy, Start, eventually, promptly};
 use testkit::{LoginAs, RawClient};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 e2e::suite! {
@@ -21,8 +23,10 @@ e2e::suite! {
         an_account_logs_in_from_its_networks_only,
         an_address_has_so_many_connections,
         an_account_has_so_many_sessions_and_statements,
+        a_rule_has_room_for_so_many_statements,
         those_who_never_log_in_take_no_place_of_others,
         a_flood_of_refused_connections_harms_nobody,
+        the_admin_addresses_speak_tls_with_those_who_prove_who_they_are,
     ],
 }
 
@@ -165,6 +169,52 @@ async fn an_account_has_so_many_sessions_and_statements(cluster: Arc<Cluster>) {
     proxy.finish().await;
 }
 
+async fn a_rule_has_room_for_so_many_statements(cluster: Arc<Cluster>) {
+    let rule = |most: u32| format!("rules = [{{ name = 'calm', table = 'calm', statements_per_second = {most} }}]");
+    let (mut proxy, admin) = start(&cluster, &rule(5)).await;
+    let (mut first, mut second) = (proxy.client().await, proxy.client().await);
+    // Of 60 statements of both sessions, prepared or not.
+    let flood = async |first: &mut Conn, second: &mut Conn| {
+        let mut refused = 0;
+        for turn in 0..60 {
+            let done = match turn % 3 {
+                0 => first.query_drop("SELECT 1 AS calm").await,
+                1 => second.query_drop("SELECT 2 AS calm").await,
+                _ => second.exec_drop("SELECT ? AS calm", (3,)).await,
+            };
+            match done {
+                Ok(()) => {}
+                Err(Error::Server(error)) if error.code == 1226 => {
+                    assert!(error.message.contains("the rule \"calm\" allows 5 statements per second"), "{error}");
+                    refused += 1;
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        refused
+    };
+    let refused = flood(&mut first, &mut second).await;
+    assert!((20..=55).contains(&refused), "{refused} of 60");
+    // It is about what the rule matches, and explained where it applies.
+    first.query_drop("SELECT 1 AS hasty").await.unwrap();
+    let steps: Vec<Row> = first.query("EXPLAIN ROUTE SELECT 1 AS calm").await.unwrap();
+    let texts = steps.iter().filter_map(|row| row.get::<String, _>("because")).collect::<Vec<_>>().join("\n");
+    assert!(texts.contains("the rule allows 5 statements per second, over all sessions"), "{texts}");
+    let key = "pointsman_rule_refusals_total{rule=\"calm\",reason=\"statements_per_second\"} ";
+    eventually("each refusal is counted", async || {
+        let body = get(admin, "/metrics", Some(TOKEN)).await.body;
+        let counted: f64 = body.lines().find_map(|line| line.strip_prefix(key))?.parse().unwrap();
+        ((counted - f64::from(refused)).abs() < 0.5).then_some(())
+    })
+    .await;
+    let (is_done, said) = proxy.reload(&rule(1000)).await;
+    assert!(is_done, "{said}");
+    assert_eq!(flood(&mut first, &mut second).await, 0, "a reload counts at once");
+    first.disconnect().await.unwrap();
+    second.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
 async fn those_who_never_log_in_take_no_place_of_others(cluster: Arc<Cluster>) {
     let (mut proxy, admin) = start(&cluster, "").await;
     let mut client = proxy.client().await;
@@ -195,5 +245,73 @@ async fn a_flood_of_refused_connections_harms_nobody(cluster: Arc<Cluster>) {
     let lines = proxy.log().iter().filter(|line| line.text.contains("refused a connection")).count();
     assert!(lines < 500, "2000 refused connections have made {lines} lines");
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn the_admin_addresses_speak_tls_with_those_who_prove_who_they_are(cluster: Arc<Cluster>) {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let (own, shown) = (servers.sign("127.0.0.1"), clients.sign("admin"));
+    let (certificate, key) = (TestFile::new(&own.certificate), TestFile::new(&own.key));
+    let (server_ca, client_ca) = (TestFile::new(&servers.pem), TestFile::new(&clients.pem));
+    let (client_certificate, client_key) = (TestFile::new(&shown.certificate), TestFile::new(&shown.key));
+    let tls = format!(
+        "tls = 'required'\ntls_certificate = {}\ntls_key = {}\ntls_client_ca = {}",
+        certificate.toml(),
+        key.toml(),
+        client_ca.toml()
+    );
+    let addresses = "address = '127.0.0.1:0'\nconsole = '127.0.0.1:0'";
+    let config = format!("[admin]\n{addresses}\ntoken = '{TOKEN}'\n{tls}");
+    let mut proxy = Start::before(&cluster).config(&config).start().await;
+    let (admin, console) = (proxy.await_address("the admin API listens").await, proxy.await_address("the console listens").await);
+    let ask = async |admin: SocketAddr, path: &str, ca: &TestFile, token: &str, has_certificate: bool| {
+        let (ca, certificate, key) = (ca.path(), client_certificate.path(), client_key.path());
+        let mut arguments = vec![path, &*ca, token];
+        if has_certificate {
+            arguments.extend([&*certificate, &*key]);
+        }
+        let said = python_at("https_client.py", admin, &arguments).await;
+        assert!(said.status.success(), "{}", said.errors());
+        said.output().trim().to_owned()
+    };
+    // The metrics are long: they pass whole.
+    assert_eq!(ask(admin, "/metrics", &server_ca, TOKEN, true).await, "200");
+    assert_eq!(ask(admin, "/api/status", &server_ca, TOKEN, true).await, "200");
+    assert_eq!(ask(admin, "/api/status", &server_ca, "-", true).await, "401", "the token is needed besides");
+    assert_eq!(ask(admin, "/healthz", &server_ca, TOKEN, false).await, "refused");
+    assert_eq!(get(admin, "/healthz", Some(TOKEN)).await.status, 0, "not in clear");
+
+    let options = |ca: &Authority| {
+        let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(console.port()).user(Some("admin"));
+        options.pass(Some(TOKEN)).prefer_socket(false).ssl_opts(Some(ca.believed().with_client_identity(Some(shown.identity()))))
+    };
+    let mut client = Conn::new(options(&servers)).await.unwrap();
+    let rows: Vec<Row> = client.query("SELECT name FROM servers").await.unwrap();
+    assert_eq!(rows.len(), 3);
+    client.disconnect().await.unwrap();
+    let error = Conn::new(options(&servers).ssl_opts(None)).await.expect_err("not in clear");
+    assert!(matches!(&error, Error::Server(error) if error.code == 3159), "{error:?}");
+    Conn::new(options(&servers).ssl_opts(Some(servers.believed()))).await.expect_err("not without a certificate");
+    // Who begins a handshake and says nothing more, or something else, harms nobody.
+    let mut silent = promptly("a connection", TcpStream::connect(admin)).await.unwrap();
+    silent.write_all(b"\x16\x03\x01").await.unwrap();
+
+    // Another certificate counts at once.
+    let others = Authority::new();
+    let (other_ca, renewed) = (TestFile::new(&others.pem), others.sign("127.0.0.1"));
+    certificate.write(&renewed.certificate);
+    key.write(&renewed.key);
+    let (is_done, said) = proxy.reload(&config).await;
+    assert!(is_done, "{said}");
+    assert_eq!(ask(admin, "/healthz", &other_ca, TOKEN, true).await, "200");
+    assert_eq!(ask(admin, "/healthz", &server_ca, TOKEN, true).await, "not believed");
+    Conn::new(options(&others)).await.unwrap().disconnect().await.unwrap();
+    proxy.finish().await;
+
+    // Without a token the certificate counts in its place.
+    let mut proxy = Start::before(&cluster).config(&format!("[admin]\naddress = '127.0.0.1:0'\n{tls}")).start().await;
+    let admin = proxy.await_address("the admin API listens").await;
+    assert_eq!(ask(admin, "/api/status", &other_ca, "-", true).await, "200");
+    assert_eq!(ask(admin, "/metrics", &other_ca, "-", false).await, "refused");
     proxy.finish().await;
 }

@@ -8,12 +8,13 @@ use e2e::failover::EXPECTED;
 use e2e::mysql_async::prelude::Queryable as _;
 use e2e::mysql_async::{Conn, Error, SslOpts};
 use e2e::tls::{Authority, TestFile, believing};
-use e2e::{APP, Cluster, Engine, Proxy, Start, clients, eventually, promptly, unique};
+use e2e::{APP, Cluster, Engine, Proxy, Start, clients, eventually, mariadb_version, promptly, unique};
 
 e2e::suite! {
     Together: [
         drivers_of_several_kinds_use_it,
         it_is_offered_by_itself_and_taken_by_choice,
+        a_client_that_verifies_trusts_the_certificate_that_the_password_vouches_for,
         the_whole_password_can_be_asked_for,
         a_certificate_is_verified_and_replaced_while_clients_are_there,
         a_renewed_certificate_counts_by_itself,
@@ -85,6 +86,29 @@ async fn it_is_offered_by_itself_and_taken_by_choice(cluster: Arc<Cluster>) {
     assert!(try_client(&off, believing()).await.unwrap_err().to_string().contains("SSL"));
     off.client().await.disconnect().await.unwrap();
     off.finish().await;
+}
+
+/// MariaDB's "zero-configuration TLS".
+async fn a_client_that_verifies_trusts_the_certificate_that_the_password_vouches_for(cluster: Arc<Cluster>) {
+    let start = async |plugin: &str| {
+        let config = format!("security.default_auth_plugin = '{plugin}'");
+        Start::before(&cluster).config(&config).start().await
+    };
+    // MySQL's own greeting names another one.
+    let plugin = if cluster.engine == Engine::MariaDb { "auto" } else { "mysql_native_password" };
+    let proxy = start(plugin).await;
+    let script = "SELECT 'in'; \\s";
+    let said = clients::verifying_command_line(&proxy, (APP, APP), script).await;
+    assert!(said.output().starts_with("in\nin\n"), "{}{}", said.output(), said.errors());
+    assert!(said.output().contains("SSL:\t\t\tCipher in use is"), "{}", said.output());
+    let said = clients::verifying_command_line(&proxy, (APP, "wrong"), script).await;
+    assert!(said.errors().contains("ERROR 1045"), "{}", said.errors());
+    proxy.finish().await;
+
+    let proxy = start("caching_sha2_password").await;
+    let said = clients::verifying_command_line(&proxy, (APP, APP), script).await;
+    assert!(said.errors().contains("ERROR 2026"), "{}{}", said.output(), said.errors());
+    proxy.finish().await;
 }
 
 async fn the_whole_password_can_be_asked_for(cluster: Arc<Cluster>) {
@@ -221,11 +245,12 @@ async fn idle_clients_need_little_memory(cluster: Arc<Cluster>) {
 async fn a_server_that_offers_none_is_used_in_clear_only_where_that_is_allowed(cluster: Arc<Cluster>) {
     let proxy = Start::before(&cluster).config("server_tls.mode = 'preferred'").start().await;
     let mut client = proxy.client().await;
-    // MariaDB has no certificate here, and MySQL always one.
-    assert_eq!(cipher(&mut client).await.is_empty(), cluster.engine == Engine::MariaDb);
+    // MariaDB 10.11 has no certificate here, MySQL always one, and so has MariaDB from 11.4 on.
+    let has_none = cluster.engine == Engine::MariaDb && mariadb_version() == "10.11";
+    assert_eq!(cipher(&mut client).await.is_empty(), has_none);
     client.disconnect().await.unwrap();
     proxy.finish().await;
-    if cluster.engine == Engine::MariaDb {
+    if has_none {
         let mut proxy =
             Start::before(&cluster).config("server_tls.mode = 'required'\nrouting.hold_writes = '0s'").at_once().start().await;
         proxy.expect_in_log("the server offers no TLS");

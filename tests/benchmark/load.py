@@ -81,8 +81,8 @@ def prepare(address: tuple[str, int]) -> None:
         raise Failure(f"sysbench could not fill the tables:\n{_complaints(done.stdout + done.stderr)}")
 
 
-def run(workload: Workload, target: Target, seconds: int, look: Callable[[Moment], None]) -> Load:
-    """Runs a workload, after a short one that warms caches and accounts."""
+def run(workload: Workload, target: Target, seconds: int, look: Callable[[Moment], None], rate: int | None = None) -> Load:
+    """Runs a workload, after a short one that warms caches and accounts. `rate`: events per second; None: as many as it takes."""
     script = f"oltp_{workload.script}"
     common = [
         f"--threads={workload.threads}",
@@ -94,6 +94,8 @@ def run(workload: Workload, target: Target, seconds: int, look: Callable[[Moment
     warm_up = WARM_UP_EVENTS[workload.script] * workload.threads
     _observe(_command(script, target, [f"--events={warm_up}", "--time=30", *common]), lambda _: None)
     timing = ["--events=0", f"--time={seconds}", f"--report-interval={max(1, seconds - 1)}"]
+    if rate is not None:
+        timing.append(f"--rate={rate}")
     return _parse(_observe(_command(script, target, [*timing, *common]), look))
 
 

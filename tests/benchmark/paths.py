@@ -13,9 +13,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from benchmark import server
 from benchmark.certificate import certificate
@@ -38,9 +38,13 @@ defaults
     timeout server 1h
 
 listen mysql
-    bind fd@{listener}{bind}
+    bind {bind}
+    {rules}
     server next {next}
 """
+
+# Where the HAProxy that stands in for a server with TLS listens, in the network namespace of the server's container.
+TLS_SERVER_PORT = 3307
 
 POINTSMAN_CONFIG = """
 {keys}
@@ -96,6 +100,11 @@ class HAProxy:
     """HAProxy as a pipe: TCP mode, no logging, its defaults otherwise."""
 
     label: str = "haproxy"
+    rules: str = ""
+
+    def refusing(self, network: str) -> HAProxy:
+        """The same, without clients from there."""
+        return replace(self, rules=f"tcp-request connection reject if {{ src {network} }}")
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:
@@ -103,7 +112,7 @@ class HAProxy:
         with socket.socket() as listener, tempfile.TemporaryDirectory(prefix="pointsman-bench-") as home:
             listener.bind(("127.0.0.1", 0))
             config = Path(home, "haproxy.cfg")
-            command = _haproxy(config, settings, listener, "", f"{to.host}:{to.port}")
+            command = _haproxy(config, settings, _inherited(listener), f"{to.host}:{to.port}", self.rules)
             with _proxy(command, Path(home, "log"), pass_fds=[listener.fileno()]) as process:
                 route = Route(listener.getsockname(), process.pid)
                 _wait_until_ready(process, route)
@@ -115,7 +124,8 @@ class HAProxyTls:
     """HAProxy as a pipe that ends TLS and begins it anew.
 
     The middle one of three, which is measured, has TLS on both sides. The outer ones stand in for a client and a server that speak TLS at once, as
-    MySQL's do not.
+    MySQL's do not. The last one runs in the network of the server's container, so the measured one reaches it by the same bridge as Pointsman
+    reaches the server.
     """
 
     label: str = "haproxy"
@@ -125,30 +135,34 @@ class HAProxyTls:
         with contextlib.ExitStack() as stack:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointsman-bench-")))
             encrypted = f" ssl crt {certificate().both}"
-            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for one in sockets:
-                one.bind(("127.0.0.1", 0))
-            ports = [one.getsockname()[1] for one in sockets]
-            hops = [
-                ("client", "", f"127.0.0.1:{ports[1]} ssl verify none"),
-                ("measured", encrypted, f"127.0.0.1:{ports[2]} ssl verify none"),
-                ("server", encrypted, f"{to.host}:{to.port}"),
-            ]
-            pids = {}
-            for listener, (name, bind, following) in zip(sockets, hops, strict=True):
-                config = home / f"{name}.cfg"
-                command = _haproxy(config, settings, listener, bind, following)
-                process = stack.enter_context(_proxy(command, home / f"{name}.log", pass_fds=[listener.fileno()]))
-                pids[name] = process.pid
-            route = Route(sockets[0].getsockname(), pids["measured"])
-            _wait_until_ready(process, route)
+            client, measured = (stack.enter_context(socket.socket()) for _ in range(2))
+            for listener in (client, measured):
+                listener.bind(("127.0.0.1", 0))
+
+            def start(name: str, bind: str, following: str, *inherited: socket.socket, within: Sequence[str] = ()) -> subprocess.Popen:
+                command = [*within, *_haproxy(home / f"{name}.cfg", settings, bind, following)]
+                fds = [listener.fileno() for listener in inherited]
+                return stack.enter_context(_proxy(command, home / f"{name}.log", pass_fds=fds))
+
+            there = ("nsenter", f"--net=/proc/{to.pid}/ns/net")
+            start("server", f":{TLS_SERVER_PORT}{encrypted}", f"127.0.0.1:{to.port}", within=there)
+            next_hop = f"{to.host}:{TLS_SERVER_PORT} ssl verify none"
+            middle = start("measured", _inherited(measured) + encrypted, next_hop, measured)
+            last = start("client", _inherited(client), f"127.0.0.1:{measured.getsockname()[1]} ssl verify none", client)
+            route = Route(client.getsockname(), middle.pid)
+            _wait_until_ready(last, route)
             yield route
 
 
-def _haproxy(config: Path, settings: Settings, listener: socket.socket, bind: str, following: str) -> list[str]:
-    """Writes the configuration, and returns the command that follows it. It inherits the listening socket."""
+def _inherited(listener: socket.socket) -> str:
+    """HAProxy's name for a socket that it inherits."""
+    return f"fd@{listener.fileno()}"
+
+
+def _haproxy(config: Path, settings: Settings, bind: str, following: str, rules: str = "") -> list[str]:
+    """Writes the configuration, and returns the command that follows it."""
     config.write_text(HAPROXY_CONFIG.format(
-        workers=settings.workers, connections=settings.connections, listener=listener.fileno(), bind=bind, next=following
+        workers=settings.workers, connections=settings.connections, bind=bind, next=following, rules=rules
     ))
     return ["haproxy", "-db", "-q", "-f", str(config)]
 
@@ -163,6 +177,10 @@ class Pointsman:
     keys: str = ""
     # On both legs.
     tls: bool = False
+
+    def refusing(self, network: str) -> Pointsman:
+        """The same, without clients from there."""
+        return replace(self, keys=f"{self.keys};firewall.deny=['{network}']")
 
     @contextlib.contextmanager
     def open(self, to: Server, settings: Settings) -> Iterator[Route]:

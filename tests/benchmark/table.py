@@ -10,6 +10,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Callable, Iterable, Sequence
 
+from benchmark.flood import Flood
 from benchmark.idle import Idle
 from benchmark.load import Load, Workload
 from benchmark.logins import Logins
@@ -45,6 +46,7 @@ class Results:
     idle: list[dict[str, Idle]] = field(default_factory=list)
     idle_clients: int = 0
     logins: list[dict[str, Logins]] = field(default_factory=list)
+    floods: list[dict[str, Flood]] = field(default_factory=list)
 
 
 def render(results: Results, markdown: bool) -> str:
@@ -53,6 +55,7 @@ def render(results: Results, markdown: bool) -> str:
         (ADDED_HEADER, list(_added_rows(results.loads))),
         ([f"{results.idle_clients:,} idle clients", *IDLE_HEADER], list(_idle_rows(results.idle))),
         (LOGIN_HEADER, list(_login_rows(results.logins))),
+        (FLOOD_HEADER, list(_flood_rows(results.floods))),
     ]
     return "\n\n".join(_lay_out(header, rows, markdown) for header, rows in tables if rows)
 
@@ -144,6 +147,27 @@ def _login_rows(rounds: list[dict[str, Logins]]) -> Iterable[list[str]]:
             _spread((one.per_second for one in measured), ",.0f"),
             _spread((one.cpu_us for one in measured), ".0f"),
             _ratio(rounds, way, lambda one: one.cpu_us),
+        ]
+
+
+FLOOD_HEADER = [
+    "flood", "p99 us alone", "p99 us, flood at a closed port", "connections/s", "p99 us, refused by the proxy", "connections/s",
+    "to alone", "to the closed port",
+]  # fmt: skip
+
+
+def _flood_rows(rounds: list[dict[str, Flood]]) -> Iterable[list[str]]:
+    for way in _ways(rounds):
+        measured = [round_[way] for round_ in rounds if way in round_]
+        yield [
+            way,
+            _spread((one.quiet_us for one in measured), ",.0f"),
+            _spread((one.elsewhere_us for one in measured), ",.0f"),
+            _median((one.elsewhere_per_second for one in measured), ",.0f"),
+            _spread((one.flooded_us for one in measured), ",.0f"),
+            _median((one.flooded_per_second for one in measured), ",.0f"),
+            _range((one.flooded_us / one.quiet_us for one in measured), way=""),
+            _range((one.flooded_us / one.elsewhere_us for one in measured), way=""),
         ]
 
 

@@ -153,9 +153,7 @@ async fn once(cluster: &mut Cluster, proxy: &Proxy, fault: Fault) -> (Duration, 
     if is_diverged {
         cluster.replace(old, new).await.expect("a new server");
     }
-    for place in (0..cluster.servers.len()).filter(|place| *place != new) {
-        eventually("all to follow", async || follows(&cluster.servers[place], &cluster.servers[new]).await.then_some(())).await;
-    }
+    cluster.wait_until_all_are_seen_to_follow(proxy, &cluster.servers[new]).await;
     proxy.await_finding("healthy").await;
     (gap, account, is_diverged)
 }

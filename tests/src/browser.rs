@@ -21,6 +21,10 @@ const STARTED: &str = "was started successfully on port ";
 
 const START_ATTEMPTS: usize = 5;
 
+/// Denies netlink sockets, by which the browser hears of new network interfaces. Each container that another test starts brings one, and the browser
+/// then ends what it is loading with `ERR_NETWORK_CHANGED`.
+const SECCOMP: &str = concat!("--security-opt=seccomp=", env!("CARGO_MANIFEST_DIR"), "/src/browser.seccomp.json");
+
 /// The name of an element's id in the protocol (section 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -45,7 +49,7 @@ impl Browser {
     pub async fn start() -> Self {
         let (name, run) = label();
         for _ in 0..START_ATTEMPTS {
-            let container = docker(&["run", "--detach", "--network=host", &format!("--label={name}={run}"), IMAGE]);
+            let container = docker(&["run", "--detach", "--network=host", SECCOMP, &format!("--label={name}={run}"), IMAGE]);
             let mut browser = Self { container, driver: (Ipv4Addr::LOCALHOST, 0).into() };
             if let Some(port) = eventually("the port of the browser's driver", async || browser.look_for_port()).await {
                 browser.driver.set_port(port);

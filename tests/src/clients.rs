@@ -8,6 +8,9 @@ use tokio::process::Command;
 
 use crate::{APP, Engine, PATIENCE, Proxy, SCHEMA, binary, cluster};
 
+/// Whose client verifies certificates by default.
+const VERIFYING_IMAGE: &str = "pointsman-mariadb:11.8";
+
 /// What a program has said, and how it ended.
 #[derive(Debug)]
 pub struct Said {
@@ -51,6 +54,16 @@ pub async fn command_line_as(client: Engine, proxy: &Proxy, (user, password): (&
 /// The same for a client that connects to this address, with more arguments.
 pub async fn command_line_at(address: SocketAddr, client: Engine, arguments: &[&str], script: &str) -> Said {
     let (image, tag) = client.image();
+    run_command_line(&format!("{image}:{tag}"), client.cli(), address, arguments, script).await
+}
+
+/// The same with a client that verifies the certificate of every server but one at 127.0.0.1: MariaDB's, from 11.4 on.
+pub async fn verifying_command_line(proxy: &Proxy, (user, password): (&str, &str), script: &str) -> Said {
+    let arguments = ["--host=localhost", &format!("--user={user}"), &format!("--password={password}")];
+    run_command_line(VERIFYING_IMAGE, Engine::MariaDb.cli(), proxy.address, &arguments, script).await
+}
+
+async fn run_command_line(image: &str, program: &str, address: SocketAddr, arguments: &[&str], script: &str) -> Said {
     let (label, run) = cluster::label();
     let mut docker = Command::new("docker");
     docker
@@ -60,9 +73,9 @@ pub async fn command_line_at(address: SocketAddr, client: Engine, arguments: &[&
             "--interactive",
             "--network=host",
             &format!("--label={label}={run}"),
-            &format!("--entrypoint={}", client.cli()),
+            &format!("--entrypoint={program}"),
+            image,
         ])
-        .arg(format!("{image}:{tag}"))
         .args(["--protocol=tcp", "--default-character-set=utf8mb4", "--batch"])
         .args([format!("--host={}", address.ip()), format!("--port={}", address.port())])
         .args([format!("--user={APP}"), format!("--database={SCHEMA}")])
@@ -94,6 +107,13 @@ pub async fn in_image(image: &str, command: &[&str], proxy: &Proxy, more: &[&str
 pub async fn python(script: &str, proxy: &Proxy, table: &str, more: &[&str]) -> Said {
     let mut command = python_script(script);
     command.args([proxy.address.ip().to_string(), proxy.address.port().to_string(), table.to_owned()]).args(more);
+    run_with_input(command, "").await
+}
+
+/// The same for a script that takes an address alone, and for any address.
+pub async fn python_at(script: &str, address: SocketAddr, more: &[&str]) -> Said {
+    let mut command = python_script(script);
+    command.args([address.ip().to_string(), address.port().to_string()]).args(more);
     run_with_input(command, "").await
 }
 

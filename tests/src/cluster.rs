@@ -1,5 +1,6 @@
 //! A primary and two replicas, on a network of their own.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mysql_async::Value;
@@ -12,7 +13,7 @@ use crate::{eventually, promptly};
 pub enum Engine {
     /// MySQL 9.7.
     MySql,
-    /// MariaDB 10.11.
+    /// MariaDB 10.11, or the version that the environment names (`POINTSMAN_E2E_MARIADB=11.8`).
     MariaDb,
 }
 
@@ -32,7 +33,7 @@ impl Engine {
     pub fn image(self) -> (&'static str, &'static str) {
         match self {
             Self::MySql => ("pointsman-mysql", "9.7"),
-            Self::MariaDb => ("pointsman-mariadb", "10.11"),
+            Self::MariaDb => ("pointsman-mariadb", mariadb_version()),
         }
     }
 
@@ -43,6 +44,13 @@ impl Engine {
             Self::MariaDb => "mariadb",
         }
     }
+}
+
+/// The version of MariaDB that is tested.
+pub fn mariadb_version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| std::env::var("POINTSMAN_E2E_MARIADB").unwrap_or_else(|_| "10.11".to_owned()));
+    &VERSION
 }
 
 /// What a commit waits for.

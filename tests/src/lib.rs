@@ -29,17 +29,19 @@
 pub mod browser;
 pub mod clients;
 mod cluster;
+pub mod collector;
 pub mod differential;
 pub mod failover;
 pub mod http;
 mod proxy;
+pub mod readers;
 mod server;
 pub mod suite;
 pub mod tls;
 mod wait;
 pub mod writers;
 
-pub use cluster::{Cluster, Engine, Replication};
+pub use cluster::{Cluster, Engine, Replication, mariadb_version};
 pub use proxy::{Killed, Line, PATIENT, Proxy, Start, binary};
 pub use server::Server;
 pub use wait::{PATIENCE, eventually, promptly};

@@ -280,6 +280,44 @@ impl Server {
         self.slow_down(i64::try_from(cores).expect("a small number") * 1000).await;
     }
 
+    /// Lets it start no thread from now on: its control group has room for no more. It keeps those that it has, so that a connection is refused if it keeps
+    /// none in reserve (`thread_cache_size`).
+    pub async fn deny_threads(&self) {
+        self.limit_threads(1).await;
+    }
+
+    /// Undoes [`Server::deny_threads`].
+    pub async fn allow_threads(&self) {
+        self.limit_threads(-1).await;
+    }
+
+    async fn limit_threads(&self, most: i64) {
+        let docker = Docker::connect_with_local_defaults().expect("Docker is there");
+        let body = ContainerUpdateBody { pids_limit: Some(most), ..Default::default() };
+        docker.update_container(self.container.id(), body).await.expect("the server's threads can be limited");
+    }
+
+    /// Gives its temporary files a small disk of their own. Statements that need one must not be under way.
+    pub async fn separate_temporary_files(&self) {
+        self.enter(&["--mount", "--pid", "mount", "-t", "tmpfs", "-o", "size=16m,mode=1777", "small", "/tmp"]).await;
+    }
+
+    /// Undoes [`Server::separate_temporary_files`].
+    pub async fn reunite_temporary_files(&self) {
+        self.enter(&["--mount", "--pid", "umount", "--lazy", "/tmp"]).await;
+    }
+
+    /// Fills the small disk.
+    pub async fn fill_temporary_files(&self) {
+        // It ends with an error, as the disk is full then.
+        self.execute(&["sh", "-c", "head -c 100m /dev/zero > /tmp/full || true"]).await;
+    }
+
+    /// Undoes [`Server::fill_temporary_files`].
+    pub async fn empty_temporary_files(&self) {
+        self.execute(&["rm", "/tmp/full"]).await;
+    }
+
     /// Takes it off the network: what is sent to it vanishes.
     pub async fn cut_off(&self) {
         let docker = Docker::connect_with_local_defaults().expect("Docker is there");
@@ -323,14 +361,19 @@ impl Server {
         docker.inspect_container(self.container.id(), None).await.expect("the server can be looked at")
     }
 
-    /// Changes the packet filter of its own network namespace, which ends with its container. That takes root's rights on this machine.
+    /// Changes the packet filter of its own network namespace, which ends with its container.
     async fn filter(&self, rule: &[&str]) {
+        self.enter(&[&["--net", "iptables", "--wait"], rule].concat()).await;
+    }
+
+    /// Runs a command of this machine in some of its namespaces. That takes root's rights on this machine.
+    async fn enter(&self, command: &[&str]) {
         let pid = self.inspected().await.state.and_then(|state| state.pid).expect("its process").to_string();
-        let enter = ["nsenter", "--target", &pid, "--net", "iptables", "--wait"];
+        let enter = ["nsenter", "--target", &pid];
         let root = if rustix::process::geteuid().is_root() { &[][..] } else { &["sudo", "--non-interactive"] };
-        let words: Vec<&str> = [root, &enter, rule].concat();
+        let words: Vec<&str> = [root, &enter, command].concat();
         let done = tokio::process::Command::new(words[0]).args(&words[1..]).output();
-        let done = promptly("a change of the packet filter", done).await.expect("nsenter and iptables are there");
+        let done = promptly("a command in a namespace", done).await.expect("nsenter is there");
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 

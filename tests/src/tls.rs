@@ -1,6 +1,7 @@
 //! Certificates for tests.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use mysql_async::{ClientIdentity, SslOpts};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -43,8 +44,18 @@ impl Authority {
 
     /// A certificate of it for this name or address.
     pub fn sign(&self, name: &str) -> Signed {
+        self.sign_with(&CertificateParams::new([name.to_owned()]).expect("a name"))
+    }
+
+    /// The same, for no longer than this.
+    pub fn sign_for(&self, name: &str, time: Duration) -> Signed {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.not_after = (SystemTime::now() + time).into();
+        self.sign_with(&params)
+    }
+
+    fn sign_with(&self, params: &CertificateParams) -> Signed {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Signed { certificate: certificate.pem(), key: key.serialize_pem() }
     }
@@ -82,6 +93,11 @@ impl TestFile {
     /// With another text in it.
     pub fn write(&self, text: &str) {
         std::fs::write(&self.0, text).expect("a file of this test's own");
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> String {
+        self.0.display().to_string()
     }
 
     /// As TOML has it.

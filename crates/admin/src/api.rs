@@ -7,6 +7,8 @@ mod look;
 mod openapi;
 mod routes;
 
+pub(crate) use self::openapi::schema;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,10 +24,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use topology::{ServerState, ShareChange};
 
+use crate::certificates::Certificates;
 use crate::console;
 use crate::http::{serve_address, serve_socket};
 use crate::journal::Journal;
 use crate::live::Live;
+use crate::settings::Settings;
+use crate::tls::AdminTls;
 use crate::token::Token;
 use crate::views::StatusView;
 
@@ -49,13 +54,15 @@ pub struct Listeners {
     pub address: Option<(TcpListener, Option<Token>)>,
     /// For MySQL clients, who log in with the token.
     pub console: Option<(TcpListener, Token)>,
+    /// For the last two. `None`: they are not encrypted.
+    pub tls: Option<AdminTls>,
 }
 
 /// Serves until `stop` is cancelled.
 pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
     let live = Live::new(api.clone(), stop.clone());
     let router = routes::router(api, live.clone());
-    let Listeners { socket, address, console } = listeners;
+    let Listeners { socket, address, console, tls } = listeners;
     let on_socket = async {
         if let Some(listener) = socket {
             serve_socket(listener, router.clone(), stop.clone()).await;
@@ -63,12 +70,12 @@ pub async fn serve(listeners: Listeners, api: Api, stop: CancellationToken) {
     };
     let on_address = async {
         if let Some((listener, token)) = address {
-            serve_address(listener, router.clone(), token, stop.clone()).await;
+            serve_address(listener, router.clone(), (token, tls.clone()), stop.clone()).await;
         }
     };
     let on_console = async {
         if let Some((listener, token)) = console {
-            console::serve(listener, router.clone(), token, stop.clone()).await;
+            console::serve(listener, router.clone(), (token, tls.clone()), stop.clone()).await;
         }
     };
     tokio::join!(on_socket, on_address, on_console, live.run());
@@ -85,6 +92,10 @@ pub struct Api {
     pub reload: Requests,
     /// Who starts a process that takes over.
     pub upgrade: Requests,
+    /// What is configured.
+    pub settings: Settings,
+    /// Until when the certificates count.
+    pub certificates: Certificates,
     /// The frontend, once it listens.
     pub frontend: Arc<OnceLock<Overview>>,
 }

@@ -8,11 +8,16 @@
 //! OK to commands that it does not know, and has one simple login: the client logs in with `wire`, before opensrv-mysql hears of it, and `packets` hands
 //! over one whole packet at a time, of the commands that it does right. Application traffic never comes here.
 
+mod catalogue;
 mod command;
+mod condition;
+mod lexer;
 mod login;
 mod packets;
+mod query;
 mod rows;
 mod shim;
+mod tables;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +30,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::packets::Served;
+use crate::tls::AdminTls;
 use crate::token::Token;
 
 /// Clients at once. More wait to be accepted.
@@ -40,7 +46,12 @@ const IDLE: Duration = Duration::from_hours(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is cancelled. Whoever logs in as `admin` with the token as password may do everything.
-pub(crate) async fn serve(listener: TcpListener, router: Router, token: Token, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    (token, tls): (Token, Option<AdminTls>),
+    stop: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(CLIENTS_MAX));
     let mut id = 0_u32;
     loop {
@@ -59,11 +70,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, token: Token, s
             }
         };
         id = id.wrapping_add(1);
-        let (router, token, stop) = (router.clone(), token.clone(), stop.clone());
+        let (router, token, tls, stop) = (router.clone(), token.clone(), tls.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
             tokio::select! {
-                ended = attend(stream, id, router, &token) => if let Err(error) = ended {
+                ended = attend(stream, id, router, (&token, tls.as_ref())) => if let Err(error) = ended {
                     tracing::debug!(%error, "a client of the console has left");
                 },
                 () = stop.cancelled() => {}
@@ -73,9 +84,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, token: Token, s
 }
 
 /// One client, from its greeting to its end.
-async fn attend(stream: TcpStream, id: u32, router: Router, token: &Token) -> Result<(), LinkError> {
+async fn attend(stream: TcpStream, id: u32, router: Router, (token, tls): (&Token, Option<&AdminTls>)) -> Result<(), LinkError> {
     let link = Link::new(stream)?;
-    let login = timeout(LOGIN, login::log_in(link, id, token)).await;
+    let login = timeout(LOGIN, login::log_in(link, id, token, tls)).await;
     let Some((mut link, capabilities)) = login.unwrap_or(Ok(None))? else { return Ok(()) };
     let mut served = Served::start(router, capabilities).await?;
     while timeout(IDLE, served.next_command(&mut link)).await.unwrap_or(Ok(false))? {}

@@ -34,6 +34,8 @@ pub(crate) const ASSETS: &[Asset] = &[
     script!("status.js"),
     script!("topology.js"),
     script!("servers.js"),
+    script!("ejections.js"),
+    script!("rules.js"),
     script!("actions.js"),
     script!("lists.js"),
     script!("journal.js"),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, Limited};
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dashboard;
+use crate::tls::{AdminTls, accept as accept_tls};
 use crate::token::Token;
 
 /// Connections to one listener at once. More wait to be accepted.
@@ -46,13 +48,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves on a socket whose permissions say who may do everything.
 pub(crate) async fn serve_socket(listener: UnixListener, router: Router, stop: CancellationToken) {
-    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, Duration::MAX, stop).await;
+    let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
+    serve(accept, |stream| std::future::ready(Some(stream)), router, Duration::MAX, stop).await;
 }
 
-/// Serves on an address. Without the token, only what [`Token::admits`] names.
-pub(crate) async fn serve_address(listener: TcpListener, router: Router, token: Option<Token>, stop: CancellationToken) {
+/// Serves on an address. Without the token, only what [`Token::admits`] names; but where no client comes without a certificate and there is no token, all of
+/// it.
+pub(crate) async fn serve_address(
+    listener: TcpListener,
+    router: Router,
+    (token, tls): (Option<Token>, Option<AdminTls>),
+    stop: CancellationToken,
+) {
+    let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
+    let Some(tls) = tls else {
+        return serve(accept, |stream| std::future::ready(Some(stream)), with_token(router, token), ANSWER, stop).await;
+    };
+    let has_only_certificates = tls.demands_certificates() && token.is_none();
+    let router = if has_only_certificates { router.layer(from_fn(of_own_pages)) } else { with_token(router, token) };
+    let handshake = move |stream| {
+        let acceptor = tls.acceptor();
+        async move {
+            let accepted = accept_tls(stream, &acceptor).await;
+            accepted.inspect_err(|error| tracing::debug!(%error, "a client of the admin API left in its TLS handshake")).ok()
+        }
+    };
+    serve(accept, handshake, router, ANSWER, stop).await;
+}
+
+/// A browser shows its certificate whatever page sends a request. Where nothing else is asked for, only pages from here may change anything: for others the
+/// browser says in `Origin` where they are from.
+async fn of_own_pages(request: Request, next: Next) -> Response {
+    if is_from_elsewhere(request.headers()) && !request.method().is_safe() {
+        return (StatusCode::FORBIDDEN, "a page from elsewhere may not ask for this").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    text(ORIGIN).is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != text(HOST))
+}
+
+fn with_token(router: Router, token: Option<Token>) -> Router {
     let token = Arc::new(token);
-    let router = router.layer(from_fn(move |request: Request, next: Next| {
+    router.layer(from_fn(move |request: Request, next: Next| {
         let token = Arc::clone(&token);
         async move {
             match token.as_ref() {
@@ -61,14 +101,21 @@ pub(crate) async fn serve_address(listener: TcpListener, router: Router, token: 
                 _ => unauthorized(),
             }
         }
-    }));
-    serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, router, ANSWER, stop).await;
+    }))
 }
 
-async fn serve<S, A>(accept: impl Fn() -> A, router: Router, answer: Duration, stop: CancellationToken)
-where
+/// `prepare` makes a stream of what was accepted, in the connection's own task. `None`: the client was none.
+async fn serve<T, A, P, S>(
+    accept: impl Fn() -> A,
+    prepare: impl Fn(T) -> P,
+    router: Router,
+    answer: Duration,
+    stop: CancellationToken,
+) where
+    T: Send + 'static,
+    A: Future<Output = std::io::Result<T>>,
+    P: Future<Output = Option<S>> + Send + 'static,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Future<Output = std::io::Result<S>>,
 {
     let router = router.layer(from_fn(read_body)).layer(map_response(dashboard::secure));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -85,8 +132,14 @@ where
         match accepted {
             Ok((stream, place)) => {
                 let (service, stop) = (TowerToHyperService::new(router.clone()), stop.clone());
+                let prepared = prepare(stream);
                 tasks.spawn(async move {
                     let _place = place;
+                    let stream = tokio::select! {
+                        stream = prepared => stream,
+                        () = stop.cancelled() => return,
+                    };
+                    let Some(stream) = stream else { return };
                     let mut connection = std::pin::pin!(
                         http1::Builder::new()
                             .keep_alive(false)
@@ -147,7 +200,7 @@ mod tests {
         let ending = stop.clone();
         tokio::spawn(async move {
             let accept = || async { waiting.lock().await.recv().await.ok_or_else(|| std::io::ErrorKind::BrokenPipe.into()) };
-            serve(accept, router, ANSWER, ending).await;
+            serve(accept, |stream| std::future::ready(Some(stream)), router, ANSWER, ending).await;
         });
         (clients, stop)
     }
@@ -163,6 +216,31 @@ mod tests {
         // Cut off, or ended.
         let _ = client.read_to_string(&mut text).await;
         text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn with_a_certificate_alone_pages_from_elsewhere_change_nothing() {
+        let (clients, waiting) = mpsc::channel::<DuplexStream>(8);
+        let waiting = tokio::sync::Mutex::new(waiting);
+        let router = Router::new().route("/", get(async || "here")).route("/", post(async || "done"));
+        tokio::spawn(async move {
+            let accept = || async { waiting.lock().await.recv().await.ok_or_else(|| std::io::ErrorKind::BrokenPipe.into()) };
+            let router = router.layer(from_fn(of_own_pages));
+            serve(accept, |stream| std::future::ready(Some(stream)), router, ANSWER, CancellationToken::new()).await;
+        });
+        let check = async |method: &str, origin: &str, expected: &str| {
+            let mut client = connect(&clients).await;
+            let request = format!("{method} / HTTP/1.1\r\nhost: p.example:6034\r\n{origin}content-length: 0\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("sent");
+            let got = answer(client).await;
+            assert!(got.contains(expected), "{got:?} to {request}");
+        };
+        check("POST", "", "200").await;
+        check("POST", "origin: https://p.example:6034\r\n", "200").await;
+        check("POST", "origin: https://evil.example\r\n", "403").await;
+        check("POST", "origin: https://p.example\r\n", "403").await;
+        check("POST", "origin: null\r\n", "403").await;
+        check("GET", "origin: https://evil.example\r\n", "200").await;
     }
 
     #[tokio::test(start_paused = true)]

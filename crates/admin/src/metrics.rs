@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use classifier::CacheStats;
-use frontend::{LoginCounts, Overview, PoolLine, Totals};
+use frontend::{LoginCounts, Overview, PoolLine, SpanCounts, Totals};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
@@ -19,6 +19,7 @@ use topology::{ClusterView, Role, Server, ServerId, Snapshot};
 
 use self::process::Process;
 use self::writer::{Label, Writer};
+use crate::certificates::Certificate;
 use crate::journal::Promotions;
 use crate::views::clients::Clients;
 use crate::views::statistics::name;
@@ -38,7 +39,9 @@ pub(crate) struct Scrape {
     totals: Totals,
     logins: LoginCounts,
     cache: CacheStats,
+    spans: SpanCounts,
     pools: Vec<PoolLine>,
+    certificates: Arc<[Certificate]>,
     process: Option<Process>,
 }
 
@@ -49,6 +52,7 @@ impl Scrape {
         view: &ClusterView,
         finding: (&'static str, &'static str),
         promotions: Promotions,
+        certificates: Arc<[Certificate]>,
     ) -> Self {
         Self {
             now: Instant::now(),
@@ -60,7 +64,9 @@ impl Scrape {
             totals: overview.totals(),
             logins: overview.logins(),
             cache: overview.cache(),
+            spans: overview.spans(),
             pools: overview.pools(),
+            certificates,
             process: Process::look(),
         }
     }
@@ -88,6 +94,7 @@ impl Collector for Scrape {
         self.write_clients(&mut writer)?;
         self.write_servers(&mut writer)?;
         self.write_pools(&mut writer)?;
+        self.write_certificates(&mut writer)?;
         if let Some(process) = &self.process {
             process.write(&mut writer)?;
         }
@@ -124,10 +131,22 @@ impl Scrape {
         writer.counters("pointsman_verdicts", "Statements by what the classifier found", verdicts)?;
         let refusals = self.totals.refusals.iter().map(|(code, count)| (vec![label("code", code.to_string())], *count));
         writer.counters("pointsman_refusals", "Errors of Pointsman's own, by their MySQL number", refusals)?;
+        let rules = &self.totals.rules;
+        let matches = rules.iter().map(|(name, counts)| (vec![label("rule", &**name)], counts.matched));
+        writer.counters("pointsman_rule_matches", "Statements by the rule that matched them", matches)?;
+        let refused = rules.iter().flat_map(|(name, counts)| {
+            [("refuse", counts.refused), ("statements_per_second", counts.limited)]
+                .map(|(reason, count)| (vec![label("rule", &**name), label("reason", reason)], count))
+        });
+        writer.counters("pointsman_rule_refusals", "Statements that a rule kept from running", refused)?;
         let CacheStats { hits, misses, entries } = self.cache;
         let lookups = [("hit", hits), ("miss", misses)].map(|(result, count)| (vec![label("result", result)], count));
         writer.counters("pointsman_verdict_cache_lookups", "Reads whose verdict was looked up", lookups)?;
-        writer.gauge("pointsman_verdict_cache_entries", "Verdicts that are remembered", entries)
+        writer.gauge("pointsman_verdict_cache_entries", "Verdicts that are remembered", entries)?;
+        let SpanCounts { exported, dropped, failed } = self.spans;
+        let spans = [("exported", exported), ("dropped", dropped), ("failed", failed)];
+        let spans = spans.map(|(result, count)| (vec![label("result", result)], count));
+        writer.counters("pointsman_sampled_statements", "Statements that were sampled as spans, by what became of them", spans)
     }
 
     fn write_clients(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -140,9 +159,14 @@ impl Scrape {
         let pinned = pinned.iter().map(|(pin, count)| (vec![label("pin", *pin)], *count));
         writer.gauges("pointsman_pinned_sessions", "Sessions that something keeps on one server", pinned)?;
         writer.gauge("pointsman_held_statements", "Statements and logins that wait for a primary", *held)?;
-        let LoginCounts { encrypted, clear, failed } = &self.logins;
+        let LoginCounts { encrypted, clear, delayed, failed } = &self.logins;
         let logins = [("yes", encrypted), ("no", clear)].map(|(tls, count)| (vec![label("tls", tls)], *count));
         writer.counters("pointsman_logins", "Logins that succeeded", logins)?;
+        writer.counters(
+            "pointsman_delayed_logins",
+            "Logins that had to wait, since others had failed",
+            [(Vec::new(), *delayed)],
+        )?;
         let failed = failed.iter().map(|(reason, count)| (vec![label("reason", *reason)], *count));
         writer.counters("pointsman_login_failures", "Clients that were not let in", failed)
     }
@@ -180,10 +204,31 @@ impl Scrape {
         writer.gauges("pointsman_last_promotion_timestamp_seconds", "When the last of them ended", last)
     }
 
+    fn write_certificates(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let ends = self.certificates.iter().map(|Certificate { key, expires, .. }| {
+            let since_1970 = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
+            (vec![label("certificate", key.as_str())], since_1970.as_secs_f64())
+        });
+        writer.gauges(
+            "pointsman_certificate_expiry_timestamp_seconds",
+            "When a certificate of the configuration, or one that leads to its root, ends",
+            ends,
+        )
+    }
+
     fn write_pools(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let of_each = |value: fn(&PoolLine) -> usize| {
             self.pools.iter().map(move |pool| (vec![label("server", self.name(Some(pool.server)))], value(pool)))
         };
+        let ejections = self.totals.ejections.iter();
+        let ejections = ejections
+            .map(|((server, why), count)| (vec![label("server", self.name(Some(*server))), label("reason", *why)], *count));
+        writer.counters(
+            "pointsman_ejections",
+            "How often a worker has begun to give it no reads, as it was an outlier",
+            ejections,
+        )?;
+        writer.gauges("pointsman_ejecting_workers", "Workers that give it no reads now", of_each(|pool| pool.ejected_by))?;
         writer.gauges("pointsman_server_connections", "Connections to it, in use and idle", of_each(|pool| pool.open))?;
         writer.gauges("pointsman_server_connections_limit", "How many there may be", of_each(|pool| pool.limit))?;
         writer.gauges("pointsman_waiting_statements", "Statements that wait for a connection to it", of_each(|pool| pool.waiting))

@@ -1,8 +1,11 @@
 //! What is written to the journal and sent by the API, as JSON.
 
 pub(crate) mod clients;
+pub(crate) mod doctor;
+pub(crate) mod ejections;
 pub(crate) mod live;
 pub(crate) mod route;
+pub(crate) mod rules;
 pub(crate) mod statistics;
 
 use std::time::{Duration, SystemTime};
@@ -32,6 +35,8 @@ pub(crate) enum Line {
     Promoted { to: String, took_ms: u64, is_asked_for: bool },
     PromotionEnded { why: String },
     ShareSet { server: String, before: ShareView, after: ShareView },
+    Ejected { server: String, reason: String, text: String, lasts_ms: u64 },
+    EjectionEnded { server: String, took_ms: u64 },
     Hook { moment: String, outcome: String },
 }
 
@@ -70,6 +75,10 @@ impl From<&Entry> for EntryView {
             Event::Promoted { to, took, is_asked_for } => Line::Promoted { to, took_ms: milliseconds(took), is_asked_for },
             Event::PromotionEnded { why } => Line::PromotionEnded { why },
             Event::ShareSet { server, before, after } => Line::ShareSet { server, before: before.into(), after: after.into() },
+            Event::Ejected { server, reason, text, lasts } => {
+                Line::Ejected { server, reason: reason.to_owned(), text, lasts_ms: milliseconds(lasts) }
+            }
+            Event::EjectionEnded { server, took } => Line::EjectionEnded { server, took_ms: milliseconds(took) },
             Event::Hook { moment, outcome } => Line::Hook { moment: moment.to_owned(), outcome },
         };
         EntryView { at: humantime::format_rfc3339_millis(entry.at).to_string(), line }

@@ -6,6 +6,7 @@ mod compression;
 mod connection;
 mod error;
 mod login;
+mod parsec;
 mod pool;
 mod prepared;
 mod tls;

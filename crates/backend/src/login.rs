@@ -1,5 +1,6 @@
 //! From an address to a connection that is logged in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use rustls_pki_types::pem::PemObject;
 use session::{ConnectionState, LoginDetails};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting, Login, StatusFlags};
+use wire::{Capabilities, ChangeUser, ClientLogin, ClientStep, Greeted, Greeting, Login, StatusFlags, put_proxy_header};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::ConnectError;
 use crate::compression::ServerCompression;
 use crate::connection::{LoggedIn, ServerConnection};
+use crate::parsec;
 use crate::tls::ServerTls;
 
 /// No packet of a login is longer, in bytes.
@@ -92,6 +94,8 @@ pub struct ConnectOptions {
     pub account: Arc<Account>,
     /// The capabilities that the client has chosen among those that change how a server behaves.
     pub capabilities: Capabilities,
+    /// Where the client is, if the servers are told: the account may depend on it. `None`: they see Pointsman's own address.
+    pub client: Option<IpAddr>,
 }
 
 impl ConnectOptions {
@@ -104,7 +108,8 @@ impl ConnectOptions {
                 | Capabilities::INTERACTIVE
                 | Capabilities::QUERY_ATTRIBUTES
                 | Capabilities::MULTI_STATEMENTS
-                | Capabilities::LOCAL_FILES)
+                | Capabilities::LOCAL_FILES
+                | Capabilities::MARIADB_EXTENDED_METADATA)
     }
 
     /// The same account, to be let in although its password has expired, in order to change it.
@@ -139,7 +144,13 @@ pub(crate) async fn connect(
     details: &LoginDetails,
     terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
-    within(target, terms, connect_unbounded(target, options, details, terms)).await
+    match within(target, terms, connect_unbounded(target, options, details, terms)).await {
+        Err(ConnectError::ServerMisbehaved { address, what }) if options.client.is_some() => {
+            let what = format!("{what}; it was sent a PROXY header (security.server_proxy_protocol), which MySQL does not know");
+            Err(ConnectError::ServerMisbehaved { address, what })
+        }
+        connected => connected,
+    }
 }
 
 /// Logs in again on a connection that another session has left: the server resets the session and checks the account again. After an error the
@@ -171,7 +182,12 @@ async fn connect_unbounded(
 ) -> Result<ServerConnection, ConnectError> {
     let at = At(target);
     let stream = TcpStream::connect((target.host.as_str(), target.port)).await.map_err(|error| at.unreachable(error))?;
-    let link = Link::new(stream).and_then(|link| link.watch_peer().map(|()| link)).map_err(|error| at.unreachable(error))?;
+    let mut link = Link::new(stream).and_then(|link| link.watch_peer().map(|()| link)).map_err(|error| at.unreachable(error))?;
+    if let Some(client) = options.client {
+        let mut header = BytesMut::new();
+        put_proxy_header(&mut header, client);
+        link.send(&header).await.map_err(|error| at.broken(error.into()))?;
+    }
     let mut exchange = Exchange::new(link, LARGEST_LOGIN_PACKET);
 
     let packet = exchange.receive().await.map_err(|error| at.broken(error))?;
@@ -284,12 +300,15 @@ async fn prove(
         let packet = exchange.receive().await.map_err(|error| at.broken(error))?;
         let payload = Zeroizing::new(match login.on_packet(&packet, capabilities).map_err(|error| at.malformed(&error))? {
             ClientStep::Send(response) => response,
-            ClientStep::RequestPublicKey if !terms.public_key_retrieval => {
+            ClientStep::RequestPublicKey(_) if !terms.public_key_retrieval => {
                 return Err(ConnectError::KeyNotTrusted { address: at.0.to_string(), user: user() });
             }
-            ClientStep::RequestPublicKey => ClientLogin::PUBLIC_KEY_REQUEST.to_vec(),
+            ClientStep::RequestPublicKey(request) => vec![request],
             ClientStep::EncryptPassword { public_key_pem, cleartext_xored } => {
                 encrypt(&public_key_pem, &cleartext_xored).map_err(|what| at.misbehaved(what.to_owned()))?
+            }
+            ClientStep::DeriveKey(challenge) => {
+                parsec::prove(challenge, &options.account).await.map_err(|what| at.misbehaved(what.to_owned()))?
             }
             ClientStep::Await => continue,
             ClientStep::Done(status) => return Ok(status),
@@ -337,7 +356,9 @@ impl At<'_> {
 }
 
 fn negotiate(greeting: &Greeting, options: &ConnectOptions) -> Result<Capabilities, String> {
-    let needed = NEEDED | (options.capabilities & Capabilities::QUERY_ATTRIBUTES);
+    // These change the layout of packets that are passed on as they are.
+    let layout = Capabilities::QUERY_ATTRIBUTES | Capabilities::MARIADB_EXTENDED_METADATA;
+    let needed = NEEDED | (options.capabilities & layout);
     let missing = needed - greeting.capabilities;
     if !missing.is_empty() {
         return Err(format!("its version {} lacks {missing:?}", String::from_utf8_lossy(&greeting.server_version)));

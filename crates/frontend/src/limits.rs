@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::login::DelayPolicy;
+
 /// Every limit of the client side. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -13,6 +15,10 @@ pub struct Limits {
     pub address_connections: usize,
     /// Failed logins of one address within a minute; one more gets `ER_HOST_IS_BLOCKED`. With 0, there may be any number.
     pub failed_logins: usize,
+    /// How long a login waits after some that have failed. Each further one doubles it. Zero: none waits.
+    pub failed_login_delay: Duration,
+    /// How long it waits at most. Less than `handshake`, or clients would be disconnected instead.
+    pub failed_login_delay_max: Duration,
     /// Accounts without an entry of the configuration that are remembered at once after their login, besides those that are in use.
     pub remembered_logins: usize,
     /// From accept to the end of the login.
@@ -43,6 +49,12 @@ pub struct Limits {
     pub upgrade: Duration,
 }
 
+impl Limits {
+    pub(crate) fn login_delay(&self) -> DelayPolicy {
+        DelayPolicy { first: self.failed_login_delay, most: self.failed_login_delay_max }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -50,6 +62,8 @@ impl Default for Limits {
             logins: 5000,
             address_connections: usize::MAX,
             failed_logins: 100,
+            failed_login_delay: Duration::from_millis(250),
+            failed_login_delay_max: Duration::from_secs(4),
             remembered_logins: 1000,
             handshake: Duration::from_secs(10),
             client_idle: Duration::from_hours(8),

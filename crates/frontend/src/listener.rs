@@ -25,12 +25,13 @@ use crate::admission::turn_away;
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::keeper;
-use crate::login::{FailedLogins, Logins, RememberedLogins};
+use crate::login::{FailedLogins, LoginDelays, Logins, RememberedLogins};
 use crate::overview::Overview;
 use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
 use crate::settings::Settings;
+use crate::spans::SpanQueue;
 use crate::worker::{Accepted, Shared, Worker};
 
 /// Connections that the system completes before they are accepted.
@@ -105,6 +106,8 @@ pub struct Frontend {
     pub servers: Published,
     /// The generations of their snapshots, each announced after the snapshot was published: statements that wait for a primary are woken by it.
     pub generations: watch::Receiver<u64>,
+    /// Where sampled statements go.
+    pub spans: Arc<SpanQueue>,
     /// Ask every client for its full password, by RSA: for tests of that exchange.
     pub force_full_authentication: bool,
 }
@@ -140,13 +143,16 @@ impl Frontend {
             classifier: self.classifier,
             servers: self.servers,
             generations: self.generations,
+            spans: self.spans,
+            ejections_begun: watch::Sender::default(),
             login_key: LoginKey::generate().map_err(io::Error::other)?,
             force_full_authentication: self.force_full_authentication,
             closed: CancellationToken::new(),
             drain: CancellationToken::new(),
             stop: CancellationToken::new(),
-            sessions: Registry::new(),
+            sessions: Arc::new(Registry::new()),
             failed_logins: FailedLogins::default(),
+            login_delays: LoginDelays::default(),
             logins: Logins::default(),
             unproven: Crowd::default(),
             of_address: Crowd::default(),
@@ -214,7 +220,8 @@ impl Running {
     pub fn reload(&self, settings: Settings) {
         let before = self.overview.shared.settings();
         let accounts = settings.accounts.following(&before.accounts);
-        self.overview.shared.settings.store(Arc::new(Settings { accounts, ..settings }));
+        let rule_rates = settings.rule_rates.clone().following(&settings.rules, (&before.rules, &before.rule_rates));
+        self.overview.shared.settings.store(Arc::new(Settings { rule_rates, accounts, ..settings }));
     }
 
     /// Other servers, and limits of their connections.

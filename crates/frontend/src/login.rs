@@ -5,6 +5,7 @@
 
 mod compression;
 mod counts;
+mod delays;
 mod failures;
 mod greeting;
 mod proof;
@@ -25,14 +26,16 @@ use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
 pub use self::counts::LoginCounts;
 pub(crate) use self::counts::Logins;
+pub(crate) use self::delays::{DelayPolicy, LoginDelays};
 pub(crate) use self::failures::{FailedLogins, Subject};
-use self::proof::Proven;
+use self::proof::{Proof, Proven};
 pub(crate) use self::proxied::{is_proxy, proxied_client};
 pub(crate) use self::remembered::RememberedLogins;
 pub(crate) use self::verify::is_account_refused;
 use self::verify::{Refused, confirm, verify};
 use crate::firewall::Place;
 use crate::peer::Peer;
+use crate::registry::{Origin, Registered};
 use crate::reply::{self, Refusal};
 use crate::tls::ClientTls;
 use crate::worker::{Defaults, Shared, Worker};
@@ -47,8 +50,8 @@ const LARGEST_ATTRIBUTES: usize = 4 * 1024;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) connection: Connection,
-    /// The account and capabilities with which it logs in to servers.
-    pub(crate) options: ConnectOptions,
+    /// As others see it, with the account and capabilities with which it logs in to servers.
+    pub(crate) entry: Registered,
     /// What its server connections must look like.
     pub(crate) state: SessionState,
     /// Its place among the sessions of its account, if there is a limit.
@@ -169,9 +172,12 @@ enum Occasion {
 /// A client that has asked to be let in.
 #[derive(Debug, Clone, Copy)]
 struct Applicant {
+    id: u32,
     peer: Peer,
     /// What its proof covers.
     nonce: [u8; 20],
+    /// The plugin of the greeting.
+    announced: Plugin,
     occasion: Occasion,
     /// Looked up once for each login.
     defaults: Defaults,
@@ -191,11 +197,13 @@ impl Rejected {
 
 /// A client that is let in.
 struct Admitted {
-    options: ConnectOptions,
+    entry: Registered,
     state: SessionState,
     place: Option<Place<Box<[u8]>>>,
     lease: Option<Lease>,
     since: Instant,
+    /// The OK's text.
+    vouched: Vec<u8>,
 }
 
 /// Greets the client and has it prove who it is, within what is left of the time allowed.
@@ -225,7 +233,8 @@ async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, Log
     let offered = greeting::offered(dialect, &settings.limits) | compression::offered(dialect, settings.compression);
     // TLS would protect nothing here, and listen.tls does not ask for it, as the servers' require_secure_transport does not.
     let tls = if exchange.is_local() { ClientTls::Off } else { settings.tls.clone() };
-    exchange.send(&greeting::greeting(shared, defaults, id, nonce, offered, &tls)).await?;
+    let announced = settings.default_auth_plugin.unwrap_or_else(|| greeting::default_plugin(dialect));
+    exchange.send(&greeting::greeting(shared, defaults, (id, nonce), offered, announced, &tls)).await?;
 
     let (exchange, payload) = greeting::receive_login(exchange, &tls).await?;
     let login = match Login::decode(&payload) {
@@ -244,7 +253,7 @@ async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, Log
     };
     let capabilities = login.capabilities & offered;
     let login = Login { capabilities, ..login };
-    let applicant = Applicant { peer, nonce, occasion: Occasion::Connect, defaults };
+    let applicant = Applicant { id, peer, nonce, announced, occasion: Occasion::Connect, defaults };
     let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let link = compression::begin(exchange.into_link(), compression);
     let connection = Connection { link, id, peer, capabilities, nonce };
@@ -264,7 +273,8 @@ async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, L
     let has_plugins = capabilities.contains(Capabilities::PLUGIN_AUTH);
     let challenge_nonce = if has_plugins { self::nonce()? } else { nonce };
     let defaults = worker.shared.defaults();
-    let applicant = Applicant { peer, nonce: challenge_nonce, occasion: Occasion::ChangeUser, defaults };
+    let announced = greeting::default_plugin(defaults.dialect);
+    let applicant = Applicant { id, peer, nonce: challenge_nonce, announced, occasion: Occasion::ChangeUser, defaults };
     let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
     Ok(admitted.into_client(connection, Some(former)))
@@ -272,8 +282,8 @@ async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, L
 
 impl Admitted {
     fn into_client(self, connection: Connection, former: Option<Session>) -> Client {
-        let Self { options, state, place, lease, since } = self;
-        Client { connection, options, state, place, lease, since, former }
+        let Self { entry, state, place, lease, since, .. } = self;
+        Client { connection, entry, state, place, lease, since, former }
     }
 }
 
@@ -284,21 +294,38 @@ async fn admit(
     applicant: Applicant,
     worker: &Worker,
 ) -> Result<(Exchange, Admitted), LoginError> {
+    wait_for_turn(login.user, applicant.peer, &worker.shared).await;
     match examine(&mut exchange, login, applicant, worker).await? {
         Ok(admitted) => {
+            worker.shared.login_delays.note_success(applicant.peer, login.user);
+            // Before the client knows, as what follows its login may depend on that.
+            worker.shared.logins.note_success(exchange.is_encrypted());
             let status = greeting::status(applicant.defaults.autocommit);
-            let ok = reply::ok(0, status, login.capabilities);
+            let ok = reply::ok_with_info(0, status, &admitted.vouched, login.capabilities);
             exchange.send(ok.get(wire::HEADER..).unwrap_or_default()).await?;
             Ok((exchange, admitted))
         }
         Err(Rejected { packet, error }) => {
             if matches!(error, LoginError::Denied { .. }) {
                 let limit = worker.shared.settings.load().limits.failed_logins;
-                worker.shared.failed_logins.note(applicant.peer, limit, Instant::now());
+                let now = Instant::now();
+                worker.shared.failed_logins.note(applicant.peer, limit, now);
+                worker.shared.login_delays.note_failure(applicant.peer, login.user, now);
             }
             end(exchange, &packet).await;
             Err(error)
         }
+    }
+}
+
+/// Lets time pass if logins like this one have failed.
+async fn wait_for_turn(user: &[u8], peer: Peer, shared: &Shared) {
+    let policy = shared.settings.load().limits.login_delay();
+    let delay = shared.login_delays.of(peer, user, policy, Instant::now());
+    if !delay.is_zero() {
+        shared.logins.note_delay();
+        tracing::debug!(%peer, ?delay, "a login waits, as others have failed (timeouts.failed_login_delay)");
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -310,10 +337,10 @@ async fn examine(
     worker: &Worker,
 ) -> Result<Result<Admitted, Rejected>, LoginError> {
     let shared = &worker.shared;
-    let Applicant { peer, nonce, occasion, defaults: Defaults { dialect, autocommit, .. } } = applicant;
+    let Applicant { id, peer, nonce, announced, occasion, defaults: Defaults { dialect, autocommit, .. } } = applicant;
     let challenge = Challenge {
         nonce,
-        announced: Plugin::CachingSha2,
+        announced,
         force_full: shared.force_full_authentication,
         secure_transport: exchange.is_encrypted() || exchange.is_local(),
     };
@@ -327,12 +354,15 @@ async fn examine(
         let refusal = Refusal::new(ER_UNKNOWN_CHARACTER_SET, why);
         return Ok(Err(Rejected::new(&refusal, LoginError::NotOffered("a collation above 255"))));
     };
-    let proven = match proof::prove(exchange, login, challenge, (occasion, peer), shared).await? {
-        Ok(proven) => proven,
+    let Proof { proven, vouched } = match proof::prove(exchange, login, challenge, (occasion, peer), shared).await? {
+        Ok(proof) => proof,
         Err(why) => return Ok(Err(deny(why.to_owned()))),
     };
-    let mut options =
-        ConnectOptions { account: proven.account().clone(), capabilities: ConnectOptions::passed_on(login.capabilities) };
+    let mut options = ConnectOptions {
+        account: proven.account().clone(),
+        capabilities: ConnectOptions::passed_on(login.capabilities),
+        client: if shared.settings.load().server_proxy_protocol { peer.address() } else { None },
+    };
     let is_claim = !matches!(proven, Proven::Account(_));
     let _turn = if is_claim { shared.claims.acquire().await.ok() } else { None };
     let since = Instant::now();
@@ -350,7 +380,10 @@ async fn examine(
                 remember(&proven, shared);
             }
             match find_place(&options.account, shared) {
-                Ok(place) => Ok(Admitted { options, state, place, lease, since }),
+                Ok(place) => {
+                    let origin = Origin { peer, is_encrypted: exchange.is_encrypted(), since };
+                    Ok(Admitted { entry: shared.sessions.add(id, options, origin), state, place, lease, since, vouched })
+                }
                 Err(limit) => {
                     let refusal = Refusal::account_limit("client_connections", limit.try_into().unwrap_or(u64::MAX));
                     Err(Rejected::new(&refusal, LoginError::TooMany { user: user(), limit }))

@@ -13,12 +13,17 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
+    /// Where it is in the network. `None`: nowhere.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Local { .. } => None,
+        }
+    }
+
     /// For rules: who comes by the Unix socket is on this machine.
     pub(crate) fn ip(self) -> IpAddr {
-        match self {
-            Self::Tcp(address) => address.ip(),
-            Self::Local { .. } => Ipv4Addr::LOCALHOST.into(),
-        }
+        self.address().unwrap_or(Ipv4Addr::LOCALHOST.into())
     }
 
     /// For errors. The servers call clients of their sockets so.

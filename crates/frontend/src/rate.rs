@@ -1,7 +1,9 @@
-//! How many statements an account may begin in a second.
+//! How many statements an account may begin in a second, or how many that match a rule.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use router::Rule;
 
 /// A bucket that fills evenly, and holds what may come within a second.
 #[derive(Debug)]
@@ -26,6 +28,13 @@ impl Rate {
         self.per_second
     }
 
+    /// How many may begin now.
+    pub(crate) fn left(&self, now: Instant) -> f64 {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let gained = now.saturating_duration_since(state.at).as_secs_f64() * f64::from(self.per_second);
+        (state.left + gained).min(f64::from(self.per_second)).floor()
+    }
+
     /// Whether one more may begin now. If so, it counts.
     pub(crate) fn take(&self, now: Instant) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +50,38 @@ impl Rate {
     }
 }
 
+/// The rates of rules, by their places. Sessions of all workers take from the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct RuleRates(Vec<Option<Arc<Rate>>>);
+
+impl RuleRates {
+    /// Of these rules.
+    pub fn new(rules: &[Rule]) -> Self {
+        let rate = |rule: &Rule| rule.statements_per_second.map(|most| Arc::new(Rate::new(most, Instant::now())));
+        Self(rules.iter().map(rate).collect())
+    }
+
+    /// Of these rules, in place of others: what was used up of a limit stays so, as long as rule and limit are the same by name and number.
+    pub(crate) fn following(mut self, rules: &[Rule], (former, rates): (&[Rule], &Self)) -> Self {
+        for (rule, rate) in rules.iter().zip(&mut self.0) {
+            let place = former.iter().position(|former| former.name == rule.name);
+            let before =
+                place.and_then(|place| rates.of(place)).filter(|before| Some(before.per_second()) == rule.statements_per_second);
+            if let Some(before) = before {
+                *rate = Some(Arc::clone(before));
+            }
+        }
+        self
+    }
+
+    /// That of the rule at this place, if it has a limit.
+    pub(crate) fn of(&self, place: usize) -> Option<&Arc<Rate>> {
+        self.0.get(place)?.as_ref()
+    }
+}
+
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
 mod tests {
     use std::time::Duration;
 
@@ -58,5 +98,28 @@ mod tests {
         assert_eq!(taken(1350, 50), 2);
         assert_eq!(taken(1000, 50), 0, "a clock that another thread has read earlier");
         assert_eq!(taken(60_000, 50), 10);
+    }
+
+    #[test]
+    fn looking_at_what_is_left_uses_up_nothing() {
+        let now = Instant::now();
+        let rate = Rate::new(4, now);
+        assert!(rate.take(now) && rate.take(now));
+        assert_eq!(
+            [rate.left(now), rate.left(now), rate.left(now + Duration::from_millis(250))].map(|left| left as u32),
+            [2, 2, 3]
+        );
+    }
+
+    #[test]
+    fn a_reload_gives_back_nothing_of_what_a_rule_has_used_up() {
+        let rule = |name: &str, most| Rule { name: name.to_owned(), statements_per_second: most, ..Rule::default() };
+        let (before, now) = ([rule("a", Some(1)), rule("b", Some(1)), rule("c", Some(1))], Instant::now());
+        let rates = RuleRates::new(&before);
+        let take = |rates: &RuleRates, place: usize| rates.of(place).is_none_or(|rate| rate.take(now));
+        assert!((0..3).all(|place| take(&rates, place)) && !take(&rates, 0));
+        let after = [rule("new", Some(1)), rule("b", Some(2)), rule("a", Some(1)), rule("c", None)];
+        let rates = RuleRates::new(&after).following(&after, (&before, &rates));
+        assert_eq!([0, 1, 2, 3].map(|place| take(&rates, place)), [true, true, false, true]);
     }
 }

@@ -7,6 +7,7 @@ mod activity;
 mod signals;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use topology::ServerId;
 pub use self::activity::Activity;
 use self::activity::Current;
 pub(crate) use self::signals::{Signal, Signals};
-use crate::overview::SessionLine;
+use crate::overview::{SessionCounts, SessionLine};
 use crate::peer::Peer;
 
 /// The first number of a session. Servers count their connections from 1, so a number shows to which of the two it belongs: `KILL` takes both.
@@ -38,6 +39,13 @@ pub(crate) struct Registry {
 struct Sessions {
     by_id: HashMap<u32, Arc<Entry>>,
     next_id: u32,
+}
+
+/// A session's entry in the registry, until the session ends, however that happens.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    entry: Arc<Entry>,
+    registry: Arc<Registry>,
 }
 
 /// One session as others see it.
@@ -93,17 +101,12 @@ impl Registry {
         }
     }
 
-    /// Adds a session that is logged in.
-    pub(crate) fn add(&self, id: u32, options: ConnectOptions, origin: Origin) -> Arc<Entry> {
+    /// Adds a session that is let in. Its client does not know so yet: once it does, a `KILL` of its number must find it.
+    pub(crate) fn add(self: &Arc<Self>, id: u32, options: ConnectOptions, origin: Origin) -> Registered {
         let activity = Current::new(origin.since);
         let entry = Arc::new(Entry { id, options, origin, activity, signals: Signals::default(), epoch: self.epoch });
         self.sessions().by_id.insert(id, Arc::clone(&entry));
-        entry
-    }
-
-    /// Takes one out that has ended.
-    pub(crate) fn remove(&self, id: u32) {
-        self.sessions().by_id.remove(&id);
+        Registered { entry, registry: Arc::clone(self) }
     }
 
     /// Tells a session of the same account to stop its statement, or to end.
@@ -130,10 +133,27 @@ impl Registry {
 
     /// What each of them does, in the order of their numbers.
     pub(crate) fn lines(&self) -> Vec<SessionLine> {
-        // The lock is held only for the list, not while each session's own is waited for.
-        let mut entries: Vec<_> = self.sessions().by_id.values().cloned().collect();
+        let mut entries = self.entries();
         entries.sort_unstable_by_key(|entry| entry.id);
         entries.iter().map(|entry| entry.line()).collect()
+    }
+
+    /// How many of them do what. A line of each would cost twenty times as much.
+    pub(crate) fn counts(&self) -> SessionCounts {
+        let mut counts = SessionCounts::default();
+        for entry in self.entries() {
+            let (is_running, pin) = entry.activity.state();
+            *if is_running { &mut counts.running } else { &mut counts.idle } += 1;
+            if let Some(pin) = pin {
+                *counts.pinned.entry(pin).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// All of them. The lock is held only for the list, not while each session's own is waited for.
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        self.sessions().by_id.values().cloned().collect()
     }
 
     /// Tells every session whose statement runs on this server.
@@ -167,6 +187,20 @@ impl Registry {
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Registered {
+    type Target = Arc<Entry>;
+
+    fn deref(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.registry.sessions().by_id.remove(&self.entry.id);
     }
 }
 
@@ -222,31 +256,31 @@ mod tests {
     }
 
     fn options(user: &str) -> ConnectOptions {
-        ConnectOptions { account: Arc::new(account(user)), capabilities: wire::Capabilities::empty() }
+        ConnectOptions { account: Arc::new(account(user)), capabilities: wire::Capabilities::empty(), client: None }
     }
 
     #[test]
     fn a_session_is_killed_by_its_own_account_only() {
-        let registry = Registry::new();
+        let registry = Arc::new(Registry::new());
         let (mine, other) = (registry.take_id(), registry.take_id());
         let entry = registry.add(mine, options("app"), origin());
-        registry.add(other, options("other"), origin());
+        let _other = registry.add(other, options("other"), origin());
         assert_ne!(mine, other);
         assert_eq!(registry.kill(mine.into(), &account("app"), Signal::KILL_QUERY), Kill::Told);
         assert_eq!(entry.signals.take(Signal::all()), Signal::KILL_QUERY);
         assert_eq!(registry.kill(other.into(), &account("app"), Signal::KILL_QUERY), Kill::NotOwner);
         assert_eq!(registry.kill(1, &account("app"), Signal::KILL_QUERY), Kill::Unknown);
         assert_eq!(registry.kill(u64::MAX, &account("app"), Signal::KILL_QUERY), Kill::Unknown);
-        registry.remove(mine);
+        drop(entry);
         assert_eq!(registry.kill(mine.into(), &account("app"), Signal::KILL_QUERY), Kill::Unknown);
     }
 
     #[test]
     fn numbers_begin_again_without_those_in_use() {
-        let registry = Registry::new();
+        let registry = Arc::new(Registry::new());
         let first = registry.take_id();
         assert_eq!(first, FIRST_ID);
-        registry.add(first, options("app"), origin());
+        let _first = registry.add(first, options("app"), origin());
         registry.sessions().next_id = LAST_ID;
         assert_eq!(registry.take_id(), LAST_ID);
         assert_eq!(registry.take_id(), FIRST_ID + 1);
@@ -255,8 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_counted_by_what_they_do() {
+        let registry = Arc::new(Registry::new());
+        let now = Instant::now();
+        let entries: Vec<_> = (0..4).map(|_| registry.add(registry.take_id(), options("app"), origin())).collect();
+        entries[0].begin(Digest(1), now);
+        entries[1].end(None, Some("transaction"), None, now);
+        entries[2].end(None, Some("temporary_table"), None, now);
+        entries[2].begin(Digest(1), now);
+        let pinned = [("temporary_table", 1), ("transaction", 1)].into();
+        assert_eq!(registry.counts(), SessionCounts { running: 2, idle: 2, pinned });
+    }
+
+    #[test]
     fn the_longest_idle_is_asked_first_for_the_connection_that_is_wanted() {
-        let registry = Registry::new();
+        let registry = Arc::new(Registry::new());
         let entries: Vec<_> = (0..3).map(|_| registry.add(registry.take_id(), options("app"), origin())).collect();
         let on = |server: u16| std::iter::once(ServerId(server));
         entries[0].signals.note_idle(Duration::from_secs(3), on(1));
@@ -276,7 +323,7 @@ mod tests {
 
     #[test]
     fn only_sessions_of_an_account_are_asked_for_its_connections() {
-        let registry = Registry::new();
+        let registry = Arc::new(Registry::new());
         let entries: Vec<_> = ["app", "other"].map(|user| registry.add(registry.take_id(), options(user), origin())).into();
         for entry in &entries {
             entry.signals.note_idle(Duration::from_secs(1), std::iter::once(ServerId(1)));

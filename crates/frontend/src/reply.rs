@@ -115,6 +115,14 @@ impl Refusal {
         Self::new(ER_USER_LIMIT_REACHED, format!("the user has reached the limit of its {key} ({limit})"))
     }
 
+    /// The same for the statements that match a rule.
+    pub(crate) fn rule_limit(rule: &str, limit: u32) -> Self {
+        Self::new(
+            ER_USER_LIMIT_REACHED,
+            format!("the rule {rule:?} allows {limit} statements per second (statements_per_second)"),
+        )
+    }
+
     /// In the servers' words.
     pub(crate) fn blocked(host: &str, wait: Duration) -> Self {
         let seconds = wait.as_secs().saturating_add(1);
@@ -284,8 +292,13 @@ fn error_packet(code: u16, sqlstate: [u8; 5], message: &[u8], sequence: u8) -> B
 
 /// An OK without anything to say but the session's status.
 pub(crate) fn ok(sequence: u8, status: StatusFlags, capabilities: Capabilities) -> BytesMut {
+    ok_with_info(sequence, status, &[], capabilities)
+}
+
+/// An OK with a text.
+pub(crate) fn ok_with_info(sequence: u8, status: StatusFlags, info: &[u8], capabilities: Capabilities) -> BytesMut {
     let mut packet = BytesMut::new();
-    let ok = OkPacket { affected_rows: 0, last_insert_id: 0, status, warnings: 0, info: &[], session_state: &[] };
+    let ok = OkPacket { affected_rows: 0, last_insert_id: 0, status, warnings: 0, info, session_state: &[] };
     put_packet_with(&mut packet, sequence, |out| ok.encode(0x00, capabilities, out));
     packet
 }
@@ -348,7 +361,7 @@ fn result<const COLUMNS: usize>(
     let mut out = BytesMut::new();
     let mut sequence = put_packet_with(&mut out, sequence, |out| out.put_lenenc_int(COLUMNS as u64));
     for (name, kind) in columns {
-        sequence = put_packet_with(&mut out, sequence, |out| put_definition(out, name, *kind));
+        sequence = put_packet_with(&mut out, sequence, |out| put_definition(out, name, *kind, capabilities));
     }
     if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
         sequence = put_packet_with(&mut out, sequence, |out| EofPacket { warnings: 0, status }.encode(out));
@@ -360,7 +373,7 @@ fn result<const COLUMNS: usize>(
     out
 }
 
-fn put_definition(out: &mut BytesMut, name: &[u8], kind: Column) {
+fn put_definition(out: &mut BytesMut, name: &[u8], kind: Column, capabilities: Capabilities) {
     const UTF8MB4: u16 = 45;
     const BINARY: u16 = 63;
     const VAR_STRING: u8 = 0xfd;
@@ -374,6 +387,9 @@ fn put_definition(out: &mut BytesMut, name: &[u8], kind: Column) {
     };
     for text in [b"def".as_slice(), b"", b"", b"", name, b""] {
         out.put_lenenc_bytes(text);
+    }
+    if capabilities.contains(Capabilities::MARIADB_EXTENDED_METADATA) {
+        out.put_lenenc_bytes(b"");
     }
     out.put_lenenc_int(0x0c);
     out.put_u16_le(charset);

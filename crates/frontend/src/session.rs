@@ -15,6 +15,7 @@ mod idle_timer;
 mod kill;
 mod loss;
 mod prepared;
+mod span;
 mod statistics;
 mod steering;
 mod supervision;
@@ -23,7 +24,6 @@ pub use self::explain::RouteStep;
 pub(crate) use self::explain::explain_for_new_session;
 
 use std::future::{Future as _, poll_fn};
-use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -46,12 +46,13 @@ use crate::packet::Packet;
 use crate::peer::Peer;
 use crate::rate::Rate;
 use crate::record::Trail;
-use crate::registry::{Entry, Origin, Signal};
+use crate::registry::{Registered, Signal};
 use crate::reply::{self, Refusal};
 use crate::session::exchange::Request;
 use crate::session::idle_timer::IdleTimer;
 use crate::session::prepared::ExecutionKind;
 use crate::settings::{Pooling, Settings};
+use crate::spans::TraceParent;
 use crate::worker::Worker;
 use net::within;
 
@@ -95,6 +96,8 @@ struct Core {
     write: Option<WriteUnderWay>,
     /// The statement under way.
     trail: Trail,
+    /// The application's span that it belongs to.
+    trace_parent: Option<TraceParent>,
     /// The number of the packet that answers the command under way.
     answer_sequence: u8,
     idle_timer: IdleTimer,
@@ -105,11 +108,11 @@ struct Core {
 
 impl ClientSession {
     pub(crate) fn new(client: Client, worker: Arc<Worker>) -> Self {
-        let Client { connection, options, state, place, lease, since, former } = client;
+        let Client { connection, entry, state, place, lease, since, former } = client;
         let Connection { link, id, peer, capabilities, nonce } = connection;
+        let options = entry.options();
         let account = &options.account;
         tracing::debug!(connection = id, %peer, user = %String::from_utf8_lossy(&account.user), "logged in");
-        let origin = Origin { peer, is_encrypted: link.is_encrypted(), since };
         let beginning = worker.shared.beginning(state.login().collation);
         let settings = worker.shared.settings();
         let mut session = match former {
@@ -127,13 +130,14 @@ impl ClientSession {
             moment: worker.shared.moment(&settings, &account.user),
             rate: settings.accounts.rate(&account.user),
             _place: place,
-            entry: Registered { entry: worker.shared.sessions.add(id, options, origin), worker: Arc::clone(&worker) },
+            entry,
             session,
             statements: ClientStatements::default(),
             held: Vec::from_iter(lease),
             since,
             write: None,
             trail: Trail::begin(),
+            trace_parent: None,
             answer_sequence: 1,
             idle_timer: IdleTimer::new(settings.limits.client_idle),
             user_change: None,
@@ -167,26 +171,6 @@ impl ClientSession {
             client.close().await;
             None
         }
-    }
-}
-
-/// A session's entry in the registry, until the session ends, however that happens.
-struct Registered {
-    entry: Arc<Entry>,
-    worker: Arc<Worker>,
-}
-
-impl Deref for Registered {
-    type Target = Arc<Entry>;
-
-    fn deref(&self) -> &Arc<Entry> {
-        &self.entry
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.worker.shared.sessions.remove(self.entry.id());
     }
 }
 
@@ -294,6 +278,7 @@ impl Core {
             let refusal = Refusal::account_limit("statements_per_second", rate.per_second().into());
             return self.reply(client, &refusal).await;
         }
+        self.trace_parent = None;
         match command {
             Command::Query { sql, attributes } => {
                 let statement = self.classify(sql);
@@ -315,6 +300,7 @@ impl Core {
                 };
                 let matched = self.matched(sql, context, &statement);
                 self.learn_text(&statement, sql, &context);
+                self.trace_parent = self.parent_by_attribute(&attributes, |_| false).or_else(|| self.parent_by_comment(sql));
                 let request = Request::whole(packet, Expect::Query);
                 self.forward(client, &statement, matched.steering(hint.as_ref()), request).await.map(drop)
             }

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use router::{Policy, Rule};
+use wire::Plugin;
 
 use crate::accounts::Accounts;
 use crate::firewall::Firewall;
 use crate::limits::Limits;
+use crate::rate::RuleRates;
+use crate::spans::SpanSampling;
 use crate::tls::ClientTls;
 
 /// How long a session keeps a server connection, as long as nothing of it lives there.
@@ -39,6 +42,8 @@ pub struct Settings {
     pub policy: Policy,
     /// What the configuration asks for beyond the policy; the first rule that matches a statement counts.
     pub rules: Arc<[Rule]>,
+    /// How many statements may begin by those of them that have a limit.
+    pub rule_rates: RuleRates,
     /// Who may log in. Sessions of an account that is no longer here go on.
     pub accounts: Accounts,
     /// Other accounts may log in, too, if a server lets them in. They are remembered for this long after their last login. `None`: no other account may.
@@ -49,6 +54,8 @@ pub struct Settings {
     pub server_version: Option<Box<str>>,
     /// A statement that takes this long is logged. `None`: none is.
     pub slow_statement: Option<Duration>,
+    /// Which statements are exported as spans. `None`: none are.
+    pub spans: Option<SpanSampling>,
     /// `COM_REFRESH` and `COM_DEBUG` are passed on to the primary.
     pub admin_commands: bool,
     /// `COM_REGISTER_SLAVE`, `COM_BINLOG_DUMP` and `COM_BINLOG_DUMP_GTID` are passed on to the primary.
@@ -57,6 +64,10 @@ pub struct Settings {
     pub firewall: Firewall,
     /// Load balancers: each connection from one of these networks begins with a PROXY header, which names the client.
     pub proxy_networks: Arc<[IpNet]>,
+    /// The servers are told where each client is, by a PROXY header of Pointsman's own. Counts from a client's next login.
+    pub server_proxy_protocol: bool,
+    /// The plugin by which the greeting asks for a proof. `None`: that of a server of the servers' kind.
+    pub default_auth_plugin: Option<Plugin>,
     /// Whether clients may encrypt their connections. What was agreed on at a login stays.
     pub tls: ClientTls,
     /// How clients may compress their connections.

@@ -45,6 +45,30 @@ pub struct Totals {
     pub verdicts: Vec<(&'static str, u64)>,
     /// Errors of Pointsman's own: MySQL's number, and how many.
     pub refusals: Vec<(u16, u64)>,
+    /// Statements that ran, or were to run, by the rule that matched them: its name, and how many.
+    pub rules: Vec<(Box<str>, RuleCounts)>,
+    /// Ejections of servers by this worker, or by all of them together: which, the label of the [`router::Outlier`], and how many.
+    pub ejections: Vec<((ServerId, &'static str), u64)>,
+}
+
+/// What a rule has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// Statements for which it was the first that fits.
+    pub matched: u64,
+    /// Those of them that it refused.
+    pub refused: u64,
+    /// Those that came beyond its `statements_per_second`.
+    pub limited: u64,
+}
+
+impl RuleCounts {
+    fn add(&mut self, other: &Self) {
+        let Self { matched, refused, limited } = other;
+        self.matched += matched;
+        self.refused += refused;
+        self.limited += limited;
+    }
 }
 
 /// What one statement adds, to the totals and to the line of its digest.
@@ -82,6 +106,19 @@ impl Totals {
         *count_of(&mut self.refusals, code) += 1;
     }
 
+    /// Counts a statement that a rule of the configuration matched.
+    pub(crate) fn note_rule(&mut self, name: &str, counts: &RuleCounts) {
+        match self.rules.iter_mut().find(|(known, _)| **known == *name) {
+            Some((_, known)) => known.add(counts),
+            None => self.rules.push((name.into(), *counts)),
+        }
+    }
+
+    /// Counts an ejection.
+    pub(crate) fn note_ejection(&mut self, server: ServerId, why: &'static str) {
+        *count_of(&mut self.ejections, (server, why)) += 1;
+    }
+
     /// Adds what another worker has counted.
     pub(crate) fn add(&mut self, other: &Self) {
         for more in &other.routes {
@@ -94,6 +131,8 @@ impl Totals {
         }
         other.verdicts.iter().for_each(|(verdict, count)| *count_of(&mut self.verdicts, *verdict) += count);
         other.refusals.iter().for_each(|(code, count)| *count_of(&mut self.refusals, *code) += count);
+        other.rules.iter().for_each(|(name, counts)| self.note_rule(name, counts));
+        other.ejections.iter().for_each(|(key, count)| *count_of(&mut self.ejections, *key) += count);
     }
 
     fn route(&mut self, server: Option<ServerId>, because: &'static str) -> &mut RouteLine {
@@ -173,6 +212,12 @@ mod tests {
         let mut totals = of(&[event(Some(1), "fresh_replica"), refused, refused]);
         totals.note_refusal(1290);
         totals.note_refusal(1290);
+        let matched = RuleCounts { matched: 1, ..RuleCounts::default() };
+        let limited = RuleCounts { limited: 1, ..matched };
+        for (rule, counts) in [("a", matched), ("b", matched), ("a", limited)] {
+            totals.note_rule(rule, &counts);
+        }
+        assert_eq!(totals.rules, [("a".into(), RuleCounts { matched: 2, refused: 0, limited: 1 }), ("b".into(), matched)]);
         assert_eq!(totals.verdicts, [("read", 1), ("write", 2)]);
         assert_eq!(totals.refusals, [(1290, 2)]);
     }
@@ -185,6 +230,10 @@ mod tests {
         let (mut sum, mut other, mut all) = (of(&first), of(&second), of(&[first, second].concat()));
         other.note_refusal(1290);
         all.note_refusal(1290);
+        for totals in [&mut other, &mut all] {
+            totals.note_rule("a", &RuleCounts { matched: 1, refused: 1, limited: 0 });
+            totals.note_ejection(ServerId(1), "errors");
+        }
         sum.add(&other);
         assert_eq!(sum, all);
     }

@@ -22,13 +22,14 @@ use crate::admission::{Admission, admit};
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::log_limit::LogLimit;
-use crate::login::{FailedLogins, LoginError, Logins, RememberedLogins, Subject, change_user, log_in};
+use crate::login::{FailedLogins, LoginDelays, LoginError, Logins, RememberedLogins, Subject, change_user, log_in};
 use crate::moment::Moment;
 use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
 use crate::session::ClientSession;
 use crate::settings::Settings;
+use crate::spans::SpanQueue;
 use crate::statistics::Statistics;
 use crate::version::greeting_version;
 
@@ -39,6 +40,10 @@ pub(crate) struct Shared {
     pub(crate) servers: Published,
     /// The generations of their snapshots, each announced after the snapshot was published.
     pub(crate) generations: watch::Receiver<u64>,
+    /// Sampled statements on their way to their export.
+    pub(crate) spans: Arc<SpanQueue>,
+    /// Changes after a worker has ejected a server and counted it.
+    pub(crate) ejections_begun: watch::Sender<()>,
     pub(crate) held: HeldStatements,
     pub(crate) login_key: LoginKey,
     /// Asks every client for its full password, as a server does for an account that is not in its cache.
@@ -49,8 +54,9 @@ pub(crate) struct Shared {
     pub(crate) drain: CancellationToken,
     /// Cancelled when the time for the drain is over.
     pub(crate) stop: CancellationToken,
-    pub(crate) sessions: Registry,
+    pub(crate) sessions: Arc<Registry>,
     pub(crate) failed_logins: FailedLogins,
+    pub(crate) login_delays: LoginDelays,
     pub(crate) logins: Logins,
     /// Clients that are not logged in yet.
     pub(crate) unproven: Crowd<()>,
@@ -234,8 +240,11 @@ impl Worker {
         let mut balancer = self.balancer();
         let decision = router::decide(statement, session, &snapshot, policy, Instant::now(), &mut balancer);
         if let Some(Ejected { server, why, lasts }) = balancer.take_news() {
+            // Nobody who counts waits for the balancer.
+            self.statistics().totals.note_ejection(server, why.label());
             let server = snapshot.server(server).map_or("?", |server| &server.name);
             tracing::info!(server, %why, ?lasts, "a worker gives a replica no reads for a while (ejection)");
+            self.shared.ejections_begun.send_replace(());
         }
         (decision, Reign::of(&snapshot))
     }
@@ -313,7 +322,6 @@ impl Worker {
             let session = match client {
                 Ok(client) => {
                     drop(unproven.take());
-                    shared.logins.note_success(client.connection.link.is_encrypted());
                     ClientSession::new(client, Arc::clone(self))
                 }
                 Err(error) => return shared.note_failed_login(peer, &error),

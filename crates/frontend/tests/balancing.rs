@@ -4,12 +4,14 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{Settings, Setup, scripted, server, usual};
 use router::Balance;
-use testkit::Action;
 use testkit::fake::Call;
+use testkit::{Action, Answer};
+use topology::ServerId;
 
 const SLOW: &str = "SELECT slow FROM t";
 
@@ -83,4 +85,59 @@ async fn a_replica_that_fails_again_and_again_is_left_alone_and_no_client_notice
         reasons.iter().any(|why| why.starts_with("it has failed 5 times in a row; this worker gives it no reads")),
         "{reasons:?}"
     );
+}
+
+#[tokio::test]
+async fn a_read_that_a_replica_cannot_answer_since_it_is_not_well_is_answered_by_another() {
+    // Disk full, out of memory, a temporary file that cannot be written.
+    for code in [1021, 1041, 3] {
+        let unwell = scripted(move |call: Call<'_>| match usual("unwell", call) {
+            _ if call.sql().starts_with("SELECT") => vec![Action::Answer(Answer::err(code, *b"HY000", "no room"))],
+            answer => answer,
+        });
+        let servers = vec![server("primary").await, unwell.await, server("other").await];
+        let setup = Setup::configured(servers, Settings::default());
+        assert_eq!(readers(&setup, 50).await, ["other"; 50], "{code}");
+        assert_eq!(setup.running.overview().totals().ejections, [((ServerId(1), "failures"), 1)], "{code}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_is_the_statements_fault_reaches_the_client_and_ejects_nobody() {
+    let faulty = || {
+        scripted(|call: Call<'_>| match usual("faulty", call) {
+            _ if call.sql().starts_with("SELECT a") => vec![Action::Answer(Answer::err(1146, *b"42S02", "no such table"))],
+            answer => answer,
+        })
+    };
+    let setup = Setup::configured(vec![server("primary").await, faulty().await, faulty().await], Settings::default());
+    let mut client = setup.client().await;
+    for _ in 0..50 {
+        assert_eq!(client.query_one("SELECT a FROM t").await.expect_err().code, 1146);
+    }
+    assert_eq!(setup.running.overview().totals().ejections, []);
+}
+
+#[tokio::test]
+async fn a_replica_that_fails_at_every_second_statement_is_left_alone() {
+    let count = AtomicUsize::new(0);
+    let broken = scripted(move |call: Call<'_>| match usual("broken", call) {
+        _ if call.sql().starts_with("SELECT") && count.fetch_add(1, Ordering::Relaxed) % 2 == 1 => vec![Action::Close],
+        answer => answer,
+    });
+    let servers = vec![server("primary").await, broken.await, server("other").await];
+    let setup = Setup::configured(servers, Settings { balance: Balance::RoundRobin, ..Settings::default() });
+    let all = readers(&setup, 200).await;
+    assert!(!all.contains(&"primary".to_owned()), "{all:?}");
+    assert_eq!(all[150..], ["other"; 50].map(str::to_owned));
+    let overview = setup.running.overview();
+    assert_eq!(overview.totals().ejections, [((ServerId(1), "errors"), 1)]);
+    assert_eq!(overview.pools().iter().map(|pool| pool.ejected_by).collect::<Vec<_>>(), [0, 1, 0]);
+    let ejections = overview.ejections();
+    assert_eq!(ejections.iter().map(|line| line.count).collect::<Vec<_>>(), [0, 1, 0]);
+    let present = ejections.iter().map(|line| line.present.as_ref().map(|present| (&*present.reasons, present.workers)));
+    assert_eq!(present.collect::<Vec<_>>(), [None, Some((&["errors"][..], 1)), None]);
+    let rows = setup.client().await.query_one("EXPLAIN ROUTE SELECT a FROM t").await.expect_rows().rows;
+    let reasons: Vec<_> = rows.iter().filter_map(|row| row[3].as_deref().map(String::from_utf8_lossy)).collect();
+    assert!(reasons.iter().any(|why| why.contains("statements have failed; this worker gives it no reads")), "{reasons:?}");
 }

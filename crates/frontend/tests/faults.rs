@@ -154,6 +154,25 @@ async fn a_server_that_refuses_the_login_is_reported_in_its_own_words() {
     assert_eq!((refused.code, refused.message.as_slice()), (1045, b"Access denied".as_slice()));
 }
 
+/// By default a statement waits for an hour here, so this test ends only if it does not wait.
+#[tokio::test]
+async fn a_read_does_not_wait_for_a_primary_that_lets_the_account_in_no_more() {
+    let once = testkit::fake::Character { logins: Some(1), ..testkit::fake::Character::default() };
+    let closing = testkit::FakeServer::start(once, |call| {
+        let mut actions = usual("closing", call);
+        if is_statement(&call) {
+            actions.push(Action::Close);
+        }
+        actions
+    });
+    let setup = Setup::new(vec![closing.await]);
+    let mut client = setup.client().await;
+    client.query_one("SELECT a FROM t").await.expect_rows();
+    setup.servers[0].wait_until("the close", |seen| seen.open == 0).await;
+    let refused = client.query_one("SELECT a FROM t").await.expect_err();
+    assert_eq!((refused.code, refused.message.as_slice()), (1045, b"Access denied".as_slice()));
+}
+
 #[tokio::test]
 async fn a_server_that_sends_garbage_is_never_believed() {
     let garbage =

@@ -1,9 +1,11 @@
 //! One connection to one server, and the looks that are taken through it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use classifier::{Definition, Dialect};
+use futures_util::FutureExt as _;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, SslOpts, Value};
 use tokio::time::{Instant, timeout};
@@ -47,7 +49,10 @@ impl ServerConnection {
         let late = |_| ProbeError::ConnectTimeout(settings.connect_timeout);
         // The driver has no timeouts of its own.
         let opening = async {
-            let mut conn = connect(target, settings).await?;
+            // The driver panics where it is asked for a plugin that it was built without. That is `parsec`: the driver would derive its key on this
+            // thread, from as many iterations as the server likes, and nothing else of the monitor would run meanwhile.
+            let connecting = AssertUnwindSafe(connect(target, settings)).catch_unwind();
+            let mut conn = connecting.await.map_err(|_| ProbeError::Plugin)??;
             let row = conn.query_first::<Row, _>("SELECT @@version AS version, @@version_comment AS version_comment").await?;
             Ok::<_, ProbeError>((conn, row))
         };

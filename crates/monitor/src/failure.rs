@@ -22,6 +22,9 @@ pub(crate) enum ProbeError {
     /// The connection could not be made, or no login happened, in time.
     #[error("no login within {0:?}: the server is hung or overloaded, or a firewall drops our packets")]
     ConnectTimeout(Duration),
+    /// The server wants a proof that the driver cannot give.
+    #[error("the account logs in with parsec, which the monitor does not speak")]
+    Plugin,
     /// There is no connection to ask through.
     #[error("not connected")]
     NotConnected,
@@ -88,7 +91,8 @@ impl ProbeError {
         match self {
             ProbeError::Driver(error) => kind_of(error),
             ProbeError::ConnectTimeout(_) | ProbeError::Silent(_) => FailureKind::Silent,
-            ProbeError::NotConnected
+            ProbeError::Plugin
+            | ProbeError::NotConnected
             | ProbeError::QueryTimeout(_)
             | ProbeError::LookHangs
             | ProbeError::Missing(_)
@@ -100,6 +104,9 @@ impl ProbeError {
     pub(crate) fn to_failure(&self, user: &str) -> ProbeFailure {
         let why = match self {
             ProbeError::Driver(error) => why(error, user),
+            ProbeError::Plugin => format!(
+                "user {user} logs in with parsec, which the monitor does not speak: use ed25519 or mysql_native_password for it"
+            ),
             _ => self.to_string(),
         };
         ProbeFailure { kind: self.kind(), why: why.into() }
@@ -144,7 +151,9 @@ fn why(error: &Error, user: &str) -> String {
         Error::Io(IoError::Io(error)) => why_io(error),
         Error::Driver(DriverError::ConnectionClosed) => "the server closed the connection: is it starting or stopping?".into(),
         Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
-            format!("user {user} logs in with {name}, which is not supported here: use caching_sha2_password")
+            format!(
+                "user {user} logs in with {name}, which is not supported here: use caching_sha2_password, or ed25519 on MariaDB"
+            )
         }
         Error::Driver(DriverError::NoClientSslFlagFromServer) => {
             "the server offers no TLS, and server_tls.mode does not allow a connection in clear".into()

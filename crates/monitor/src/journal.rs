@@ -79,6 +79,24 @@ pub enum Event {
         /// As it is now.
         after: Share,
     },
+    /// A replica gets no reads for a while, as it is an outlier.
+    Ejected {
+        /// Its name.
+        server: String,
+        /// The key of the configuration by which it is one: `failures`, `errors` or `latency`.
+        reason: &'static str,
+        /// Why, in words.
+        text: String,
+        /// For how long, at first.
+        lasts: Duration,
+    },
+    /// It gets reads again.
+    EjectionEnded {
+        /// Its name.
+        server: String,
+        /// Since the beginning of the ejection.
+        took: Duration,
+    },
     /// A command of the configuration was run.
     Hook {
         /// `before` or `after` a promotion.

@@ -72,6 +72,11 @@ impl Exchange {
         self.link.is_encrypted()
     }
 
+    /// The certificate that this side has shown to its client, DER. `None`: there is no TLS, or this is the client.
+    pub fn own_certificate(&self) -> Option<&[u8]> {
+        self.link.own_certificate()
+    }
+
     /// The login is over. What the peer has sent beyond it is in the link's inbox.
     pub fn into_link(self) -> Link {
         self.link

@@ -20,5 +20,5 @@ pub use exchange::{Exchange, receive_packet};
 pub use link::{Link, watch_peers};
 pub use listener_handle::ListenerHandle;
 pub use socket_file::SocketFile;
-pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust};
+pub use tls::{Authorities, ClientCertificates, Identity, TlsAcceptor, TlsConnector, TlsError, Trust, expires_at};
 pub use within::within;

@@ -187,6 +187,14 @@ impl Link {
         matches!(self.stream, Stream::Tls(_))
     }
 
+    /// The certificate that this side has shown to its client, DER. `None`: there is no TLS, or this is the client.
+    pub fn own_certificate(&self) -> Option<&[u8]> {
+        match &self.stream {
+            Stream::Tls(tls) => tls.own_certificate(),
+            Stream::Plain(_) | Stream::Unix(_) => None,
+        }
+    }
+
     /// The handshake went on with a former session.
     #[cfg(test)]
     pub(crate) fn is_resumed(&self) -> bool {

@@ -3,6 +3,7 @@
 //! One provider of cryptography (aws-lc-rs), TLS 1.2 and 1.3. The caller reads the files: everything here comes as PEM. The stream drives
 //! rustls itself, instead of through `tokio-rustls`, whose stream keeps decrypted bytes to itself and cannot say whether it has any.
 
+mod expiry;
 mod stream;
 mod verify;
 
@@ -21,6 +22,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroize;
 
+pub use self::expiry::expires_at;
 pub(crate) use self::stream::TlsStream;
 use self::verify::{AnyName, Anybody};
 
@@ -125,7 +127,11 @@ pub enum ClientCertificates {
 
 /// The server's side of TLS.
 #[derive(Clone)]
-pub struct TlsAcceptor(Arc<ServerConfig>);
+pub struct TlsAcceptor {
+    config: Arc<ServerConfig>,
+    /// What clients are shown, DER.
+    certificate: Arc<[u8]>,
+}
 
 /// Without what is in it.
 impl fmt::Debug for TlsAcceptor {
@@ -148,7 +154,8 @@ impl TlsAcceptor {
         };
         let mut config = builder.with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
         config.ticketer = Ticketer::new()?;
-        Ok(Self(Arc::new(config)))
+        let certificate = identity.chain.first().ok_or(TlsError::NoCertificate)?;
+        Ok(Self { config: Arc::new(config), certificate: certificate.as_ref().into() })
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn bind(config: &Admin, passed: &mut Sockets) -> anyhow::Result<(Boun
     let address = listen(config.address, ADMIN_ADDRESS, "the admin API")?.map(|listener| (listener, config.token.clone()));
     // The configuration has no console without a token.
     let console = listen(config.console, ADMIN_CONSOLE, "the console")?.zip(config.token.clone());
-    let listeners = admin::Listeners { socket, address, console };
+    let listeners = admin::Listeners { socket, address, console, tls: config.tls.clone() };
     Ok((Bound { listeners, handles }, file))
 }
 

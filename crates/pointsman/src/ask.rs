@@ -11,6 +11,7 @@ use admin::Reply;
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
+use crate::check;
 use crate::cli::{self, Running};
 use crate::config::Config;
 use crate::run::runtime;
@@ -41,6 +42,15 @@ pub(crate) fn sessions(running: &Running, as_json: bool) -> anyhow::Result<ExitC
 pub(crate) fn digests(running: &Running, limit: usize, as_json: bool) -> anyhow::Result<ExitCode> {
     let columns = ["digest", "user", "schema", "server", "because", "count", "errors", "rows_sent", "sum_us", "max_us", "text"];
     list(running, &format!("/api/digests?limit={limit}"), &columns, as_json)
+}
+
+/// Prints what the servers' settings lack, as a running Pointsman has seen them.
+pub(crate) fn doctor(running: &Running) -> anyhow::Result<ExitCode> {
+    let reply = ask(running, "/api/doctor", None)?;
+    if !reply.is_success {
+        bail!("{}", reply.text.trim());
+    }
+    Ok(check::diagnosed(&serde_json::from_str(&reply.text).context("the answer is no JSON")?))
 }
 
 /// Begins them anew.

@@ -32,11 +32,15 @@ pub(crate) enum Command {
         #[arg(long)]
         connect: bool,
     },
-    /// Look at every server's settings, and say what is missing for a promotion without loss, with the statement that repairs it. Changes nothing.
+    /// Look at every server's settings, and say what is missing for a promotion without loss, with the statement that repairs it; with --config, also which
+    /// certificates end soon. Changes nothing.
     Doctor {
-        /// The configuration file.
-        #[arg(long)]
-        config: PathBuf,
+        /// The configuration file, by which it looks at the servers itself.
+        #[arg(long, required_unless_present = "socket")]
+        config: Option<PathBuf>,
+        /// The socket of a running Pointsman, which says what it has seen.
+        #[arg(long, conflicts_with = "config")]
+        socket: Option<PathBuf>,
     },
     /// Show the state of the servers, and what is done about it.
     Status {

@@ -10,6 +10,7 @@ mod routing;
 mod rules;
 mod security;
 mod tls;
+mod tracing;
 mod units;
 mod users;
 
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::admin::Setting;
 use backend::{Account, PooledAccount, ServerAddress};
 use ipnet::IpNet;
 use router::{EjectionPolicy, Rule};
@@ -26,9 +28,10 @@ use toml::de::DeTable;
 use topology::{ServerId, ServerState, Share};
 
 pub(crate) use self::admin::Admin;
-use self::reader::{Mistakes, Section};
+use self::reader::{Outcome, Section};
 pub(crate) use self::routing::{CausalReads, Pooling, Routing, TransactionReads};
 use self::security::{Auth, Security};
+use self::tracing::Tracing;
 use self::units::{Address, FileMode, Level, Period, Size, State};
 pub(crate) use self::users::User;
 
@@ -55,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) reload_on_change: bool,
     /// Certificates and keys.
     pub(crate) tls_files: Vec<PathBuf>,
+    /// Until when our own certificates count.
+    pub(crate) certificates: Vec<::admin::Certificate>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) users: Vec<User>,
     pub(crate) firewall: frontend::Firewall,
@@ -72,6 +77,9 @@ pub(crate) struct Config {
     pub(crate) failover: Failover,
     pub(crate) admin: Admin,
     pub(crate) log: Log,
+    pub(crate) tracing: Tracing,
+    /// The value of each key, for those who ask what is in force.
+    pub(crate) settings: Vec<Setting>,
 }
 
 /// One `[[servers]]`.
@@ -108,7 +116,7 @@ pub(crate) struct Failover {
 }
 
 /// What a promotion may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Durability {
     /// Lose no acknowledged write if the servers are set up for that, else as little as possible.
@@ -150,10 +158,12 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
     /// A statement that takes this long is logged; with zero none is.
     pub(crate) slow_statement: Duration,
+    /// There are warnings of a certificate that ends within this time; with zero there are none.
+    pub(crate) certificate_expiry: Duration,
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// For people.
@@ -192,14 +202,15 @@ impl Config {
     /// Reads a text; the mistakes are in the order of their lines.
     pub(crate) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mistakes = Mistakes::new(text);
+        let outcome = Outcome::new(text);
         for error in &errors {
-            mistakes.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
+            outcome.add(error.span().map_or(0, |span| span.start), error.message().to_owned());
         }
         // What cannot be parsed leaves gaps, and messages about those would only confuse.
-        let config = if errors.is_empty() { Self::read(Section::new(&table, "", &mistakes)) } else { None };
-        match (config, mistakes.into_sorted()) {
-            (Some(config), mistakes) if mistakes.is_empty() => Ok(config),
+        let config = if errors.is_empty() { Self::read(Section::new(&table, "", &outcome)) } else { None };
+        let settings = outcome.take_settings();
+        match (config, outcome.into_sorted()) {
+            (Some(config), mistakes) if mistakes.is_empty() => Ok(Self { settings, ..config }),
             (_, mistakes) => Err(mistakes),
         }
     }
@@ -214,7 +225,7 @@ impl Config {
             listen.complain("server_version must begin as a server's does: \"8.4.7\", \"11.8.2-MariaDB\"");
         }
         let proxy_networks = list::networks(&mut listen, "proxy_networks");
-        let mut tls_files = Vec::new();
+        let mut tls_files = tls::Files::default();
         let client_tls = tls::clients(&mut listen, &mut tls_files);
         let client_compression = compression::clients(&mut listen);
         listen.finish();
@@ -238,6 +249,10 @@ impl Config {
         let security = Security::read(file.section("security"));
         let is_passthrough = security.auth == Auth::Passthrough;
         let users = users::users(&mut file, &client_tls, is_passthrough);
+        if security.server_proxy_protocol && users.iter().flatten().any(|user| user.pooled.warm_server_connections > 0) {
+            let why = "a connection that is opened in advance does not yet have a client whose address the servers could be told";
+            file.complain(&format!("warm_server_connections and security.server_proxy_protocol exclude each other: {why}"));
+        }
         let firewall = firewall(file.section("firewall"));
 
         let mut limits = file.section("limits");
@@ -259,8 +274,9 @@ impl Config {
 
         let failover = failover(file.section("failover"));
         let reload_on_change = only(file.section("reload"), "on_change", true);
-        let admin = Admin::read(file.section("admin"));
+        let admin = Admin::read(file.section("admin"), &mut tls_files);
         let log = log(file.section("log"));
+        let tracing = Tracing::read(file.section("tracing"));
         file.finish();
 
         Some(Self {
@@ -292,8 +308,11 @@ impl Config {
             server_version,
             security,
             reload_on_change,
-            tls_files,
+            tls_files: tls_files.paths,
+            certificates: tls_files.certificates,
             log,
+            tracing,
+            settings: Vec::new(),
         })
     }
 }
@@ -305,14 +324,14 @@ fn socket(listen: &mut Section<'_>) -> Option<frontend::SocketPath> {
 }
 
 /// The value of a section's only key.
-fn only<T: serde::de::DeserializeOwned>(mut section: Section<'_>, key: &'static str, default: T) -> T {
+fn only<T: serde::de::DeserializeOwned + serde::Serialize>(mut section: Section<'_>, key: &'static str, default: T) -> T {
     let value = section.optional(key, default);
     section.finish();
     value
 }
 
 /// What happens to a client that may not connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Rejection {
     Close,
@@ -334,6 +353,7 @@ fn log(mut section: Section<'_>) -> Log {
         level: section.optional("level", Level::default()),
         format: section.optional("format", LogFormat::Human),
         slow_statement: section.optional("slow_statement", Period(Duration::ZERO)).0,
+        certificate_expiry: section.optional("certificate_expiry", Period(Duration::from_hours(14 * 24))).0,
     };
     section.finish();
     log
@@ -352,7 +372,7 @@ fn server(id: ServerId, mut section: Section<'_>) -> Option<Server> {
         state: section.optional("state", State(ServerState::Active)).0,
     };
     let connections_max = section.bound("server_connections");
-    let replication = section.optional::<Option<Address>>("replication_address", None);
+    let replication = section.optional("replication_address", address.clone());
     let default = failover::Member::default();
     let candidate = failover::Member {
         priority: section.optional("priority", default.priority),
@@ -428,7 +448,22 @@ fn failover(mut section: Section<'_>) -> Option<Failover> {
 /// What clients may use, and for how long.
 fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> frontend::Limits {
     let default = frontend::Limits::default();
+    let limits_of_clients = read_client_limits(limits, timeouts, &default);
+    if limits_of_clients.failed_login_delay_max >= limits_of_clients.handshake {
+        timeouts
+            .complain("failed_login_delay_max must be shorter than handshake, or clients would be disconnected while they wait");
+    }
+    if limits_of_clients.failed_login_delay > limits_of_clients.failed_login_delay_max {
+        timeouts.complain("failed_login_delay must not be longer than failed_login_delay_max");
+    }
+    limits_of_clients
+}
+
+fn read_client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>, default: &frontend::Limits) -> frontend::Limits {
     let mut period = |key, default| timeouts.optional(key, Period(default)).0;
+    let handshake = period("handshake", default.handshake);
+    let failed_login_delay_max = period("failed_login_delay_max", default.failed_login_delay_max.min(handshake / 2));
+    let failed_login_delay = period("failed_login_delay", default.failed_login_delay.min(failed_login_delay_max));
     frontend::Limits {
         client_connections: limits.positive("client_connections", default.client_connections),
         logins: limits.positive("logins", default.logins),
@@ -442,7 +477,9 @@ fn client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>) -> fronte
         held_statements: limits.optional("held_statements", default.held_statements),
         held_bytes: limits.optional("held_bytes", Size(default.held_bytes)).0,
         digest_statistics: limits.optional("digest_statistics", default.digest_statistics),
-        handshake: period("handshake", default.handshake),
+        handshake,
+        failed_login_delay,
+        failed_login_delay_max,
         client_idle: period("client_idle", default.client_idle),
         session_idle: period("session_idle", default.session_idle),
         client_write: period("client_write", default.client_write),

@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod cli;
 mod config;
+mod expiry;
 mod explain;
 mod logging;
 mod reload;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Running};
 use crate::config::Config;
 
 /// The command line or the configuration is wrong.
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Explain(request) => explain::explain(&request),
-        Command::Doctor { config } => match Config::load(&config) {
+        Command::Doctor { config: None, socket } => done(ask::doctor(&Running { config: None, socket })),
+        Command::Doctor { config: Some(config), .. } => match Config::load(&config) {
             Ok(loaded) => done(check::doctor(&loaded)),
             Err(invalid) => fail(&invalid.to_string(), USAGE),
         },

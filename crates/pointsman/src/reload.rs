@@ -5,11 +5,15 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use admin::{AdminTls, Certificate, Setting};
 use frontend::Running;
+use tokio::sync::watch;
 use topology::ServerId;
 
 use crate::config::{Config, Server};
+use crate::expiry;
 use crate::settings::{failover_settings, frontend_settings, monitor_settings, pool_settings};
 
 /// The configuration in force, and the parts that use it.
@@ -22,12 +26,29 @@ pub(crate) struct Reloader<'r> {
     next_id: u16,
     control: monitor::Control,
     running: &'r Running,
+    /// Where the admin API looks the settings up.
+    published: watch::Sender<Arc<[Setting]>>,
+    /// Where it looks up until when they count.
+    certificates: watch::Sender<Arc<[Certificate]>>,
+    /// That of the admin addresses since the start.
+    admin_tls: Option<AdminTls>,
+    /// What they were at the start.
+    settings_at_start: Vec<Setting>,
 }
 
 impl<'r> Reloader<'r> {
-    pub(crate) fn new(path: PathBuf, config: Config, control: monitor::Control, running: &'r Running) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        config: Config,
+        control: monitor::Control,
+        running: &'r Running,
+        published: watch::Sender<Arc<[Setting]>>,
+        certificates: watch::Sender<Arc<[Certificate]>>,
+    ) -> Self {
         let next_id = u16::try_from(config.servers.len()).unwrap_or(u16::MAX);
-        Self { path, fixed: fixed(&config), config, next_id, control, running }
+        let (fixed, settings_at_start) = (fixed(&config), config.settings.clone());
+        let admin_tls = config.admin.tls.clone();
+        Self { path, config, fixed, next_id, control, running, published, certificates, admin_tls, settings_at_start }
     }
 
     /// The servers of the configuration in force.
@@ -43,6 +64,11 @@ impl<'r> Reloader<'r> {
     /// What has to be read again when it changes: the configuration file, and the certificates and keys that it names.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         std::iter::once(&self.path).chain(&self.config.tls_files).cloned().collect()
+    }
+
+    /// Logs certificates that are about to end.
+    pub(crate) fn warn_of_expiry(&self) {
+        expiry::warn(&self.config);
     }
 
     /// Reads the file and applies it, or returns why not.
@@ -73,9 +99,16 @@ impl<'r> Reloader<'r> {
         }
         self.running.reload_pools(pool_settings(&config));
         self.running.reload(frontend_settings(&config));
+        if let (Some(tls), Some(newer)) = (&self.admin_tls, &config.admin.tls) {
+            tls.renew(newer);
+        }
         self.next_id = next_id;
         let done = self.described(&config);
+        self.published
+            .send_replace(in_force(&config.settings, &self.settings_at_start, &until_restart(&self.fixed, &config)).into());
+        self.certificates.send_replace(config.certificates.as_slice().into());
         self.config = config;
+        self.warn_of_expiry();
         Ok(done)
     }
 
@@ -89,7 +122,7 @@ impl<'r> Reloader<'r> {
         let lists = [
             ("new servers", names(&config.servers, &self.config.servers)),
             ("servers gone", names(&self.config.servers, &config.servers)),
-            ("still as at the start, until the next one", until_restart(&self.fixed, config)),
+            ("still as at the start, until the next one", until_restart(&self.fixed, config).join(", ")),
         ];
         said.extend(lists.iter().filter(|(_, list)| !list.is_empty()).map(|(what, list)| format!("{what}: {list}")));
         said.join("; ")
@@ -97,9 +130,19 @@ impl<'r> Reloader<'r> {
 }
 
 /// The keys whose new values wait for the next start.
-fn until_restart(at_start: &[(&'static str, String)], config: &Config) -> String {
+fn until_restart(at_start: &[(&'static str, String)], config: &Config) -> Vec<&'static str> {
     let changed = fixed(config).into_iter().zip(at_start).filter(|(now, then)| now != *then);
-    changed.map(|((key, _), _)| key).collect::<Vec<_>>().join(", ")
+    changed.map(|((key, _), _)| key).collect()
+}
+
+/// The settings of a file that was read while the process ran: those that wait for the next start are as they were at the last one.
+fn in_force(settings: &[Setting], at_start: &[Setting], waiting: &[&str]) -> Vec<Setting> {
+    let setting = |new: &Setting| {
+        let former = at_start.iter().find(|former| former.name == new.name).filter(|former| waiting.contains(&&*former.name));
+        let Some(former) = former else { return new.clone() };
+        Setting { next: Some(new.value.clone().unwrap_or_else(|| "(none)".to_owned())), ..former.clone() }
+    };
+    settings.iter().map(setting).collect()
 }
 
 /// The keys that are read only at the start.
@@ -107,7 +150,8 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     let failover = &config.failover;
     vec![
         ("listen.address", config.listen.to_string()),
-        ("listen.socket", format!("{:?}", config.socket)),
+        ("listen.socket", format!("{:?}", config.socket.as_ref().map(|socket| &socket.path))),
+        ("listen.socket_mode", format!("{:?}", config.socket.as_ref().map(|socket| socket.mode))),
         ("listen.threads", config.threads.to_string()),
         ("limits.digest_cache", config.digest_cache.to_string()),
         ("limits.learned_digests", config.learned_digests.to_string()),
@@ -120,8 +164,12 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("admin.address", format!("{:?}", config.admin.address)),
         ("admin.console", format!("{:?}", config.admin.console)),
         ("admin.token", fingerprint(config.admin.token.as_ref())),
+        ("admin.tls", config.admin.tls.is_some().to_string()),
+        ("admin.tls_client_ca", config.admin.tls.as_ref().is_some_and(AdminTls::demands_certificates).to_string()),
         ("log.level", format!("{:?}", config.log.level)),
         ("log.format", format!("{:?}", config.log.format)),
+        ("tracing.endpoint", format!("{:?}", config.tracing.collector.as_ref().map(|to| (&to.authority, &to.path)))),
+        ("tracing.service_name", format!("{:?}", config.tracing.collector.as_ref().map(|to| &to.service))),
     ]
 }
 
@@ -151,6 +199,8 @@ fn number(servers: &mut [Server], before: &[Server], next: &mut u16) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use admin::Source;
+
     use super::*;
 
     const USUAL: &str = "[monitor]\nuser = 'm'\npassword = 'm'\n[[users]]\nname = 'app'\npassword = 'app'\n";
@@ -185,9 +235,30 @@ mod tests {
     fn what_is_read_only_at_the_start_is_named_if_it_has_changed() {
         let servers = [("a", "a:1")];
         let at_start = fixed(&config(&servers, ""));
-        assert_eq!(until_restart(&at_start, &config(&servers, "routing.max_lag = '7s'")), "");
+        assert_eq!(until_restart(&at_start, &config(&servers, "routing.max_lag = '7s'")), [""; 0]);
         let later = "listen.threads = 77\nlog.format = 'json'\nadmin.socket = '/tmp/x'\nadmin.token = '0123456789abcdef'";
         let later = config(&servers, later);
-        assert_eq!(until_restart(&at_start, &later), "listen.threads, admin.socket, admin.token, log.format");
+        assert_eq!(until_restart(&at_start, &later), ["listen.threads", "admin.socket", "admin.token", "log.format"]);
+    }
+
+    #[test]
+    fn a_setting_that_waits_for_the_next_start_is_shown_as_it_is() {
+        let servers = [("a", "a:1")];
+        let first = config(&servers, "listen.threads = 2\nadmin.token = '0123456789abcdef'");
+        let second = config(&servers, "listen.threads = 3\nrouting.max_lag = '7s'");
+        let waiting = until_restart(&fixed(&first), &second);
+        let settings = in_force(&second.settings, &first.settings, &waiting);
+        let check = |name: &str, value: &str, source: Source, next: Option<&str>| {
+            let setting = settings.iter().find(|setting| setting.name == name).expect("it is there");
+            assert_eq!(
+                (setting.value.as_deref(), setting.source, setting.next.as_deref()),
+                (Some(value), source, next),
+                "{name}"
+            );
+        };
+        check("listen.threads", "2", Source::File, Some("3"));
+        check("admin.token", "(not shown)", Source::File, Some("(none)"));
+        check("routing.max_lag", "7s", Source::File, None);
+        check("limits.waiting", "10000", Source::Default, None);
     }
 }

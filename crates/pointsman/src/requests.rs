@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::expiry;
 use crate::reload::Reloader;
 use crate::sockets::{LISTEN_ADDRESS, LISTEN_SOCKET};
 use crate::successor;
@@ -80,6 +81,8 @@ impl Work<'_> {
     /// Does what it is asked for, one thing after the other, until the process is to end.
     pub(crate) async fn serve(mut self, signals: &mut Signals) -> End {
         let mut watch = FileWatch::new(self.reloader.files()).await;
+        // The first tick comes at once.
+        let mut expiry_check = tokio::time::interval(expiry::INTERVAL);
         loop {
             let Signals { terminate, interrupt, hangup, user2 } = &mut *signals;
             let request = tokio::select! {
@@ -89,6 +92,10 @@ impl Work<'_> {
                 Some(reply) = self.reloads.recv() => Request::Reload(Some(reply)),
                 Some(reply) = self.upgrades.recv() => Request::Upgrade(Some(reply)),
                 () = watch.changed(), if self.reloader.watches_file() => Request::Reload(None),
+                _ = expiry_check.tick() => {
+                    self.reloader.warn_of_expiry();
+                    continue;
+                }
             };
             let work = async {
                 match request {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use admin::Journal;
 use anyhow::Context as _;
 use classifier::{CacheStats, Classifier};
-use frontend::{Closed, Frontend, Inherited, Runtime};
+use frontend::{Closed, Frontend, Inherited, Runtime, SpanQueue};
 use sd_notify::NotifyState;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_listeners::Bound;
@@ -54,7 +54,17 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     let (reload, reloads) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (upgrade, upgrades) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let overview = Arc::new(OnceLock::new());
-    let api = admin::Api { control: control.clone(), journal, reload, upgrade, frontend: Arc::clone(&overview) };
+    let (published, settings) = watch::channel(config.settings.as_slice().into());
+    let (published_certificates, certificates) = watch::channel(config.certificates.as_slice().into());
+    let api = admin::Api {
+        control: control.clone(),
+        journal: journal.clone(),
+        reload,
+        upgrade,
+        settings,
+        certificates,
+        frontend: Arc::clone(&overview),
+    };
     let (opens, closes) = (CancellationToken::new(), stop.child_token());
     if !options.take_over {
         opens.cancel();
@@ -67,11 +77,18 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
         () = signals.end() => return Ok(()),
     }
 
+    let (spans, waiting) = SpanQueue::new();
+    let exporting = config
+        .tracing
+        .collector
+        .clone()
+        .map(|collector| tokio::spawn(admin::export_spans(collector, waiting, Arc::clone(&spans), stop.clone())));
     let running =
-        frontend(&config, options, &snapshots, Arc::clone(&classifier), &mut passed).start().context("cannot listen")?;
+        frontend(&config, options, &snapshots, Arc::clone(&classifier), spans, &mut passed).start().context("cannot listen")?;
     passed.close_rest();
     // Nobody else sets it.
     let _ = overview.set(running.overview().clone());
+    let recording = tokio::spawn(admin::record_ejections(running.overview().clone(), journal, stop.clone()));
     opens.cancel();
     tracing::info!(address = %running.address(), socket = config.socket.as_ref().map(|socket| tracing::field::display(socket.path.display())), version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "listening");
     if options.take_over {
@@ -80,7 +97,7 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
         notify(NotifyState::Ready);
     }
     say_what_is_promised(&control).await;
-    let reloader = Reloader::new(options.config.clone(), config, control.clone(), &running);
+    let reloader = Reloader::new(options.config.clone(), config, control.clone(), &running, published, published_certificates);
     let work = Work { program, control, admin_handles, running: &running, reloader, reloads, upgrades };
     let end = work.serve(&mut signals).await;
     let closed = running.close().await;
@@ -96,6 +113,10 @@ async fn control(config: Config, options: &RunOptions, mut passed: Sockets) -> a
     monitoring.await.context("the monitor failed")?;
     cataloguing.await.context("the monitor failed")?;
     serving.await.context("the admin API failed")?;
+    recording.await.context("the record of ejections failed")?;
+    if let Some(exporting) = exporting {
+        exporting.await.context("the export of spans failed")?;
+    }
     drop(socket_file);
     Ok(())
 }
@@ -184,6 +205,7 @@ fn frontend(
     options: &RunOptions,
     snapshots: &monitor::Snapshots,
     classifier: Arc<Classifier>,
+    spans: Arc<SpanQueue>,
     passed: &mut Sockets,
 ) -> Frontend {
     let unix = config.socket.as_ref().and_then(|socket| passed.unix(LISTEN_SOCKET, &socket.path));
@@ -200,6 +222,7 @@ fn frontend(
         classifier,
         servers: snapshots.published(),
         generations: snapshots.generations(),
+        spans,
         force_full_authentication: options.force_full_authentication,
     }
 }

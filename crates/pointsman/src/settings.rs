@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use admin::{Hooks, JournalSettings};
 use backend::{PoolSettings, PooledServer};
-use frontend::{Accounts, CausalScope};
+use frontend::{Accounts, CausalScope, RuleRates};
 use router::Policy;
 
 use crate::config::{CausalReads, Config, Durability, Pooling, Server, TransactionReads};
@@ -96,14 +96,18 @@ pub(crate) fn frontend_settings(config: &Config) -> frontend::Settings {
         },
         server_version: config.server_version.clone(),
         slow_statement: Some(config.log.slow_statement).filter(|slow| !slow.is_zero()),
+        spans: config.tracing.sampling(),
         admin_commands: config.security.admin_commands,
         binlog_commands: config.security.binlog_commands,
         rules: config.rules.as_slice().into(),
+        rule_rates: RuleRates::new(&config.rules),
         accounts: Accounts::new(config.users.iter().map(|user| Arc::clone(&user.pooled.account)), scope)
             .with_terms(config.users.iter().map(|user| (user.pooled.account.user.as_slice(), user.terms.clone()))),
         firewall: config.firewall.clone(),
         remembered_login: config.remembered_login,
         proxy_networks: Arc::clone(&config.proxy_networks),
+        server_proxy_protocol: config.security.server_proxy_protocol,
+        default_auth_plugin: config.security.default_auth_plugin.plugin(),
         tls: config.client_tls.clone(),
         compression: config.client_compression,
     }

@@ -18,7 +18,7 @@ use topology::{Server, ServerId};
 
 use self::chance::Chance;
 use self::round_robin::Turns;
-use crate::ejection::{Ejected, EjectionPolicy, Ejections, Outlier};
+use crate::ejection::{Ejected, Ejection, EjectionPolicy, Ejections};
 use crate::load::Load;
 
 /// How one of several servers is chosen.
@@ -35,6 +35,19 @@ pub enum Balance {
     RandomOfTwo,
     /// In turn, by weight and by how long its reads take.
     Latency,
+}
+
+impl Balance {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round_robin",
+            Self::LeastConnections => "least_connections",
+            Self::Observed => "observed",
+            Self::RandomOfTwo => "random_of_two",
+            Self::Latency => "latency",
+        }
+    }
 }
 
 /// How reads are shared out.
@@ -194,10 +207,10 @@ impl Balancer {
         match ending {
             Ending::Read { digest, response } => {
                 self.load.answered(server, digest, response, now);
-                self.ejections.note_answer(server);
+                self.ejections.note_answer(server, now);
             }
-            Ending::Answered => self.ejections.note_answer(server),
-            Ending::Failed => self.ejections.note_failure(server),
+            Ending::Answered => self.ejections.note_answer(server, now),
+            Ending::Failed => self.ejections.note_failure(server, now),
             Ending::GivenUp => {}
         }
     }
@@ -207,8 +220,8 @@ impl Balancer {
         &self.load
     }
 
-    /// Why this worker gives a server no reads, and until when.
-    pub fn ejection(&self, server: ServerId, now: Instant) -> Option<(Outlier, Instant)> {
+    /// Why this worker gives a server no reads, since when, and until when.
+    pub fn ejection(&self, server: ServerId, now: Instant) -> Option<Ejection> {
         self.ejections.present(server, now)
     }
 

@@ -15,8 +15,10 @@ use crate::balance::Candidate;
 /// When a replica is ejected, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EjectionPolicy {
-    /// This many failures of the server in a row. 0: it is not ejected for failures.
+    /// This many failures of the server in a row. 0: it is not ejected for them.
     pub failures: u32,
+    /// This part of its statements of late has failed by its own fault, in per cent. 0: it is not ejected for that.
+    pub errors: u32,
     /// It takes this many times as long as the median of the others. 0: it is not ejected for being slow.
     pub latency: u32,
     /// And it takes at least this long.
@@ -31,11 +33,18 @@ pub struct EjectionPolicy {
 
 impl EjectionPolicy {
     /// No replica is ejected.
-    pub const OFF: Self =
-        Self { failures: 0, latency: 0, latency_min: Duration::ZERO, share: 0, time: Duration::ZERO, time_max: Duration::ZERO };
+    pub const OFF: Self = Self {
+        failures: 0,
+        errors: 0,
+        latency: 0,
+        latency_min: Duration::ZERO,
+        share: 0,
+        time: Duration::ZERO,
+        time_max: Duration::ZERO,
+    };
 
     fn is_off(&self) -> bool {
-        self.share == 0 || (self.failures == 0 && self.latency == 0)
+        self.share == 0 || (self.failures == 0 && self.errors == 0 && self.latency == 0)
     }
 
     /// The `count`th in a row, beginning with 0.
@@ -48,6 +57,7 @@ impl Default for EjectionPolicy {
     fn default() -> Self {
         Self {
             failures: 5,
+            errors: 50,
             latency: 5,
             latency_min: Duration::from_millis(5),
             share: 50,
@@ -62,17 +72,47 @@ impl Default for EjectionPolicy {
 pub enum Outlier {
     /// It has failed this many times in a row.
     Fails(u32),
+    /// So many of its statements of late have failed, and so many there were.
+    Errs {
+        /// Failed by its own fault.
+        failed: u32,
+        /// All of them.
+        of: u32,
+    },
     /// It takes this many times as long as the others.
     Slow(f32),
+}
+
+impl Outlier {
+    /// The name in metrics: that of the key of the configuration.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Fails(_) => "failures",
+            Self::Errs { .. } => "errors",
+            Self::Slow(_) => "latency",
+        }
+    }
 }
 
 impl fmt::Display for Outlier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fails(count) => write!(f, "it has failed {count} times in a row"),
+            Self::Errs { failed, of } => write!(f, "{failed} of its last {of} statements have failed"),
             Self::Slow(times) => write!(f, "its answers take {times:.1} times as long as those of the others"),
         }
     }
+}
+
+/// That a replica gets no reads at present.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ejection {
+    /// Why.
+    pub why: Outlier,
+    /// When it began.
+    pub since: Instant,
+    /// When it ends: not before `since`.
+    pub until: Instant,
 }
 
 /// A replica that has just been ejected.
@@ -97,31 +137,81 @@ pub(crate) struct Ejections {
 struct Record {
     /// In a row.
     failures: u32,
-    /// The present ejection: why, and until when.
-    present: Option<(Outlier, Instant)>,
+    recent: Recent,
+    present: Option<Ejection>,
     /// Ejections in a row.
     count: u32,
     /// When the last one ended.
     back_since: Option<Instant>,
 }
 
-impl Ejections {
-    /// The server has failed by its own fault.
-    pub(crate) fn note_failure(&mut self, server: ServerId) {
-        let record = self.of_mut(server);
-        record.failures = record.failures.saturating_add(1);
+/// What part of a server's statements fails is judged from so many of them on.
+const RECENT_MIN: u32 = 20;
+
+/// Half of the time for which a statement counts as one of late, and at least that.
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// The statements of the present window and of the one before: they cost two additions each, and no memory that grows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent {
+    began: Option<Instant>,
+    present: Counts,
+    former: Counts,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    failed: u32,
+    all: u32,
+}
+
+impl Recent {
+    fn note(&mut self, has_failed: bool, now: Instant) {
+        self.roll(now);
+        self.present.all = self.present.all.saturating_add(1);
+        self.present.failed = self.present.failed.saturating_add(has_failed.into());
     }
 
-    /// The server has answered.
-    pub(crate) fn note_answer(&mut self, server: ServerId) {
-        if let Some(record) = self.records.get_mut(server.index()) {
-            record.failures = 0;
+    fn roll(&mut self, now: Instant) {
+        let Some(began) = self.began else {
+            self.began = Some(now);
+            return;
+        };
+        let age = now.saturating_duration_since(began);
+        if age >= WINDOW {
+            let former = if age < WINDOW * 2 { self.present } else { Counts::default() };
+            *self = Self { began: Some(now), present: Counts::default(), former };
         }
     }
 
-    /// Why it is ejected, and until when.
-    pub(crate) fn present(&self, server: ServerId, now: Instant) -> Option<(Outlier, Instant)> {
-        self.records.get(server.index())?.present.filter(|(_, until)| now < *until)
+    /// The server is an outlier if at least this part of its statements has failed, in per cent.
+    fn judge(mut self, per_cent: u32, now: Instant) -> Option<Outlier> {
+        self.roll(now);
+        let failed = self.present.failed.saturating_add(self.former.failed);
+        let of = self.present.all.saturating_add(self.former.all);
+        let is_outlier = per_cent > 0 && of >= RECENT_MIN && u64::from(failed) * 100 >= u64::from(of) * u64::from(per_cent);
+        is_outlier.then_some(Outlier::Errs { failed, of })
+    }
+}
+
+impl Ejections {
+    /// The server has failed by its own fault.
+    pub(crate) fn note_failure(&mut self, server: ServerId, now: Instant) {
+        let record = self.of_mut(server);
+        record.failures = record.failures.saturating_add(1);
+        record.recent.note(true, now);
+    }
+
+    /// The server has answered.
+    pub(crate) fn note_answer(&mut self, server: ServerId, now: Instant) {
+        let record = self.of_mut(server);
+        record.failures = 0;
+        record.recent.note(false, now);
+    }
+
+    /// Its ejection, if it is ejected.
+    pub(crate) fn present(&self, server: ServerId, now: Instant) -> Option<Ejection> {
+        self.records.get(server.index())?.present.filter(|ejection| now < ejection.until)
     }
 
     /// When its last ejection ended.
@@ -153,9 +243,9 @@ impl Ejections {
 
     fn end_if_due(&mut self, server: ServerId, load: &mut Load, policy: &EjectionPolicy, now: Instant) {
         let Some(record) = self.records.get_mut(server.index()) else { return };
-        let ended = record.present.map(|(_, until)| until).filter(|until| policy.is_off() || now >= *until);
+        let ended = record.present.map(|ejection| ejection.until).filter(|until| policy.is_off() || now >= *until);
         if let Some(until) = ended {
-            *record = Record { failures: 0, present: None, count: record.count, back_since: Some(until.min(now)) };
+            *record = Record { count: record.count, back_since: Some(until.min(now)), ..Record::default() };
             load.forget(server);
         }
         let did_well = record.back_since.is_some_and(|since| now.saturating_duration_since(since) >= policy.time_max);
@@ -172,6 +262,10 @@ impl Ejections {
             if policy.failures > 0 && failures >= policy.failures {
                 return Some(Outlier::Fails(failures));
             }
+            let recent = self.records.get(server.index()).and_then(|record| record.recent.judge(policy.errors, now));
+            if recent.is_some() {
+                return recent;
+            }
             // Comparing with the quickest first saves the median for those that need it.
             let limit = limit_of(policy);
             let seems_slow = policy.latency > 0 && load.slowness(server) >= limit * quickest && load.is_proven(server);
@@ -184,7 +278,7 @@ impl Ejections {
         let (server, why) = inside().find_map(|server| Some((server, why(server)?)))?;
         let record = self.of_mut(server);
         let lasts = policy.lasts(record.count);
-        record.present = Some((why, now + lasts));
+        record.present = Some(Ejection { why, since: now, until: now + lasts });
         record.count = record.count.saturating_add(1);
         Some(Ejected { server, why, lasts })
     }

@@ -19,7 +19,7 @@ pub use awaited::Awaited;
 pub use balance::{Balance, Balancer, Balancing, Candidate, Ending};
 pub use decide::{Decision, Policy, Route, candidates, decide};
 pub use denial::Denial;
-pub use ejection::{Ejected, EjectionPolicy, Outlier};
+pub use ejection::{Ejected, Ejection, EjectionPolicy, Outlier};
 pub use load::Load;
 pub use reason::{Because, Exclusion, millis_up};
 pub use rules::{Class, Conditions, Facts, Rule, Table, matching_rule};

@@ -3,6 +3,7 @@
 //! A statement that prepares another one (`PREPARE s FROM 'text'`, MariaDB's `EXECUTE IMMEDIATE 'text'`) matches conditions on tables and digests by
 //! that text as well as by its own. A text that is not a literal cannot be seen, and matches no rule.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Rule {
     pub balance: Option<Balance>,
     /// How long a server may take to answer, reads and writes alike.
     pub timeout: Option<Duration>,
+    /// Matching statements that may begin in a second, those of all sessions together.
+    pub statements_per_second: Option<u32>,
     /// The statement does not run, and the client gets this message.
     pub refuse: Option<String>,
 }
@@ -54,6 +57,16 @@ pub struct Table {
     pub schema: Option<Box<str>>,
     /// Its name.
     pub name: Box<str>,
+}
+
+/// As the configuration has it.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 /// Kinds of statements.
@@ -190,6 +203,12 @@ mod tests {
             assert!(!holds(when.clone(), "PREPARE s FROM @secret", "app", "::1"));
             assert!(!holds(when, "SELECT 'DELETE FROM secrets WHERE id = 77'", "app", "::1"));
         }
+    }
+
+    #[test]
+    fn a_table_is_shown_as_the_configuration_has_it() {
+        let table = |schema: Option<&str>| Table { schema: schema.map(Box::from), name: "orders".into() }.to_string();
+        assert_eq!((table(Some("shop")).as_str(), table(None).as_str()), ("shop.orders", "orders"));
     }
 
     #[test]

@@ -138,6 +138,11 @@ impl<'a> Steering<'a> {
         self.rule.map(|(_, rule)| rule)
     }
 
+    /// The place of that rule in the list.
+    pub fn place(&self) -> Option<usize> {
+        self.rule.map(|(place, _)| place)
+    }
+
     /// Where the statement should run, and who asked for it.
     pub fn target(&self) -> Option<(&'a Target, By)> {
         let by_hint = self.hint.and_then(|hint| hint.target.as_ref()).map(|target| (target, By::Hint));
@@ -183,9 +188,36 @@ mod tests {
     fn what_is_not_understood_is_said() {
         assert_eq!(Hint::parse("primry"), Err(HintError::Unknown("primry".into())));
         assert_eq!(Hint::parse("replica=no"), Err(HintError::Unknown("replica=no".into())));
+        assert_eq!(Hint::parse("primary=no"), Err(HintError::Unknown("primary=no".into())));
         assert_eq!(Hint::parse("server="), Err(HintError::Unknown("server=".into())));
         assert_eq!(Hint::parse("max_lag"), Err(HintError::Unknown("max_lag".into())));
         assert_eq!(Hint::parse("max_lag=soon"), Err(HintError::BadTime("soon".into())));
         assert_eq!(Hint::parse("primary replica"), Err(HintError::TwoTargets));
+        for (hint, says) in [
+            ("primry", "\"primry\"; known are primary, replica, server=NAME and max_lag=TIME"),
+            ("max_lag=soon", "\"soon\" is no time"),
+            ("primary replica", "two different targets"),
+        ] {
+            let error = Hint::parse(hint).expect_err("a bad hint").to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_shown_as_it_is_written() {
+        for text in ["primary", "replica", "db2"] {
+            assert_eq!(Target::parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_matches_can_be_named_and_limits_the_time() {
+        let rule = Rule { name: "reports".into(), timeout: Some(Duration::from_secs(7)), ..Rule::default() };
+        let check = |rule, expect| {
+            let steering = Steering::new(None, rule);
+            assert_eq!((steering.place(), steering.rule().map(|rule| &*rule.name), steering.timeout()), expect);
+        };
+        check(Some((3, &rule)), (Some(3), Some("reports"), Some(Duration::from_secs(7))));
+        check(None, (None, None, None));
     }
 }

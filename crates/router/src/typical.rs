@@ -81,6 +81,14 @@ mod tests {
     }
 
     #[test]
+    fn as_many_digests_are_remembered_as_there_are_places() {
+        let mut typical = Typical::default();
+        let digests = || (0..DIGESTS as u128).map(|number| Digest(u128::MAX - number));
+        assert!(digests().all(|digest| typical.compare(digest, ms(1)).is_none()));
+        digests().for_each(|digest| about(typical.compare(digest, ms(1)), 1.0));
+    }
+
+    #[test]
     fn what_is_usual_follows_a_change_but_no_single_read() {
         let mut typical = Typical::default();
         (0..100).for_each(|_| assert!(typical.compare(Digest(1), ms(1)).is_none_or(f32::is_finite)));

@@ -122,7 +122,29 @@ mod tests {
         assert_eq!(texts(&detour.back), ["NAMES utf8mb4 COLLATE utf8mb4_general_ci"]);
         let back = latin1.detour(&part).expect("a way").there;
         assert_eq!(texts(&back), ["NAMES utf8mb4 COLLATE utf8mb4_general_ci", "character_set_client = latin1"]);
+        // MariaDB has no such collation.
         assert_eq!(after_login(255, &[]).detour(&latin1), None);
+        let of_mysql = Grammar::new(names_of_login(255, Dialect::MySql), std::iter::empty(), None);
+        let detour = of_mysql.detour(&latin1).expect("a way");
+        assert_eq!(texts(&detour.back), ["NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci"]);
+    }
+
+    #[test]
+    fn each_usual_collation_has_a_statement_that_restores_it() {
+        for (collation, names) in [
+            (8, "NAMES latin1 COLLATE latin1_swedish_ci"),
+            (33, "NAMES utf8mb3 COLLATE utf8mb3_general_ci"),
+            (45, "NAMES utf8mb4 COLLATE utf8mb4_general_ci"),
+            (46, "NAMES utf8mb4 COLLATE utf8mb4_bin"),
+            (63, "NAMES binary"),
+            (83, "NAMES utf8mb3 COLLATE utf8mb3_bin"),
+            (192, "NAMES utf8mb3 COLLATE utf8mb3_unicode_ci"),
+            (224, "NAMES utf8mb4 COLLATE utf8mb4_unicode_ci"),
+        ] {
+            let other = after_login(collation, &[("names", "NAMES gbk")]);
+            let detour = after_login(collation, &[]).detour(&other).expect("a way");
+            assert_eq!(texts(&detour.back), [names], "{collation}");
+        }
     }
 
     fn texts(list: &[Box<[u8]>]) -> Vec<&str> {

@@ -230,7 +230,7 @@ impl Session {
     fn settle_cursor(&mut self, kind: RequestKind, server: ServerId, outcome: &Outcome) {
         let has = |flag| outcome.status.is_some_and(|status| status.contains(flag));
         let (id, is_open) = match kind {
-            RequestKind::Execute { id, .. } => (id, has(StatusFlags::CURSOR_EXISTS)),
+            RequestKind::Execute { id, opens_cursor } => (id, opens_cursor && has(StatusFlags::CURSOR_EXISTS)),
             RequestKind::Fetch(id) => (id, outcome.error.is_none() && !has(StatusFlags::LAST_ROW_SENT)),
             RequestKind::ResetStatement(id) => (id, false),
             RequestKind::Whole | RequestKind::Prepare(_) => return,

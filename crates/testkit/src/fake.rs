@@ -93,6 +93,8 @@ pub struct Character {
     pub plugin: Plugin,
     /// The account's password, whatever its name.
     pub password: String,
+    /// So many connections may log in; later ones are refused. `None`: all.
+    pub logins: Option<usize>,
     /// Instead of a greeting, send this and close.
     pub refusal: Option<ErrOwned>,
     /// Accept and say nothing at all.
@@ -109,6 +111,7 @@ impl Default for Character {
             capabilities: USUAL | Capabilities::CONNECT_WITH_DB | Capabilities::CONNECT_ATTRS | Capabilities::FOUND_ROWS,
             plugin: Plugin::Native,
             password: "secret".to_owned(),
+            logins: None,
             refusal: None,
             is_mute: false,
             answers_only: None,
@@ -306,7 +309,9 @@ impl Connection {
         let capabilities = login.capabilities & character.capabilities;
         shared.answer_is_due(login.user).await;
         let challenge = Challenge { nonce: TEST_NONCE, announced: character.plugin, force_full: false, secure_transport: false };
-        let (mut proof, mut step) = ServerLogin::start(challenge, &login, Some(character.password.as_bytes()));
+        let has_account = character.logins.is_none_or(|logins| self.number < logins);
+        let password = has_account.then_some(character.password.as_bytes());
+        let (mut proof, mut step) = ServerLogin::start(challenge, &login, password);
         loop {
             step = match step {
                 ServerStep::Send(payload) => {

@@ -145,12 +145,12 @@ impl RawClient {
             let payload = self.receive().await.expect("an answer to the login");
             match proof.on_packet(&payload, self.capabilities).expect("a login's packet") {
                 ClientStep::Send(payload) => self.send_next(&payload).await,
-                ClientStep::RequestPublicKey => self.send_next(ClientLogin::PUBLIC_KEY_REQUEST).await,
+                ClientStep::RequestPublicKey(request) => self.send_next(&[request]).await,
                 ClientStep::EncryptPassword { .. } => self.send_next(NO_PASSWORD).await,
                 ClientStep::Await => {}
                 ClientStep::Done(_) => return Ok(()),
                 ClientStep::Failed(err) => return Err(err),
-                other @ ClientStep::Unsupported(_) => panic!("not for a test client: {other:?}"),
+                other @ (ClientStep::DeriveKey(_) | ClientStep::Unsupported(_)) => panic!("not for a test client: {other:?}"),
             }
         }
     }

@@ -20,3 +20,15 @@ impl fmt::Display for Epoch {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_count_up_and_never_begin_again() {
+        assert!(Epoch(7) < Epoch(7).next());
+        assert_eq!((Epoch(7).next(), Epoch(u64::MAX).next()), (Epoch(8), Epoch(u64::MAX)));
+        assert_eq!(Epoch(7).to_string(), "7");
+    }
+}

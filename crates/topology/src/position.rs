@@ -7,7 +7,7 @@ use crate::{Engine, GtidPosition, GtidSet};
 /// All transactions that a server has, as its GTIDs name them.
 ///
 /// Positions are partially ordered: of two, it may be that neither contains the other. Positions of different engines are not comparable: neither
-/// contains the other, and there is no union.
+/// contains the other, and they cannot be merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
     /// `@@gtid_executed`
@@ -75,16 +75,6 @@ impl Position {
         }
     }
 
-    /// What either names; `None` for different engines.
-    #[must_use]
-    pub fn union(&self, other: &Position) -> Option<Position> {
-        match (self, other) {
-            (Position::MySql(mine), Position::MySql(theirs)) => Some(Position::MySql(mine.union(theirs))),
-            (Position::MariaDb(mine), Position::MariaDb(theirs)) => Some(Position::MariaDb(mine.union(theirs))),
-            _ => None,
-        }
-    }
-
     /// Adds what `other` names. False, and no change, for different engines.
     pub fn merge(&mut self, other: &Position) -> bool {
         match (self, other) {
@@ -102,5 +92,51 @@ impl fmt::Display for Position {
             Position::MySql(set) => set.fmt(f),
             Position::MariaDb(position) => position.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENGINES: [Engine; 2] = [Engine::MySql, Engine::MariaDb];
+
+    /// The first `last` transactions of a server.
+    fn at(engine: Engine, last: u64) -> Position {
+        let text = match engine {
+            Engine::MySql => format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-{last}"),
+            Engine::MariaDb => format!("0-1-{last}"),
+        };
+        Position::parse(engine, &text).unwrap()
+    }
+
+    #[test]
+    fn positions_of_one_engine_are_compared_and_merged() {
+        for engine in ENGINES {
+            let (less, more) = (at(engine, 5), at(engine, 7));
+            assert!(more.contains(&less) && more.contains(&more) && !less.contains(&more));
+            let mut merged = less.clone();
+            assert!(merged.merge(&more));
+            assert_eq!(merged, more);
+            assert!(merged.merge(&less));
+            assert_eq!(merged, more);
+            assert_eq!((more.engine(), more.is_empty(), Position::empty(engine).is_empty()), (engine, false, true));
+        }
+    }
+
+    #[test]
+    fn positions_of_different_engines_have_nothing_in_common() {
+        for (mine, theirs) in [ENGINES, [Engine::MariaDb, Engine::MySql]].map(|[mine, theirs]| (at(mine, 9), at(theirs, 1))) {
+            assert!(!mine.contains(&theirs));
+            let mut merged = mine.clone();
+            assert!(!merged.merge(&theirs));
+            assert_eq!(merged, mine);
+        }
+    }
+
+    #[test]
+    fn a_position_is_shown_as_its_server_prints_it() {
+        let shown = ENGINES.map(|engine| at(engine, 5).to_string());
+        assert_eq!(shown, ["3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", "0-1-5"]);
     }
 }

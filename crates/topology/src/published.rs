@@ -137,4 +137,29 @@ mod tests {
         assert_eq!(take(), [0, 5, 63]);
         assert_eq!(take(), []);
     }
+
+    #[test]
+    fn all_readers_see_what_was_published_last() {
+        let snapshot = |generation| Snapshot { generation, ..Snapshot::default() };
+        let (mut publisher, readable) = publishing(snapshot(1));
+        let reader = publisher.reader();
+        let seen = |readable: &Published| (readable.load().generation, readable.load_full().generation);
+        assert_eq!((seen(&readable), seen(&reader)), ((1, 1), (1, 1)));
+        publisher.publish(Arc::new(snapshot(2)));
+        assert_eq!((seen(&readable), seen(&reader)), ((2, 2), (2, 2)));
+        assert_eq!(seen(&Published::fixed(snapshot(3))), (3, 3));
+    }
+
+    #[test]
+    fn writes_count_until_their_guards_are_dropped() {
+        let (publisher, readable) = publishing(Snapshot::default());
+        let are_none = || publisher.reader().writes().are_none();
+        assert!(are_none());
+        let (one, other) = (readable.writes().begin(), readable.writes().begin());
+        assert!(!are_none());
+        drop(one);
+        assert!(!are_none());
+        drop(other);
+        assert!(are_none());
+    }
 }

@@ -79,3 +79,37 @@ pub struct ReplicationSettings {
     /// `@@gtid_purged` of MySQL: transactions that its binary logs no longer have.
     pub purged: Option<crate::Position>,
 }
+
+/// A source with one replica, which loses nothing, but only just.
+#[cfg(test)]
+pub(crate) const LOSSLESS: SemiSync = SemiSync {
+    source_enabled: true,
+    source_active: true,
+    clients: 1,
+    waiting: 0,
+    acks: 1,
+    timeout: LOSSLESS_TIMEOUT_MIN,
+    after_sync: true,
+    waits_alone: true,
+    replica_enabled: false,
+    replica_active: false,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_lossless_only_with_all_that_this_takes() {
+        assert!(LOSSLESS.is_lossless());
+        for lossy in [
+            SemiSync { source_enabled: false, ..LOSSLESS },
+            SemiSync { source_active: false, ..LOSSLESS },
+            SemiSync { after_sync: false, ..LOSSLESS },
+            SemiSync { waits_alone: false, ..LOSSLESS },
+            SemiSync { timeout: Duration::from_hours(23), ..LOSSLESS },
+        ] {
+            assert!(!lossy.is_lossless(), "{lossy:?}");
+        }
+    }
+}

@@ -249,3 +249,36 @@ impl Server {
         self.health == Health::Up
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_text_tells_the_engine() {
+        for (version, comment, expected) in [
+            ("8.0.36", "MySQL Community Server - GPL", Engine::MySql),
+            ("8.0.36-28", "Percona Server (GPL), Release 28", Engine::MySql),
+            ("10.11.19-MariaDB-0+deb12u1", "Debian 12", Engine::MariaDb),
+            ("11.4.2", "mariadb.org binary distribution", Engine::MariaDb),
+        ] {
+            assert_eq!(Engine::of(version, comment), expected, "{version} {comment}");
+        }
+    }
+
+    #[test]
+    fn a_server_answers_while_it_is_up_and_not_silent() {
+        let server = |health, silent_since| Server { health, silent_since, ..Server::new(ServerId(1), "b", "b:3306", 1) };
+        assert!(server(Health::Up, None).answers());
+        assert!(!server(Health::Up, Some(Instant::now())).answers());
+        assert!(!server(Health::Unknown, None).answers());
+    }
+
+    #[test]
+    fn people_read_servers_engines_and_roles_by_their_names() {
+        assert_eq!(ServerId(7).to_string(), "7");
+        assert_eq!([Engine::MySql, Engine::MariaDb].map(|engine| engine.to_string()), ["MySQL", "MariaDB"]);
+        let roles = [Role::Primary, Role::Replica, Role::Stray, Role::Unknown].map(|role| role.to_string());
+        assert_eq!(roles, ["primary", "replica", "stray", "unknown"]);
+    }
+}

@@ -103,6 +103,7 @@ mod tests {
             assert_eq!(ServerState::named(state.name()), Some(state));
         }
         assert_eq!(ServerState::named("Active"), None);
+        assert_eq!(Share { weight: 3, state: ServerState::Drain }.to_string(), "weight 3, drain");
     }
 
     #[test]

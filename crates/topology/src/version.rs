@@ -67,6 +67,11 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_shown_as_its_numbers() {
+        assert_eq!(Version { major: 10, minor: 11, patch: 19 }.to_string(), "10.11.19");
+    }
+
+    #[test]
     fn versions_are_ordered_as_numbers() {
         assert!(Version::parse("10.11.1") > Version::parse("10.6.20"));
         assert!(Version::parse("26.1.0") > Version::parse("9.7.4"));

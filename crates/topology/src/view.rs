@@ -122,11 +122,6 @@ impl ClusterView {
 }
 
 impl ServerView {
-    /// The last full look, if the server still answers.
-    pub fn now(&self) -> Option<&Observation> {
-        self.seen.as_deref().filter(|_| self.answers())
-    }
-
     /// It answers, so steps can be executed on it.
     pub fn answers(&self) -> bool {
         matches!(self.condition, Condition::Up)

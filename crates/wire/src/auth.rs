@@ -1,13 +1,15 @@
-//! What a login proves and how: the arithmetic of two plugins, and both sides of their exchanges as state machines.
+//! What a login proves and how: the arithmetic of the plugins, and both sides of their exchanges as state machines.
 //!
 //! Sources: MySQL `page_protocol_connection_phase_authentication_methods_native_password_authentication`,
 //! `page_caching_sha2_authentication_exchanges`; MariaDB "Connection". MariaDB's default is the native plugin; it has `caching_sha2_password` as a
 //! plugin since 12.1. MySQL 9 no longer has the native plugin.
 //!
-//! The machines hold no connection and no key: their steps say what to send, and when RSA has to be done. [`server`] is the
+//! The machines hold no connection and no key: their steps say what to send, and when RSA has to be done or a key derived. [`server`] is the
 //! side that `frontend` plays, [`client`] that of `backend`.
 
+mod certificate;
 pub mod client;
+mod parsec;
 pub mod server;
 
 use ed25519_dalek::VerifyingKey;
@@ -18,6 +20,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize as _;
 
 pub use client::{ClientLogin, ClientStep};
+pub use parsec::{PARSEC, ParsecChallenge};
 pub use server::{Challenge, Expected, ServerLogin, ServerStep};
 
 use crate::handshake::NONCE;
@@ -35,6 +38,11 @@ pub const FAST_AUTH_OK: u8 = 3;
 pub const FULL_AUTH: u8 = 4;
 /// `caching_sha2_password`, client to server: send the RSA key to encrypt it with.
 pub const REQUEST_PUBLIC_KEY: u8 = 2;
+
+/// MySQL's plugin before `caching_sha2_password`, which always needs the password itself. Spoken to servers only, for the same reason as [`ED25519`].
+pub const SHA256: &str = "sha256_password";
+/// [`SHA256`], client to server: send the RSA key to encrypt the password with.
+pub const REQUEST_SHA256_KEY: u8 = 1;
 
 /// MariaDB's plugin with a key pair made of the password. Spoken to servers only: a client can be asked for its password by another one.
 pub const ED25519: &str = "client_ed25519";

@@ -81,7 +81,7 @@ bitflags::bitflags! {
         const MARIADB_COM_MULTI = 1 << 33;
         /// MariaDB: `COM_STMT_BULK_EXECUTE`.
         const MARIADB_STMT_BULK_OPERATIONS = 1 << 34;
-        /// MariaDB: column definitions carry extended type names.
+        /// MariaDB: column definitions carry extended type names (`json`, `uuid`, `point`), as one more `string<lenenc>` after the names.
         const MARIADB_EXTENDED_METADATA = 1 << 35;
         /// MariaDB: column definitions are not repeated at every execution; adds a byte to the column count packet.
         const MARIADB_CACHE_METADATA = 1 << 36;

@@ -8,6 +8,15 @@
 
 #![allow(missing_docs, reason = "the servers' manuals say what each error means")]
 
+/// From here to [`EE_OUT_OF_FILERESOURCES`]: troubles of a server with its machine, in the "Global Error Message Reference" of MySQL's manual. MariaDB has the
+/// same numbers.
+pub const EE_CANTCREATEFILE: u16 = 1;
+pub const EE_READ: u16 = 2;
+pub const EE_WRITE: u16 = 3;
+pub const EE_OUTOFMEMORY: u16 = 5;
+pub const EE_DISK_FULL: u16 = 20;
+pub const EE_OUT_OF_FILERESOURCES: u16 = 23;
+
 pub const ER_DISK_FULL: u16 = 1021;
 pub const ER_OUTOFMEMORY: u16 = 1037;
 pub const ER_CON_COUNT_ERROR: u16 = 1040;
@@ -115,5 +124,27 @@ pub const fn sqlstate(code: u16) -> [u8; 5] {
         ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION => *b"25006",
         ER_QUERY_INTERRUPTED => *b"70100",
         _ => crate::ErrPacket::GENERAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in both servers' lists of errors.
+    #[test]
+    fn an_error_has_the_sqlstate_that_the_servers_give_it() {
+        for (code, expected) in [
+            (ER_CON_COUNT_ERROR, b"08004"),
+            (ER_HANDSHAKE_ERROR, b"08S01"),
+            (ER_ACCESS_DENIED_ERROR, b"28000"),
+            (ER_LOCK_DEADLOCK, b"40001"),
+            (ER_NOT_SUPPORTED_YET, b"42000"),
+            (ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, b"25006"),
+            (ER_QUERY_INTERRUPTED, b"70100"),
+            (ER_DISK_FULL, b"HY000"),
+        ] {
+            assert_eq!(&sqlstate(code), expected, "{code}");
+        }
     }
 }

@@ -36,14 +36,14 @@ pub mod command;
 
 pub use auth::client::{ClientLogin, ClientStep};
 pub use auth::server::{Challenge, Expected, ServerLogin, ServerStep};
-pub use auth::{Plugin, nonce_from_random};
+pub use auth::{ParsecChallenge, Plugin, nonce_from_random};
 pub use capabilities::{Capabilities, StatusFlags};
 pub use command::*;
 pub use file::FileTracker;
 pub use handshake::{AuthMoreData, AuthSwitch, ChangeUser, Greeted, Greeting, Login, decode_greeting};
 pub use packet::{Frame, HEADER, Header, MAX_PAYLOAD, frame, put_packet, put_packet_with};
 pub use primitives::{Malformed, Put, Reader};
-pub use proxy_header::{ProxyHeader, proxy_header};
+pub use proxy_header::{ProxyHeader, proxy_header, put_proxy_header};
 pub use response::{Expect, PacketKind, ResponseTracker, Step};
 pub use result::{EofPacket, ErrOwned, ErrPacket, OkPacket, PrepareOk};
 pub use session_state::{LAST_GTID, StateChange, state_changes, without_own_trackers};

@@ -1,4 +1,5 @@
-//! The PROXY protocol: the header by which a load balancer says for whom it has connected. It comes before the first packet.
+//! The PROXY protocol: the header by which a proxy says for whom it has connected, a load balancer to Pointsman, or Pointsman to a server. It comes before
+//! the first packet.
 //!
 //! Source: "The PROXY protocol, Versions 1 & 2", `doc/proxy-protocol.txt` of HAProxy. Where the connection comes from is all that is read; the address
 //! that it went to, and what version 2 may add (TLVs), are skipped. So a checksum among the TLVs is not verified: TCP has one of its own.
@@ -8,6 +9,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+
+use bytes::BufMut;
 
 use crate::{Malformed, Reader};
 
@@ -137,6 +140,28 @@ fn binary_source(family: u8, mut fields: Reader<'_>) -> Result<Option<SocketAddr
     let port = <[u8; 2]>::try_from(port).map(u16::from_be_bytes);
     let (source, port) = source.and_then(|source| Ok((source, port?))).map_err(|_| truncated)?;
     Ok(Some(SocketAddr::new(source, port)))
+}
+
+/// Version 2, for a client at this address. Neither its port nor where it has connected to is told: one connection to a server serves many of an
+/// address's.
+pub fn put_proxy_header(buffer: &mut impl BufMut, client: IpAddr) {
+    const PORTS: &[u8; 4] = &[0; 4];
+    const VERSION_2_PROXY: u8 = 0x21;
+    buffer.put_slice(BINARY_START);
+    buffer.put_u8(VERSION_2_PROXY);
+    match client {
+        IpAddr::V4(client) => {
+            buffer.put_slice(&[0x11, 0, 12]);
+            buffer.put_slice(&client.octets());
+            buffer.put_slice(&Ipv4Addr::UNSPECIFIED.octets());
+        }
+        IpAddr::V6(client) => {
+            buffer.put_slice(&[0x21, 0, 36]);
+            buffer.put_slice(&client.octets());
+            buffer.put_slice(&Ipv6Addr::UNSPECIFIED.octets());
+        }
+    }
+    buffer.put_slice(PORTS);
 }
 
 #[cfg(test)]

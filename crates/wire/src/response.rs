@@ -8,7 +8,8 @@
 //! Set Packets". The first byte tells rows from other packets: a binary row begins with 0x00, a text row with a `string<lenenc>` or 0xFB. 0xFF never
 //! begins a row. 0xFE does only before a value of 16 MiB or more, in a packet that is split.
 //!
-//! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result.
+//! An execution that opened a cursor has no rows: one packet with `CURSOR_EXISTS` ends both the definitions and the result. The flag means that only
+//! where the client has asked for a cursor ([`Expect::Cursor`]): a stored procedure whose own cursor is open sets it in all its results.
 //!
 //! Not here: capabilities that change these packets: `OPTIONAL_RESULTSET_METADATA` and `MARIADB_CACHE_METADATA`, which add a byte to the packets with
 //! counts, and leave out definitions. A connection must not negotiate them, so clients are not offered them.
@@ -28,6 +29,8 @@ pub const MAX_TERMINAL: usize = 1 << 20;
 pub enum Expect {
     /// Results: `COM_QUERY`, `COM_STMT_EXECUTE`, `COM_PROCESS_INFO`.
     Query,
+    /// The same, or a cursor: `COM_STMT_EXECUTE` that asks for one.
+    Cursor,
     /// A prepared statement: `COM_STMT_PREPARE`.
     Prepare,
     /// Rows without definitions: `COM_STMT_FETCH`. Their end has `CURSOR_EXISTS` while the cursor has more.
@@ -152,7 +155,7 @@ impl ResponseTracker {
             deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF),
             phase: match expect {
                 Expect::Fetch | Expect::FieldList | Expect::Events => Phase::Rows,
-                Expect::Query | Expect::Prepare | Expect::Ok | Expect::Text => Phase::First,
+                Expect::Query | Expect::Cursor | Expect::Prepare | Expect::Ok | Expect::Text => Phase::First,
             },
             partial: 0,
             continues: false,
@@ -201,7 +204,8 @@ impl ResponseTracker {
         match self.phase {
             Phase::Done => Ok(Step::Done),
             Phase::Definitions { left: 0, then } if self.deprecate_eof => {
-                let opened = if then == Then::Rows { opens_cursor(buf)? } else { Ahead::Is(false) };
+                let may_open = self.expect == Expect::Cursor && then == Then::Rows;
+                let opened = if may_open { opens_cursor(buf)? } else { Ahead::Is(false) };
                 match opened {
                     Ahead::NeedMore(length) => Ok(Step::NeedMore(length)),
                     Ahead::Is(true) => {
@@ -351,7 +355,7 @@ impl ResponseTracker {
         }
         let kind = match self.phase {
             Phase::First => match self.expect {
-                Expect::Query => self.first_of_result(first, payload)?,
+                Expect::Query | Expect::Cursor => self.first_of_result(first, payload)?,
                 Expect::Prepare => self.prepare_ok(payload)?,
                 Expect::Ok => self.single_ok(first, payload)?,
                 Expect::Text => {
@@ -365,7 +369,8 @@ impl ResponseTracker {
             },
             Phase::Definitions { then, .. } => {
                 let status = EofPacket::decode(payload)?.status;
-                if then == Then::Rows && status.contains(StatusFlags::CURSOR_EXISTS) {
+                let may_open = self.expect == Expect::Cursor && then == Then::Rows;
+                if may_open && status.contains(StatusFlags::CURSOR_EXISTS) {
                     self.end_result(status);
                     PacketKind::RowsEnd
                 } else {
@@ -456,7 +461,7 @@ impl ResponseTracker {
     }
 
     fn end_result(&mut self, status: StatusFlags) {
-        let has_more = self.expect == Expect::Query && status.contains(StatusFlags::MORE_RESULTS);
+        let has_more = matches!(self.expect, Expect::Query | Expect::Cursor) && status.contains(StatusFlags::MORE_RESULTS);
         self.phase = if has_more { Phase::First } else { Phase::Done };
     }
 }

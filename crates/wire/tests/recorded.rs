@@ -37,7 +37,8 @@ fn parse(line: &str) -> Recorded {
     let [expect, end, command, packets, hex] = fields[..] else { panic!("{line}") };
     Recorded {
         expect: match expect {
-            "query" | "execute" => Expect::Query,
+            "query" => Expect::Query,
+            "execute" => Expect::Cursor,
             "prepare" => Expect::Prepare,
             "text" => Expect::Text,
             "fetch" => Expect::Fetch,

@@ -1,5 +1,7 @@
 //! Questions about the frontend: health, metrics, sessions, connections, digests.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -9,6 +11,9 @@ use serde::Deserialize;
 
 use super::Api;
 use crate::metrics::{CONTENT_TYPE, Scrape};
+use crate::views::doctor::Diagnosis;
+use crate::views::ejections::EjectionView;
+use crate::views::rules::RuleView;
 use crate::views::statistics::{Clocks, DigestView, PoolView, SessionView};
 
 /// Digests in one answer, unless another number is asked for.
@@ -47,7 +52,8 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         Err(error) => return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     };
     let finding = (status.finding, status.severity);
-    match Scrape::look(overview, &status.view, finding, api.journal.promotions()).into_text() {
+    let certificates = api.certificates.borrow().clone();
+    match Scrape::look(overview, &status.view, finding, api.journal.promotions(), certificates).into_text() {
         Ok(text) => ([("content-type", CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
@@ -74,6 +80,26 @@ pub(super) async fn pools(State(api): State<Api>) -> Response {
         let servers = overview.servers();
         overview.pools().into_iter().map(|line| PoolView::new(line, &servers)).collect::<Vec<_>>()
     })
+}
+
+pub(super) async fn ejections(State(api): State<Api>) -> Response {
+    with_frontend(&api, EjectionView::list)
+}
+
+pub(super) async fn rules(State(api): State<Api>) -> Response {
+    with_frontend(&api, |overview| RuleView::list(overview.rules()))
+}
+
+pub(super) async fn settings(State(api): State<Api>) -> Response {
+    let settings = Arc::clone(&api.settings.borrow());
+    Json(&*settings).into_response()
+}
+
+pub(super) async fn doctor(State(api): State<Api>) -> Response {
+    match api.control.status().await {
+        Ok(status) => Json(Diagnosis::new(&status.view, &status.requirements)).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+    }
 }
 
 /// Which digests are asked for.

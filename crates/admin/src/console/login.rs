@@ -2,11 +2,12 @@
 
 use bytes::BytesMut;
 use net::{Exchange, Link, LinkError};
-use wire::error_code::{ER_ACCESS_DENIED_ERROR, sqlstate};
+use wire::error_code::{ER_ACCESS_DENIED_ERROR, ER_SECURE_TRANSPORT_REQUIRED, sqlstate};
 use wire::{
     Capabilities, Challenge, ErrPacket, Expected, Greeting, Login, OkPacket, Plugin, ServerLogin, ServerStep, StatusFlags,
 };
 
+use crate::tls::AdminTls;
 use crate::token::Token;
 
 /// The console's only user.
@@ -32,7 +33,12 @@ const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::PLUGIN_AUTH_LENENC);
 
 /// The link of a client that has logged in, and what it can do. `None`: it was refused.
-pub(super) async fn log_in(link: Link, id: u32, token: &Token) -> Result<Option<(Link, Capabilities)>, LinkError> {
+pub(super) async fn log_in(
+    link: Link,
+    id: u32,
+    token: &Token,
+    tls: Option<&AdminTls>,
+) -> Result<Option<(Link, Capabilities)>, LinkError> {
     let mut random = [0; 20];
     if aws_lc_rs::rand::fill(&mut random).is_err() {
         tracing::warn!("the system gives no random numbers: nobody can log in to the console");
@@ -40,8 +46,16 @@ pub(super) async fn log_in(link: Link, id: u32, token: &Token) -> Result<Option<
     }
     let nonce = wire::nonce_from_random(random);
     let mut exchange = Exchange::new(link, PACKET_MAX);
-    exchange.send(&greeting(id, nonce)).await?;
-    let payload = exchange.receive().await?;
+    exchange.send(&greeting(id, nonce, tls.is_some())).await?;
+    let mut payload = exchange.receive().await?;
+    if let Some(tls) = tls {
+        if !Login::is_ssl_request(&payload) {
+            let message = "pointsman: connections without TLS are prohibited here ([admin] tls)";
+            return refuse(exchange, ER_SECURE_TRANSPORT_REQUIRED, message).await;
+        }
+        exchange = exchange.accept_tls(&tls.acceptor()).await?;
+        payload = exchange.receive().await?;
+    }
     let login = Login::decode(&payload)?;
     let capabilities = login.capabilities & OFFERED;
     let login = Login { capabilities, ..login };
@@ -69,24 +83,28 @@ pub(super) async fn log_in(link: Link, id: u32, token: &Token) -> Result<Option<
             ServerStep::Denied(_) | ServerStep::SendPublicKey | ServerStep::DecryptPassword(_) | ServerStep::Disclosed(_) => {
                 let user = String::from_utf8_lossy(login.user);
                 let message = format!("pointsman: access denied for user '{user}'; log in as 'admin' with the token of [admin]");
-                let (code, sqlstate) = (ER_ACCESS_DENIED_ERROR, sqlstate(ER_ACCESS_DENIED_ERROR));
-                ErrPacket { code, sqlstate, message: message.as_bytes() }.encode(&mut out);
-                exchange.send(&out).await?;
-                exchange.into_link().close().await;
                 tracing::info!(%user, "a login to the console failed");
-                return Ok(None);
+                return refuse(exchange, ER_ACCESS_DENIED_ERROR, &message).await;
             }
         }
     }
 }
 
-fn greeting(id: u32, nonce: [u8; 20]) -> BytesMut {
+async fn refuse(mut exchange: Exchange, code: u16, message: &str) -> Result<Option<(Link, Capabilities)>, LinkError> {
+    let mut out = BytesMut::new();
+    ErrPacket { code, sqlstate: sqlstate(code), message: message.as_bytes() }.encode(&mut out);
+    exchange.send(&out).await?;
+    exchange.into_link().close().await;
+    Ok(None)
+}
+
+fn greeting(id: u32, nonce: [u8; 20], has_tls: bool) -> BytesMut {
     let mut greeting = BytesMut::new();
     Greeting {
         server_version: VERSION.into(),
         connection_id: id,
         nonce,
-        capabilities: OFFERED,
+        capabilities: if has_tls { OFFERED | Capabilities::SSL } else { OFFERED },
         charset: COLLATION,
         status: StatusFlags::AUTOCOMMIT,
         auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),

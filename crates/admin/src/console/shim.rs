@@ -16,8 +16,9 @@ use opensrv_mysql::{
 use serde_json::Value;
 use tokio::io::DuplexStream;
 
-use super::command::{Command, Question, Shape, parse};
+use super::command::{Command, Question, parse};
 use super::rows::Rows;
+use super::tables::Shape;
 
 /// Asks the API, in this process.
 pub(super) struct Shim {
@@ -41,8 +42,8 @@ impl Shim {
             Command::Ok => Answer::Ok,
             Command::Rows(rows) => Answer::Rows(rows),
             Command::Unknown(why) => Answer::Error(why),
-            Command::Ask(question) => match self.ask(&question).await {
-                Ok(rows) => Answer::Rows(rows.like(question.like.as_deref())),
+            Command::Ask(question) => match self.ask(&question).await.and_then(|rows| question.query.apply(rows)) {
+                Ok(rows) => Answer::Rows(rows),
                 Err(why) => Answer::Error(why),
             },
         }
@@ -55,8 +56,8 @@ impl Shim {
         }
         let json = || serde_json::from_str::<Value>(&text).map_err(|error| error.to_string());
         Ok(match question.shape {
-            Shape::List => Rows::of_objects(json()?.as_array().map_or(&[], Vec::as_slice)),
-            Shape::Servers => Rows::of_objects(list(&json()?, "servers")),
+            Shape::List(_) => Rows::of_objects(question.shape.columns(), json()?.as_array().map_or(&[], Vec::as_slice)),
+            Shape::ListAt(key, _) => Rows::of_objects(question.shape.columns(), list(&json()?, key)),
             Shape::Findings => findings(&json()?),
             Shape::Metrics => metrics(&text),
             Shape::Done => Rows::new(&["result"], vec![vec![Some(text.trim().to_owned())]]),

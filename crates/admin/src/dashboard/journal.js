@@ -38,6 +38,10 @@ function inWords(entry) {
       return ['warning', 'nothing was promoted', entry.why];
     case 'share_set':
       return ['change', entry.server, `${share(entry.before)} becomes ${share(entry.after)}`];
+    case 'ejected':
+      return ['warning', `${entry.server} gets no reads`, `for ${millis(entry.lasts_ms)}, as ${entry.text} (${entry.reason})`];
+    case 'ejection_ended':
+      return ['change', `${entry.server} gets reads again`, `after ${millis(entry.took_ms)}`];
     case 'hook':
       return ['step', `command ${entry.moment} the promotion`, entry.outcome];
     default:

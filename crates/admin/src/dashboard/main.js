@@ -3,11 +3,13 @@
 import { listenToActions, noteServers } from './actions.js';
 import { Refused, Unauthorized, ask, events, forgetToken, keepToken, token } from './api.js';
 import { byId, mark, say } from './dom.js';
+import { showEjections } from './ejections.js';
 import { listenToExplain } from './explain.js';
 import { clock } from './format.js';
 import { forget } from './history.js';
 import { forgetJournal, showEntry } from './journal.js';
 import { refreshLists, showSessionCounts } from './lists.js';
+import { showRules } from './rules.js';
 import { showServers } from './servers.js';
 import { showStatus } from './status.js';
 import { showTopology } from './topology.js';
@@ -35,6 +37,8 @@ function show(state) {
   showStatus(state);
   showTopology(state);
   showServers(state);
+  showEjections(state);
+  showRules(state);
   showSessionCounts(state);
   showLink();
 }

@@ -2,6 +2,7 @@
 
 import { openShare, openSwitchover, openWeight } from './actions.js';
 import { byId, cell, el, keyed, mark, row, say } from './dom.js';
+import { isEjected } from './ejections.js';
 import { UNKNOWN, bound, count, micros, millis, rate, words } from './format.js';
 import { chart, draw, note } from './history.js';
 import { isDown, trafficOf } from './topology.js';
@@ -13,7 +14,12 @@ const COLUMNS = [
 ];
 
 export function showServers(state) {
-  const show = (line, server) => update(line, server, trafficOf(state, server.name), state.max_lag_ms);
+  const ejected = new Set(state.ejections.filter(isEjected).map(({ server }) => server));
+  const show = (line, server) => {
+    update(line, server, trafficOf(state, server.name), state.max_lag_ms);
+    say(cell(line, 'state'), situation(server, ejected.has(server.name)));
+    mark(line, 'data-ejected', ejected.has(server.name) ? '' : null);
+  };
   say(byId('max-lag'), millis(state.max_lag_ms));
   keyed(byId('servers'), state.status.servers, (server) => server.name, make, show);
 }
@@ -42,7 +48,6 @@ function update(line, server, now, maxLag) {
   mark(line, 'data-role', server.role);
   mark(line, 'data-condition', isDown(server) ? 'down' : server.condition);
   say(cell(line, 'role'), server.role);
-  say(cell(line, 'state'), situation(server));
   say(cell(line, 'errors'), rate(now.errors_per_second));
   mark(cell(line, 'errors'), 'data-bad', now.errors_per_second > 0 ? '' : null);
   say(cell(line, 'mean'), micros(now.mean_us));
@@ -65,9 +70,9 @@ function charted(line, field, name, value, text, limit = null) {
 
 const staleness = (value) => (value === null || value === undefined ? 'not proven' : millis(value));
 
-function situation(server) {
-  const share = words(server.state);
-  return server.condition === 'up' ? share : `${words(server.condition)}, ${share}`;
+function situation({ condition, state }, isOut) {
+  const parts = [condition === 'up' ? null : words(condition), words(state), isOut ? 'ejected' : null];
+  return parts.filter((part) => part !== null).join(', ');
 }
 
 function connections(known) {

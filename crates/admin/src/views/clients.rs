@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use frontend::Overview;
+use frontend::{Overview, SessionCounts};
 use serde::Serialize;
 
 /// How many there are, at one look.
@@ -25,13 +25,7 @@ pub(crate) struct Clients {
 impl Clients {
     /// Looks at all sessions.
     pub(crate) fn look(overview: &Overview) -> Self {
-        let (mut running, mut idle, mut pinned) = (0, 0, BTreeMap::new());
-        for session in overview.sessions() {
-            *if session.activity.is_running { &mut running } else { &mut idle } += 1;
-            if let Some(pin) = session.activity.pin {
-                *pinned.entry(pin).or_default() += 1;
-            }
-        }
+        let SessionCounts { running, idle, pinned } = overview.session_counts();
         Self { connected: overview.clients(), limit: overview.clients_max(), held: overview.held(), running, idle, pinned }
     }
 }

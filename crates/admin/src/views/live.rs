@@ -9,6 +9,8 @@ use serde::Serialize;
 use topology::{Server, ServerId};
 
 use super::clients::Clients;
+use super::ejections::EjectionView;
+use super::rules::RuleView;
 use super::{StatusView, milliseconds};
 
 /// Looks whose differences give the latencies: those of the last ten seconds, as single seconds of little traffic say nothing.
@@ -27,6 +29,10 @@ pub(crate) struct StateView {
     clients: Clients,
     /// In the order of the configuration.
     traffic: Vec<TrafficView>,
+    /// What `/api/ejections` answers.
+    ejections: Vec<EjectionView>,
+    /// What `/api/rules` answers.
+    rules: Vec<RuleView>,
 }
 
 /// One server.
@@ -74,6 +80,8 @@ impl StateView {
             max_lag_ms: milliseconds(overview.max_lag()),
             clients: Clients::look(overview),
             traffic: servers.servers.iter().map(|server| TrafficView::new(server, of(server), looks, now)).collect(),
+            ejections: EjectionView::list(overview),
+            rules: RuleView::list(overview.rules()),
         }
     }
 }
@@ -215,7 +223,9 @@ impl StateView {
         let traffic = TrafficView { name: "db1".to_owned(), staleness_ms: Some(0), recent: Recent::default(), connections };
         let clients = Clients { connected: 1, limit: 9, held: 0, running: 0, idle: 1, pinned: [("transaction", 1)].into() };
         let (at, version) = ("2026-01-01T00:00:00.000Z".to_owned(), "0.1.0");
-        Self { at, version, status: StatusView::from(status), max_lag_ms: 1000, clients, traffic: vec![traffic] }
+        let (ejections, rules) = (vec![EjectionView::example()], vec![RuleView::example()]);
+        let (status, traffic) = (StatusView::from(status), vec![traffic]);
+        Self { at, version, status, max_lag_ms: 1000, clients, traffic, ejections, rules }
     }
 }
 

@@ -8,7 +8,7 @@ use topology::{ServerId, Snapshot};
 
 use super::milliseconds;
 
-/// Both clocks at one moment, for times of the past.
+/// Both clocks at one moment, for other times.
 #[derive(Clone, Copy)]
 pub(crate) struct Clocks {
     now: Instant,
@@ -24,9 +24,13 @@ impl Clocks {
         self.now.saturating_duration_since(moment)
     }
 
-    /// RFC 3339, UTC.
-    fn text(self, moment: Instant) -> String {
-        let wall = self.wall.checked_sub(self.ago(moment)).unwrap_or(SystemTime::UNIX_EPOCH);
+    /// RFC 3339, UTC. The moment may lie ahead.
+    pub(crate) fn text(self, moment: Instant) -> String {
+        let wall = match moment.checked_duration_since(self.now) {
+            Some(ahead) => self.wall.checked_add(ahead),
+            None => self.wall.checked_sub(self.ago(moment)),
+        };
+        let wall = wall.unwrap_or(SystemTime::UNIX_EPOCH);
         humantime::format_rfc3339_millis(wall).to_string()
     }
 }
@@ -80,12 +84,13 @@ pub(crate) struct PoolView {
     open: usize,
     limit: usize,
     waiting: usize,
+    ejected_by: usize,
 }
 
 impl PoolView {
     pub(crate) fn new(line: PoolLine, servers: &Snapshot) -> Self {
-        let PoolLine { server, open, limit, waiting } = line;
-        Self { server: name(server, servers), open, limit, waiting }
+        let PoolLine { server, open, limit, waiting, ejected_by } = line;
+        Self { server: name(server, servers), open, limit, waiting, ejected_by }
     }
 }
 

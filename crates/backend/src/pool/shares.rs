@@ -305,7 +305,7 @@ mod tests {
     fn queue(shares: &mut Shares, waiters: &[(&str, usize)]) {
         for (user, worker) in waiters {
             let id = shares.id(user.as_bytes());
-            let options = ConnectOptions { account: account(user), capabilities: wire::Capabilities::empty() };
+            let options = ConnectOptions { account: account(user), capabilities: wire::Capabilities::empty(), client: None };
             shares.enqueue(id, options, *worker, oneshot::channel().0);
         }
     }

@@ -56,14 +56,18 @@ impl Pools {
         let lacking = accounts.filter(|account| lacking.iter().any(|user| **user == *account.user));
         let warm_up = |account: &Arc<Account>| {
             let Profile { capabilities, collation } = *profiles.get(account.user.as_slice())?;
-            Some(WarmUp { server, options: ConnectOptions { account: Arc::clone(account), capabilities }, collation })
+            Some(WarmUp {
+                server,
+                options: ConnectOptions { account: Arc::clone(account), capabilities, client: None },
+                collation,
+            })
         };
         lacking.filter_map(warm_up).collect()
     }
 
     /// Notes how a connection was opened.
     pub(super) fn note_profile(&self, wanted: &Wanted<'_>) {
-        let ConnectOptions { account, capabilities } = wanted.options;
+        let ConnectOptions { account, capabilities, client: _ } = wanted.options;
         let profile = Profile { capabilities: *capabilities, collation: wanted.state.login().collation };
         self.profiles().insert(account.user.as_slice().into(), profile);
     }

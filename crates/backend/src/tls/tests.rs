@@ -109,7 +109,7 @@ async fn server(manner: Manner) -> ServerAddress {
 
 fn options() -> ConnectOptions {
     let account = Account { user: b"app".to_vec(), password: b"secret".to_vec() };
-    ConnectOptions { account: Arc::new(account), capabilities: Capabilities::empty() }
+    ConnectOptions { account: Arc::new(account), capabilities: Capabilities::empty(), client: None }
 }
 
 fn terms(tls: &ServerTls) -> Terms {

@@ -75,6 +75,8 @@ fn a_process_that_has_just_started_goes_on() {
     check_world(&begun, "revoking fenced:a freeze:c");
     check("", "a=- b=r@12 c=r>b+@12", "promoting fenced:a open_writes:b");
     check("", "a=r b=r>a+ c=r>a+", "nobody_writable");
+    // That a replica accepts writes by mistake is no sign of an interrupted replacement.
+    check("", "a=r b=w>a+ c=r>a+", "nobody_writable");
     let mut world = world("", "a=r b=r>a+ c=r>a+");
     world.history.closed = world.ids("a");
     check_world(&world, "primary_back unfenced:a accepted:a open_writes:a");

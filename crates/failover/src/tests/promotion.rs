@@ -181,6 +181,22 @@ fn the_old_primary_follows_the_new_one_once_writes_are_open() {
     check("a!", "a=w! b=rx@12 c=r>a.@11", "promoting fenced:a unfenced:b follow:c>b");
 }
 
+/// The servers may have changed since they were judged.
+#[test]
+fn only_a_server_that_still_takes_writes_is_accepted() {
+    let Finding::Promoting(promotion) = world("a!", "a=w! b=w@12 c=r>b+@12").decide().0 else { panic!("no promotion") };
+    let accepted = |cluster: &str, compares: &str| {
+        let world = world("a!", cluster);
+        let situation = Situation { view: &world.view, policy: &world.policy, history: &world.history, request: None };
+        let compares = world.ids(compares).into_iter().collect();
+        plan(&Finding::Promoting(Promotion { compares, ..promotion.clone() }), &situation, world.now).accept
+    };
+    assert_eq!(accepted("a=w! b=w@12 c=r>b+@12", ""), Some(ServerId(1)));
+    assert_eq!(accepted("a=w! b=w!@12 c=r>b+@12", ""), None);
+    // First it has to be compared with another.
+    assert_eq!(accepted("a=w! b=w@12 c=r>b+@12", "bc"), None);
+}
+
 #[test]
 fn a_primary_that_hangs_read_only_needs_no_fence() {
     check("a!", "a=r~ b=r>a* c=r>a*", "revoking fenced:a freeze:b freeze:c");

@@ -11,6 +11,8 @@ pub struct LoginCounts {
     pub encrypted: u64,
     /// Those without, over TCP or the Unix socket.
     pub clear: u64,
+    /// Those that had to wait, since others had failed, however they ended.
+    pub delayed: u64,
     /// Those that did not end well, by reason.
     pub failed: Vec<(&'static str, u64)>,
 }
@@ -24,6 +26,10 @@ impl Logins {
         let mut counts = self.lock();
         let count = if is_encrypted { &mut counts.encrypted } else { &mut counts.clear };
         *count += 1;
+    }
+
+    pub(crate) fn note_delay(&self) {
+        self.lock().delayed += 1;
     }
 
     pub(crate) fn note_failure(&self, reason: &'static str) {
@@ -48,10 +54,11 @@ mod tests {
         let logins = Logins::default();
         logins.note_success(true);
         logins.note_success(false);
+        logins.note_delay();
         for reason in ["denied", "timeout", "denied"] {
             logins.note_failure(reason);
         }
-        let expected = LoginCounts { encrypted: 1, clear: 1, failed: vec![("denied", 2), ("timeout", 1)] };
+        let expected = LoginCounts { encrypted: 1, clear: 1, delayed: 1, failed: vec![("denied", 2), ("timeout", 1)] };
         assert_eq!(logins.counts(), expected);
     }
 }

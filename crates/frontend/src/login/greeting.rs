@@ -37,27 +37,36 @@ const OFFERED: Capabilities = Capabilities::LONG_PASSWORD
     .union(Capabilities::DEPRECATE_EOF);
 
 /// What is offered to clients of servers of this kind, apart from TLS. MariaDB knows no query attributes. It says that it is not MySQL by not offering
-/// `LONG_PASSWORD`, which makes room for capabilities of its own; the others of these are not offered, as responses would look different.
+/// `LONG_PASSWORD`, which makes room for capabilities of its own. Two of these are offered; the others are not, as responses would look different.
 pub(super) fn offered(dialect: Dialect, limits: &Limits) -> Capabilities {
     let mut offered = OFFERED;
     offered.set(Capabilities::QUERY_ATTRIBUTES, dialect == Dialect::MySql);
     offered.set(Capabilities::LONG_PASSWORD, dialect == Dialect::MySql);
     offered.set(Capabilities::MARIADB_STMT_BULK_OPERATIONS, dialect == Dialect::MariaDb);
+    offered.set(Capabilities::MARIADB_EXTENDED_METADATA, dialect == Dialect::MariaDb);
     offered.set(Capabilities::LOCAL_FILES, limits.local_infile > 0);
     offered
+}
+
+/// The plugin that the greeting names if the configuration does not: that of a server of this kind. MariaDB's clients, from 11.4 on, trust a certificate that
+/// nobody has signed only with the native one ([`wire::ServerLogin::vouch_for`]).
+pub(super) fn default_plugin(dialect: Dialect) -> Plugin {
+    match dialect {
+        Dialect::MySql => Plugin::CachingSha2,
+        Dialect::MariaDb => Plugin::Native,
+    }
 }
 
 /// The greeting for the connection with this number.
 pub(super) fn greeting(
     shared: &Shared,
     defaults: Defaults,
-    id: u32,
-    nonce: [u8; 20],
+    (id, nonce): (u32, [u8; 20]),
     offered: Capabilities,
+    announced: Plugin,
     tls: &ClientTls,
 ) -> BytesMut {
-    let Defaults { collation, autocommit, .. } = defaults;
-    let [charset, _] = collation.to_le_bytes();
+    let Defaults { dialect, collation, autocommit, .. } = defaults;
     let tls_offered = if tls.acceptor().is_some() { Capabilities::SSL } else { Capabilities::empty() };
     let mut greeting = BytesMut::new();
     Greeting {
@@ -65,12 +74,28 @@ pub(super) fn greeting(
         connection_id: id,
         nonce,
         capabilities: offered | tls_offered,
-        charset,
+        charset: charset(dialect, collation),
         status: status(autocommit),
-        auth_plugin: Plugin::CachingSha2.name().as_bytes().to_vec(),
+        auth_plugin: announced.name().as_bytes().to_vec(),
     }
     .encode(&mut greeting);
     greeting
+}
+
+/// The default collation, as a server shows it in the one byte that there is for it: MySQL the low byte of its number, MariaDB another collation of the
+/// same character set. The default of MariaDB 11.8 is 2304 (`utf8mb4_uca1400_ai_ci`), and it shows 45.
+fn charset(dialect: Dialect, collation: u16) -> u8 {
+    let shown = match (dialect, collation) {
+        (Dialect::MariaDb, 256..=511 | 608..=639 | 2304..=2559) => 45,
+        (Dialect::MariaDb, 576..=607 | 2048..=2303) => 33,
+        (Dialect::MariaDb, 640..=671 | 2560..=2815) => 35,
+        (Dialect::MariaDb, 672..=735 | 2816..=3071) => 54,
+        (Dialect::MariaDb, 736..=767 | 3072..=3327) => 60,
+        // The NOPAD twins of those up to 255, of which these are the low bytes.
+        _ => collation,
+    };
+    let [low, _] = shown.to_le_bytes();
+    low
 }
 
 /// That of a new session.
@@ -109,4 +134,25 @@ async fn receive(mut exchange: Exchange) -> Result<(Exchange, Zeroizing<Vec<u8>>
         _ => {}
     }
     Err(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_shows_a_collation_of_the_default_character_set() {
+        for (dialect, collation, shown) in [
+            (Dialect::MySql, 255, 255),
+            (Dialect::MySql, 309, 53),
+            (Dialect::MariaDb, 8, 8),
+            (Dialect::MariaDb, 1032, 8),
+            (Dialect::MariaDb, 608, 45),
+            (Dialect::MariaDb, 2048, 33),
+            (Dialect::MariaDb, 2304, 45),
+            (Dialect::MariaDb, 3072, 60),
+        ] {
+            assert_eq!(charset(dialect, collation), shown, "{dialect:?} {collation}");
+        }
+    }
 }

@@ -39,6 +39,20 @@ impl Proven {
     }
 }
 
+/// A proof that was given.
+#[derive(Debug)]
+pub(super) struct Proof {
+    pub(super) proven: Proven,
+    /// What the OK must say for clients that trust a certificate by it.
+    pub(super) vouched: Vec<u8>,
+}
+
+impl From<Proven> for Proof {
+    fn from(proven: Proven) -> Self {
+        Self { proven, vouched: Vec::new() }
+    }
+}
+
 /// What is known of the account before the proof.
 struct Candidate {
     account: Option<Arc<Account>>,
@@ -100,7 +114,7 @@ pub(super) async fn prove(
     challenge: Challenge,
     (occasion, peer): (Occasion, Peer),
     shared: &Shared,
-) -> Result<Result<Proven, &'static str>, LoginError> {
+) -> Result<Result<Proof, &'static str>, LoginError> {
     let candidate = Candidate::find(login.user, peer, exchange.is_encrypted(), shared);
     let (mut proof, mut step) = match occasion {
         Occasion::Connect => ServerLogin::start(challenge, login, candidate.expected()),
@@ -126,9 +140,11 @@ pub(super) async fn prove(
                 if let Some(payload) = send_first {
                     exchange.queue(&payload);
                 }
-                return Ok(candidate.account.map(Proven::Account).ok_or("unknown user"));
+                let vouched = exchange.own_certificate().and_then(|certificate| proof.vouch_for(certificate)).unwrap_or_default();
+                let proven = candidate.account.map(Proven::Account).ok_or("unknown user");
+                return Ok(proven.map(|proven| Proof { proven, vouched }));
             }
-            ServerStep::Disclosed(password) => return Ok(Ok(candidate.with_password(login.user, &password))),
+            ServerStep::Disclosed(password) => return Ok(Ok(candidate.with_password(login.user, &password).into())),
             ServerStep::Denied(why) => return Ok(Err(candidate.why(why))),
         }
     }

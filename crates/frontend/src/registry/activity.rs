@@ -58,6 +58,12 @@ impl Current {
         self.lock().clone()
     }
 
+    /// Whether a statement is under way, and the pin.
+    pub(super) fn state(&self) -> (bool, Option<&'static str>) {
+        let activity = self.lock();
+        (activity.is_running, activity.pin)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Activity> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,7 +22,7 @@ use self::relay::{Relay, RelayError};
 use self::setup::{SetupCommands, prepare_own};
 use super::Core;
 use super::deadline::TimeLimit;
-use super::failure::Failure;
+use super::failure::{Failure, is_servers_fault};
 use super::supervision::Progress;
 use crate::acknowledgement::Acknowledgement;
 use crate::moment::Moment;
@@ -48,7 +48,8 @@ impl<'p> Request<'p> {
     }
 
     pub(super) fn execute(packet: &'p mut Packet, id: u32, opens_cursor: bool) -> Self {
-        Self { packet, expect: Expect::Query, kind: RequestKind::Execute { id, opens_cursor } }
+        let expect = if opens_cursor { Expect::Cursor } else { Expect::Query };
+        Self { packet, expect, kind: RequestKind::Execute { id, opens_cursor } }
     }
 
     pub(super) fn fetch(packet: &'p mut Packet, id: u32) -> Self {
@@ -318,6 +319,9 @@ impl Exchange<'_, '_> {
         relay.moment = moment.filter(|_| may_write);
         if is_retried && servers.load().primary != Some(route.server) {
             relay.withholds = is_refused_write;
+            if !self.session.binding.loses_with(route.server) {
+                relay.withholds_unsent = is_servers_fault;
+            }
         }
         if self.destination.may_commit_on_primary() {
             relay.acknowledgement = Some(Acknowledgement { servers, generations, server: route.server, epoch: reign.epoch });

@@ -3,17 +3,17 @@
 //! It uses the same functions as a statement that runs. Nothing is sent to a server, and nothing changes, not even the balancer's turn. The admin API
 //! asks the same for a session that has just logged in.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use classifier::{CacheStats, PinKind, Placement, SessionEffect, Statement, digest_text};
 use net::Link;
-use router::{Decision, Exclusion, Facts, SessionView, Steering};
+use router::{Decision, Ejection, Exclusion, Facts, SessionView, Steering};
 use session::{LoginDetails, Session, SessionState};
 use topology::{Server, ServerId, Snapshot};
 
 use super::steering::{self, Matched};
 use super::{Core, Ended, forward};
+use crate::overview::Asker;
 use crate::reply::{self, Refusal};
 use crate::settings::{Pooling, Settings};
 use crate::worker::Worker;
@@ -63,8 +63,9 @@ impl Core {
     }
 }
 
-/// The decision for a statement of a session that has just logged in. Rules for accounts and networks do not match, as it has neither.
-pub(crate) fn explain_for_new_session(worker: &Worker, sql: &[u8], schema: Option<&[u8]>) -> Result<Vec<RouteStep>, Refusal> {
+/// The decision for a statement of a session that has just logged in.
+pub(crate) fn explain_for_new_session(worker: &Worker, sql: &[u8], asker: &Asker<'_>) -> Result<Vec<RouteStep>, Refusal> {
+    let &Asker { user, address, schema } = asker;
     let settings = worker.shared.settings();
     let session = Session::new(SessionState::new(LoginDetails::default(), schema), worker.shared.beginning(0));
     let context = session.context();
@@ -72,12 +73,11 @@ pub(crate) fn explain_for_new_session(worker: &Worker, sql: &[u8], schema: Optio
     let sql = classifier::explained_route(sql, &context).unwrap_or(sql);
     let hint = steering::hint(sql)?;
     let statement = worker.shared.classifier.classify(sql, &context);
-    let address = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let matched = Matched::find(&settings.rules, &Facts { sql, context, statement: &statement, user: b"", address });
+    let matched = Matched::find(&settings.rules, &Facts { sql, context, statement: &statement, user, address });
     let view = SessionView {
         is_autocommit_off: !session.binding.autocommit(),
         previous: forward::without_previous(&statement, settings.pooling == Pooling::Transaction),
-        wrote_at: settings.accounts.moment(b"", || None).and_then(|moment| moment.last()),
+        wrote_at: settings.accounts.moment(user, || None).and_then(|moment| moment.last()),
         steering: matched.steering(hint.as_ref()),
         ..SessionView::default()
     };
@@ -113,6 +113,7 @@ impl Explained<'_> {
                 .map(|effect| step("session", "after success", &effect_text(effect), "the statement says so")),
         );
         steps.extend(steering_steps(&view.steering));
+        steps.extend(self.rate_step(&view.steering));
         steps.push(self.pin_step(&snapshot));
         steps.extend(self.server_steps(statement.placement(), view, &snapshot, &decision));
         steps.push(decision_step(&self.refusal_text(&decision), &decision, &snapshot));
@@ -128,6 +129,15 @@ impl Explained<'_> {
         let corrected = classifier.knowledge().writes_learned();
         let because = format!("{hits} hits, {misses} misses, {entries} entries; {corrected} corrected by replicas");
         step("cache", "verdicts on reads", &rate, because)
+    }
+
+    /// Whether the rule that matches has room for the statement in this second. It is not counted.
+    fn rate_step(&self, steering: &Steering<'_>) -> Option<RouteStep> {
+        let rate = self.settings.rule_rates.of(steering.place()?)?;
+        let left = rate.left(Instant::now());
+        let result = if left >= 1.0 { format!("room for {left} now") } else { "refused now (error 1226)".to_owned() };
+        let because = format!("the rule allows {} statements per second, over all sessions", rate.per_second());
+        Some(step("rule", "statements_per_second", &result, because))
     }
 
     fn refusal_text(&self, decision: &Decision) -> String {
@@ -163,7 +173,7 @@ impl Explained<'_> {
 
     /// Why this worker gives a server no reads.
     fn ejected(&self, server: ServerId, now: Instant) -> Option<String> {
-        let (why, until) = self.worker.balancer().ejection(server, now)?;
+        let Ejection { why, until, .. } = self.worker.balancer().ejection(server, now)?;
         let left = until.saturating_duration_since(now).as_millis();
         Some(format!("{why}; this worker gives it no reads for {left} ms more, unless it is the only one (ejection)"))
     }

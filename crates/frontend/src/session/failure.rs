@@ -4,12 +4,13 @@ use backend::ConnectError;
 use net::LinkError;
 use topology::ServerId;
 use wire::error_code::{
-    ER_CANT_CREATE_THREAD, ER_CON_COUNT_ERROR, ER_DISK_FULL, ER_OUT_OF_RESOURCES, ER_OUTOFMEMORY, ER_SERVER_OFFLINE_MODE,
-    ER_SERVER_SHUTDOWN,
+    EE_CANTCREATEFILE, EE_DISK_FULL, EE_OUT_OF_FILERESOURCES, EE_OUTOFMEMORY, EE_READ, EE_WRITE, ER_CANT_CREATE_THREAD,
+    ER_CON_COUNT_ERROR, ER_DISK_FULL, ER_OUT_OF_RESOURCES, ER_OUTOFMEMORY, ER_SERVER_OFFLINE_MODE, ER_SERVER_SHUTDOWN,
 };
 use wire::{ErrOwned, Malformed};
 
 use super::Core;
+use crate::login::is_account_refused;
 use crate::reply::Refusal;
 
 /// Why a statement was not answered by the server that was tried.
@@ -19,6 +20,8 @@ pub(super) enum Failure {
     /// The server refused to set the session's state, or to prepare the statement. The statement did not run, or it was a read whose answer is discarded
     /// with the connection.
     Setup(ErrOwned),
+    /// A replica answered a read with an error that speaks against the replica, and the client has got nothing of it.
+    Unwell(ErrOwned),
     /// The replica did not apply the session's write in time. The read did run, and its answer is discarded with the connection.
     Behind,
     /// The connection broke before anything was sent on it.
@@ -76,10 +79,16 @@ impl Failure {
         }
     }
 
+    /// Whether the server lets the account in no more: it was dropped, or has another password.
+    pub(super) fn is_about_the_account(&self) -> bool {
+        matches!(self, Self::Connect(error) if is_account_refused(error))
+    }
+
     /// Whether another server may be tried: nothing has happened yet, or it is a plain read and the client has got nothing.
     pub(super) fn may_be_tried_elsewhere(&self, is_read: bool) -> bool {
         match self {
             Self::Connect(_) | Self::Setup(_) | Self::Behind | Self::LostBefore | Self::Silent { sent: false, .. } => true,
+            Self::Unwell(_) => is_read,
             Self::Lost { begun, .. } | Self::Silent { begun, .. } => !begun && is_read,
             Self::Deposed { .. } | Self::ClientMisbehaved(_) | Self::ClientGone | Self::Interrupted(_) | Self::NeedsReprepare => {
                 false
@@ -107,7 +116,13 @@ impl Failure {
 pub(super) fn is_servers_fault(code: u16) -> bool {
     matches!(
         code,
-        ER_DISK_FULL
+        EE_CANTCREATEFILE
+            | EE_READ
+            | EE_WRITE
+            | EE_OUTOFMEMORY
+            | EE_DISK_FULL
+            | EE_OUT_OF_FILERESOURCES
+            | ER_DISK_FULL
             | ER_OUTOFMEMORY
             | ER_CON_COUNT_ERROR
             | ER_OUT_OF_RESOURCES
@@ -126,6 +141,10 @@ impl Core {
             Failure::Setup(error) => {
                 let message = String::from_utf8_lossy(&error.message);
                 tracing::warn!(connection, server, code = error.code, %message, "a server refused the session's state");
+            }
+            Failure::Unwell(error) => {
+                let message = String::from_utf8_lossy(&error.message);
+                tracing::warn!(connection, server, code = error.code, %message, "a replica is not well, and could not answer a read");
             }
             Failure::Lost { error, begun } => {
                 tracing::warn!(connection, server, %error, begun, "lost a server during a statement");

@@ -23,6 +23,7 @@ use super::supervision::{Progress, Supervision};
 use super::{Core, Ended};
 use crate::packet::Packet;
 use crate::record::{Trail, UnderWay};
+use crate::reply::Refusal;
 use crate::worker::Reign;
 
 /// Largest text, in bytes, of a read that moves away from a silent server before the server is known to be lost. A longer text may be what keeps the
@@ -47,11 +48,23 @@ impl Core {
         self.trail = Trail::begin();
         self.entry.begin(statement.digest, self.trail.began());
         let kind = request.kind;
-        let answered = self.find_answer(client, statement, steering, request).await;
+        let answered = match kind.runs().then(|| self.over_the_limit(&steering)).flatten() {
+            Some(refusal) => self.reply(client, &refusal).await.map(|()| None),
+            None => self.find_answer(client, statement, steering, request).await,
+        };
         let record = self.trail.record(statement, kind);
         record.log(self.entry.id());
-        self.count(&record);
+        self.count(&record, steering.rule());
         answered
+    }
+
+    /// Counts the statement for the rule that matches it. Returns the refusal if that has no room for it in this second.
+    fn over_the_limit(&self, steering: &Steering<'_>) -> Option<Refusal> {
+        let (rule, rate) = (steering.rule()?, self.settings.rule_rates.of(steering.place()?)?);
+        if rate.take(Instant::now()) {
+            return None;
+        }
+        Some(Refusal::rule_limit(&rule.name, rate.per_second()))
     }
 
     async fn find_answer(
@@ -106,6 +119,7 @@ impl Core {
             let failure = match attempt {
                 // Refused because the server was closed to writes after the decision.
                 Ok(Outcome { withheld: Some(_), .. }) if may_commit => continue,
+                Ok(Outcome { withheld: Some(error), .. }) if is_servers_fault(error.code) => Failure::Unwell(error),
                 Ok(Outcome { withheld: Some(error), .. }) => {
                     corrected = self.learn_write(statement, route.server, &error);
                     statement = &corrected;
@@ -136,9 +150,7 @@ impl Core {
                 return Err(Ended);
             }
             self.suspect(route.server, &failure);
-            let leaves_connection_as_it_was =
-                matches!(failure, Failure::Interrupted(_) | Failure::NeedsReprepare) && self.is_clean(route.server);
-            let loss = if leaves_connection_as_it_was { Loss::default() } else { self.forget(route.server) };
+            let loss = self.leave(route.server, &failure);
             if matches!(failure, Failure::LostBefore) && !replaced.contains(&route.server) {
                 replaced.push(route.server);
             } else {
@@ -151,10 +163,13 @@ impl Core {
                 // What the statement asks about was on that connection.
                 return self.refuse(client, denial).await.map(|()| None);
             }
+            // What the primary says of an account is final. A replica may only be late.
+            let is_final = failure.is_about_the_account() && destination.is_on_primary();
+            let is_worth_waiting = failure.may_pass() || is_read && !failure.is_lack_of_room() && !is_final;
             if failure.may_be_tried_elsewhere(is_read)
                 && !loss.is_any()
                 && failed.len() < ATTEMPTS
-                && self.leads_elsewhere(statement, &failed, steering, failure.may_pass() || is_read && !failure.is_lack_of_room())
+                && self.leads_elsewhere(statement, &failed, steering, is_worth_waiting)
             {
                 self.log_failure(route.server, &failure);
                 continue;
@@ -162,6 +177,12 @@ impl Core {
             let unanswered = Unanswered { statement, server: route.server, may_commit, belongs_to_transaction };
             return Box::pin(self.give_up(client, unanswered, failure, loss)).await;
         }
+    }
+
+    /// Gives up the connection to a server that has failed like this, unless it is as it was. Returns what is lost with it.
+    fn leave(&mut self, server: ServerId, failure: &Failure) -> Loss {
+        let is_as_it_was = matches!(failure, Failure::Interrupted(_) | Failure::NeedsReprepare) && self.is_clean(server);
+        if is_as_it_was { Loss::default() } else { self.forget(server) }
     }
 
     /// Where the statement goes, after waiting if need be; or the client was answered.

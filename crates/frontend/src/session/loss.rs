@@ -99,7 +99,7 @@ impl Core {
                 return Err(self.dismiss(client, &Refusal::malformed(&malformed), self.answer_sequence).await);
             }
             _ if loss.transaction => return self.tell_loss(client, unanswered.statement, loss).await.map(|()| None),
-            Failure::Setup(error) | Failure::Connect(ConnectError::Refused { error, .. }) => {
+            Failure::Setup(error) | Failure::Unwell(error) | Failure::Connect(ConnectError::Refused { error, .. }) => {
                 self.trail.failed(error.code);
                 let packet = reply::server_error(&error, self.answer_sequence);
                 return self.say(client, &packet).await.map(|()| None);

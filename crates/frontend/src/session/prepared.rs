@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use classifier::{Effects, Statement};
+use classifier::{Effects, Statement, Verb};
 use router::Hint;
 use session::{Prepared, PreparedText};
 use wire::error_code::{ER_MAX_PREPARED_STMT_COUNT_REACHED, ER_UNKNOWN_ERROR};
 use wire::{Capabilities, PrepareOk};
 
+use super::kill::own_answer;
 use super::steering;
 use super::{Core, Ended, explained_route};
 use crate::packet::Packet;
@@ -29,7 +30,7 @@ pub(super) enum ExecutionKind {
 
 impl Core {
     /// The hint in the text of a prepared statement, with those that come along with this execution.
-    pub(super) fn execution_hint(&self, execute: &wire::Execute<'_>) -> Result<Option<Hint>, Refusal> {
+    pub(super) fn execution_hint(&mut self, execute: &wire::Execute<'_>) -> Result<Option<Hint>, Refusal> {
         let Some(prepared) = self.statements.get(self.statements.resolve(execute.statement_id)) else { return Ok(None) };
         let hint = prepared.extra.clone();
         if !self.capabilities.contains(Capabilities::QUERY_ATTRIBUTES) {
@@ -37,7 +38,12 @@ impl Core {
         }
         let parameters = wire::execute_parameters(execute, prepared.params(), self.capabilities)?;
         let attributes = parameters.attributes(prepared.params(), parameters.types.or(prepared.types()));
-        steering::with_attributes(hint, &attributes, |parameter| prepared.has_long_data(parameter))
+        let is_ahead = |parameter| prepared.has_long_data(parameter);
+        // Not that in the text: it was the span of the preparation.
+        let parent = self.parent_by_attribute(&attributes, is_ahead);
+        let hint = steering::with_attributes(hint, &attributes, is_ahead);
+        self.trace_parent = parent;
+        hint
     }
 
     /// `COM_STMT_PREPARE`: on the server where it would run now.
@@ -105,10 +111,17 @@ impl Core {
         }
         let verdict = prepared.verdict(&self.worker.shared.classifier);
         let Some(prepared) = self.statements.get(id) else { return Err(Ended) };
+        if verdict.verb == Verb::Kill
+            && let Some(answer) = own_answer(&verdict, prepared.text().sql(), &prepared.context())
+        {
+            return Box::pin(self.answer_own(client, answer)).await;
+        }
         let matched = self.matched(prepared.text().sql(), prepared.context(), &verdict);
         self.learn_text(&verdict, prepared.text().sql(), &prepared.context());
         // A cursor lives on a connection that the session keeps, as everything else does that lives on one.
+        // A procedure's results never become a cursor of the client, and a cursor of its own must not be taken for one.
         let opens_cursor = execution == ExecutionKind::WithCursor
+            && verdict.verb != Verb::Call
             && self.session.binding.transaction().is_none_or(|transaction| !transaction.is_read_only());
         let of_primary;
         // What is executed in bulk writes, or is refused.

@@ -1,10 +1,12 @@
-//! What the worker's statistics and its slow log get to know of each statement.
+//! What the worker's statistics, its slow log and its spans get to know of each statement.
 
 use classifier::{Context, Digest, PinKind, Statement, digest_text};
+use router::Rule;
+use wire::error_code::ER_USER_LIMIT_REACHED;
 
 use super::Core;
 use crate::record::StatementRecord;
-use crate::statistics::{DigestKey, TEXT_MAX};
+use crate::statistics::{DigestKey, RuleCounts, TEXT_MAX};
 
 impl Core {
     /// Keeps the normalised text of a statement that is about to run, if its digest is new: the text itself may be gone before the answer comes.
@@ -25,7 +27,7 @@ impl Core {
     }
 
     /// A statement is over.
-    pub(super) fn count(&self, record: &StatementRecord<'_>) {
+    pub(super) fn count(&self, record: &StatementRecord<'_>, rule: Option<&Rule>) {
         let limit = self.settings.limits.digest_statistics;
         let (event, schema) = (record.event(), self.session.context().schema);
         let key = DigestKey {
@@ -37,6 +39,13 @@ impl Core {
         self.entry.end(key.server, self.pin_label(), schema, event.ended);
         let mut statistics = self.worker.statistics();
         statistics.totals.note(&event);
+        if let Some(rule) = rule.filter(|_| record.kind.runs()) {
+            let is_refused = u64::from(rule.refuse.is_some());
+            // Nothing else of Pointsman's own has this number while a statement runs; a server's answer has a route.
+            let is_limited = record.route.is_none() && record.error == Some(ER_USER_LIMIT_REACHED);
+            let counts = RuleCounts { matched: 1, refused: is_refused, limited: is_limited.into() };
+            statistics.totals.note_rule(&rule.name, &counts);
+        }
         if limit > 0 && record.has_digest() {
             statistics.digests.note(limit, &key, &event);
         }
@@ -47,7 +56,10 @@ impl Core {
             // The log may be slow, and others count, too.
             drop(statistics);
             self.log_slow(record, &key, text.as_deref().unwrap_or_default(), left_out);
+        } else {
+            drop(statistics);
         }
+        self.trace(record, &key);
     }
 
     fn log_slow(&self, record: &StatementRecord<'_>, key: &DigestKey<'_>, text: &[u8], left_out: u64) {

@@ -73,12 +73,12 @@ pub async fn try_to_log_in((mut exchange, greeting): (Exchange, Greeting), user:
         let packet = timeout(PATIENCE, exchange.receive()).await.expect("an answer").unwrap();
         match proof.on_packet(&packet, USUAL & greeting.capabilities).unwrap() {
             ClientStep::Send(payload) => exchange.send(&payload).await.unwrap(),
-            ClientStep::RequestPublicKey => exchange.send(ClientLogin::PUBLIC_KEY_REQUEST).await.unwrap(),
+            ClientStep::RequestPublicKey(request) => exchange.send(&[request]).await.unwrap(),
             ClientStep::EncryptPassword { .. } => exchange.send(&[1; 256]).await.unwrap(),
             ClientStep::Await => {}
             ClientStep::Done(_) => return Ok(()),
             ClientStep::Failed(error) => return Err(error),
-            other @ ClientStep::Unsupported(_) => panic!("{other:?}"),
+            other @ (ClientStep::DeriveKey(_) | ClientStep::Unsupported(_)) => panic!("{other:?}"),
         }
     }
 }

@@ -132,6 +132,7 @@ impl Setup {
             runtime: Runtime::WorkerPerCore(1),
             settings: frontend::Settings {
                 slow_statement: None,
+                spans: None,
                 firewall: frontend::Firewall::default(),
                 compression: frontend::ClientCompression { zlib: true, zstd: true },
                 limits,
@@ -146,12 +147,15 @@ impl Setup {
                     hold_writes,
                 },
                 accounts: accounts.with_terms([(&b"app"[..], frontend::AccountTerms { demands_tls, ..Default::default() })]),
+                rule_rates: frontend::RuleRates::new(&rules),
                 rules: rules.into(),
                 server_version: None,
                 admin_commands: false,
                 binlog_commands: false,
                 remembered_login,
                 proxy_networks: Arc::default(),
+                server_proxy_protocol: false,
+                default_auth_plugin: None,
                 tls,
             },
             pools: PoolSettings {
@@ -174,6 +178,7 @@ impl Setup {
             classifier: Arc::new(Classifier::new(classifier::ParseLimits::default())),
             servers: published,
             generations: announced,
+            spans: frontend::SpanQueue::new().0,
             force_full_authentication,
         };
         let cluster = Mutex::new(Cluster { snapshot, publisher, generations });

@@ -35,6 +35,30 @@ pub(crate) fn stop_receiving(engine: Engine) -> &'static str {
     }
 }
 
+/// The same for a replica whose source has died. MariaDB's receiver, if it acknowledges (semi-synchronous replication), ends by connecting to its source once
+/// more, to end its connection there. To a host that is gone this takes seconds, and a promotion would wait for it. A receiver that does not acknowledge
+/// ends at once, so the switch is off meanwhile. It is one statement, which the server carries out to its end even if this connection is lost. From 11 on the
+/// switch counts only when a receiver starts, so it stays as it is: if the statement were killed, it would stay off. There the receiver tries for a second
+/// only, instead of five.
+pub(crate) fn stop_receiving_from_the_dead(engine: Engine) -> &'static str {
+    match engine {
+        Engine::MySql => stop_receiving(engine),
+        Engine::MariaDb => {
+            "BEGIN NOT ATOMIC \
+             DECLARE acknowledges INT DEFAULT @@GLOBAL.rpl_semi_sync_slave_enabled; \
+             DECLARE tries BIGINT DEFAULT @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout; \
+             DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN \
+             SET GLOBAL rpl_semi_sync_slave_enabled = acknowledges, GLOBAL rpl_semi_sync_slave_kill_conn_timeout = tries; RESIGNAL; \
+             END; \
+             SET GLOBAL rpl_semi_sync_slave_enabled = IF(@@version < '11', 0, acknowledges), \
+             GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1; \
+             STOP SLAVE IO_THREAD; \
+             SET GLOBAL rpl_semi_sync_slave_enabled = acknowledges, GLOBAL rpl_semi_sync_slave_kill_conn_timeout = tries; \
+             END"
+        }
+    }
+}
+
 /// A replica receives again.
 pub(crate) fn start_receiving(engine: Engine) -> &'static str {
     match engine {
@@ -262,6 +286,17 @@ mod tests {
         let encrypted = Source { encrypted: true, ..with(None) };
         assert!(follow(Engine::MySql, encrypted, Place::Kept).contains("SOURCE_SSL = 1"));
         assert!(follow(Engine::MariaDb, encrypted, Place::ByGtid).contains("MASTER_SSL = 1"));
+    }
+
+    #[test]
+    fn a_receiver_of_a_dead_source_does_not_connect_to_it_again() {
+        let mariadb = stop_receiving_from_the_dead(Engine::MariaDb);
+        let place = |part: &str| mariadb.find(part).unwrap_or_else(|| panic!("{part}"));
+        assert!(place("enabled = IF(@@version < '11', 0, acknowledges)") < place("STOP SLAVE IO_THREAD"), "{mariadb}");
+        assert!(place("timeout = 1") < place("STOP SLAVE IO_THREAD"), "{mariadb}");
+        assert_eq!(mariadb.matches("enabled = acknowledges").count(), 2, "whether it fails or not: {mariadb}");
+        assert_eq!(mariadb.matches("timeout = tries").count(), 2, "whether it fails or not: {mariadb}");
+        assert_eq!(stop_receiving_from_the_dead(Engine::MySql), stop_receiving(Engine::MySql));
     }
 
     #[test]

@@ -90,7 +90,7 @@ async fn freeze(connection: &mut ServerConnection) -> Result<(), ProbeError> {
             connection.run(sql::start_applying(engine)).await?;
         }
     }
-    connection.run(sql::stop_receiving(engine)).await
+    connection.run(sql::stop_receiving_from_the_dead(engine)).await
 }
 
 /// Does as much as possible, the most effective first. The connection may hang in any of this, and is then given up.

@@ -79,10 +79,11 @@ pub(super) fn detail(view: &ClusterView, step: &Step) -> String {
     }
 }
 
-/// Logs an entry of the journal, except findings, which are logged at their own level.
+/// Logs an entry of the journal, except what is logged elsewhere, such as findings at their own level.
 pub(super) fn log(event: &Event) {
     match event {
-        Event::Found { .. } => {}
+        // The frontend logs each worker's ejection.
+        Event::Found { .. } | Event::Ejected { .. } | Event::EjectionEnded { .. } => {}
         Event::Step { step, server, detail, took, outcome } => match outcome {
             Outcome::Failed(why) => {
                 tracing::warn!(step, %server, detail, ?took, why, "a step failed; the servers are looked at again");

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, BufRead as _, IoSlice, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
@@ -38,6 +39,8 @@ thread_local! {
 pub(crate) struct TlsStream {
     pub(crate) socket: TcpStream,
     session: Connection,
+    /// What this side has shown, as the server; DER.
+    certificate: Option<Arc<[u8]>>,
     /// Nothing more comes: the peer has sent `close_notify`, or closed its side of the socket.
     has_ended: bool,
 }
@@ -51,8 +54,8 @@ impl TlsStream {
         early: &[u8],
         inbox: &mut Inbox,
     ) -> Result<Box<Self>, LinkError> {
-        let session = ServerConnection::new(acceptor.0.clone())?;
-        Self::begin(socket, session.into(), early, inbox).await
+        let session = ServerConnection::new(Arc::clone(&acceptor.config))?;
+        Self::begin(socket, session.into(), Some(Arc::clone(&acceptor.certificate)), early, inbox).await
     }
 
     /// The client's side, for a server with this name or address.
@@ -64,12 +67,18 @@ impl TlsStream {
     ) -> Result<Box<Self>, LinkError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| LinkError::NoTlsName(host.to_owned()))?;
         let session = ClientConnection::new(connector.0.clone(), name)?;
-        Self::begin(socket, session.into(), &[], inbox).await
+        Self::begin(socket, session.into(), None, &[], inbox).await
     }
 
-    async fn begin(socket: TcpStream, mut session: Connection, early: &[u8], inbox: &mut Inbox) -> Result<Box<Self>, LinkError> {
+    async fn begin(
+        socket: TcpStream,
+        mut session: Connection,
+        certificate: Option<Arc<[u8]>>,
+        early: &[u8],
+        inbox: &mut Inbox,
+    ) -> Result<Box<Self>, LinkError> {
         session.set_buffer_limit(Some(UNSENT_MAX));
-        let mut stream = Box::new(Self { socket, session, has_ended: false });
+        let mut stream = Box::new(Self { socket, session, certificate, has_ended: false });
         let mut early = Some(early);
         let outcome = poll_fn(|cx| stream.poll_handshake(cx, &mut early, inbox)).await;
         if outcome.is_err() {
@@ -214,6 +223,11 @@ impl TlsStream {
             }
             false
         })
+    }
+
+    /// The certificate that this side has shown, as the server; DER.
+    pub(crate) fn own_certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
     }
 
     #[cfg(test)]

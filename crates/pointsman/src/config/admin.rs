@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use admin::Token;
+use admin::{AdminTls, Token};
 
 use super::reader::Section;
+use super::tls;
 
 /// A token that can be guessed is none.
 const TOKEN_MIN: usize = 16;
@@ -21,10 +22,12 @@ pub(crate) struct Admin {
     pub(crate) console: Option<SocketAddr>,
     /// What a request at the address must bring.
     pub(crate) token: Option<Token>,
+    /// Of both addresses.
+    pub(crate) tls: Option<AdminTls>,
 }
 
 impl Admin {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    pub(super) fn read(mut section: Section<'_>, files: &mut tls::Files) -> Self {
         let socket = section.optional("socket", None);
         let address = section.optional::<Option<SocketAddr>>("address", None);
         let console = section.optional::<Option<SocketAddr>>("console", None);
@@ -33,13 +36,17 @@ impl Admin {
             section.complain(&format!("token is shorter than {TOKEN_MIN} characters: make one with `openssl rand -hex 16`"));
         }
         let token = secret.and_then(|secret| Token::new(secret.as_bytes()));
-        if token.is_none() && address.is_some_and(|address| !address.ip().is_loopback()) {
-            section.complain("address is open to other machines: give a token (token, token_file or token_env)");
+        let tls = tls::admin(&mut section, files);
+        let has_proof = token.is_some() || tls.as_ref().is_some_and(AdminTls::demands_certificates);
+        if !has_proof && address.is_some_and(|address| !address.ip().is_loopback()) {
+            section.complain(
+                "address is open to other machines: give a token (token, token_file or token_env), or a tls_client_ca with tls = \"required\"",
+            );
         }
         if token.is_none() && console.is_some() {
             section.complain("console needs a token, which is the password of its user admin");
         }
         section.finish();
-        Self { socket, address, console, token }
+        Self { socket, address, console, token, tls }
     }
 }

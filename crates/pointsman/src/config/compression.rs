@@ -6,7 +6,7 @@ use frontend::ClientCompression;
 use super::reader::Section;
 
 /// What clients may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Algorithm {
     Zlib,
@@ -14,7 +14,7 @@ enum Algorithm {
 }
 
 /// How connections to servers are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Choice {
     Off,

@@ -7,16 +7,22 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::de::{self, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::reader::Section;
 
 /// `key = "value"` or `key = ["one", "another"]`.
-pub(super) fn list<T: FromStr<Err: fmt::Display>>(section: &mut Section<'_>, key: &'static str) -> Vec<T> {
+pub(super) fn list<T: FromStr<Err: fmt::Display> + fmt::Display>(section: &mut Section<'_>, key: &'static str) -> Vec<T> {
     section.optional(key, OneOrMany(Vec::new())).0
 }
 
 struct OneOrMany<T>(Vec<T>);
+
+impl<T: fmt::Display> Serialize for OneOrMany<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(ToString::to_string))
+    }
+}
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -53,6 +59,12 @@ pub(super) fn networks<L: FromIterator<IpNet>>(section: &mut Section<'_>, key: &
 
 /// `10.0.0.0/8`, or one address.
 struct Network(IpNet);
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl FromStr for Network {
     type Err = String;

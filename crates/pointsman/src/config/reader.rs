@@ -1,25 +1,47 @@
-//! Walking over a parsed file and collecting what is wrong with it, each mistake with its line.
+//! Walking over a parsed file, and collecting what is wrong with it, each mistake with its line, and the value of each key that was read.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use admin::{Setting, Source};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 /// Least similarity to a known name, from 0 to 1, for it to be suggested as a correction.
 const SIMILAR: f64 = 0.7;
 
-/// All that was found so far.
-pub(super) struct Mistakes<'a> {
+/// Shown in place of a secret.
+const HIDDEN: &str = "(not shown)";
+
+/// What has come of reading the file so far.
+pub(super) struct Outcome<'a> {
     text: &'a str,
-    /// By place in the text.
+    /// Mistakes, by place in the text.
     found: RefCell<Vec<(usize, String)>>,
+    /// In the order in which they were read.
+    settings: RefCell<Vec<Setting>>,
 }
 
-impl<'a> Mistakes<'a> {
+impl<'a> Outcome<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, found: RefCell::default() }
+        Self { text, found: RefCell::default(), settings: RefCell::default() }
+    }
+
+    /// The value of each key, with those that have their defaults, section by section.
+    pub(super) fn take_settings(&self) -> Vec<Setting> {
+        let mut settings = self.settings.take();
+        let section = |setting: &Setting| setting.name.rsplit_once('.').map_or("", |(section, _)| section).to_owned();
+        let mut sections: Vec<String> = Vec::new();
+        for name in settings.iter().map(section) {
+            if !sections.contains(&name) {
+                sections.push(name);
+            }
+        }
+        settings.sort_by_key(|setting| sections.iter().position(|name| *name == section(setting)));
+        settings
     }
 
     pub(super) fn add(&self, place: usize, message: String) {
@@ -40,16 +62,19 @@ pub(super) struct Section<'a> {
     /// `None` where the file has no such table: all its keys have their defaults.
     table: Option<&'a DeTable<'a>>,
     name: String,
+    /// What the names of its settings begin with: `routing.`, `servers.db1.`.
+    prefix: String,
     place: usize,
     known: BTreeSet<&'static str>,
-    mistakes: &'a Mistakes<'a>,
+    outcome: &'a Outcome<'a>,
 }
 
 impl<'a> Section<'a> {
     /// The file itself.
-    pub(super) fn new(table: &'a Spanned<DeTable<'a>>, name: &str, mistakes: &'a Mistakes<'a>) -> Self {
+    pub(super) fn new(table: &'a Spanned<DeTable<'a>>, name: &str, outcome: &'a Outcome<'a>) -> Self {
         let place = table.span().start;
-        Self { table: Some(table.get_ref()), name: name.to_owned(), place, known: BTreeSet::new(), mistakes }
+        let (name, prefix) = (name.to_owned(), String::new());
+        Self { table: Some(table.get_ref()), name, prefix, place, known: BTreeSet::new(), outcome }
     }
 
     /// `[key]`
@@ -58,47 +83,67 @@ impl<'a> Section<'a> {
         let table = value.and_then(|value| {
             let table = value.get_ref().as_table();
             if table.is_none() {
-                self.mistakes.add(value.span().start, format!("{key} must be a table: [{key}]"));
+                self.outcome.add(value.span().start, format!("{key} must be a table: [{key}]"));
             }
             table
         });
         let place = value.map_or(self.place, |value| value.span().start);
-        Section { table, name: key.to_owned(), place, known: BTreeSet::new(), mistakes: self.mistakes }
+        let (name, prefix) = (key.to_owned(), format!("{key}."));
+        Section { table, name, prefix, place, known: BTreeSet::new(), outcome: self.outcome }
     }
 
     /// `[[key]]`, all of them.
     pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'a>> {
         let Some(value) = self.take(key) else { return Vec::new() };
         let Some(array) = value.get_ref().as_array() else {
-            self.mistakes.add(value.span().start, format!("{key} must be a list of tables: [[{key}]]"));
+            self.outcome.add(value.span().start, format!("{key} must be a list of tables: [[{key}]]"));
             return Vec::new();
         };
-        let mistakes = self.mistakes;
+        let outcome = self.outcome;
         array
             .iter()
-            .filter_map(|value| {
+            .enumerate()
+            .filter_map(|(number, value)| {
                 let place = value.span().start;
                 let Some(table) = value.get_ref().as_table() else {
-                    mistakes.add(place, format!("{key} must be a list of tables: [[{key}]]"));
+                    outcome.add(place, format!("{key} must be a list of tables: [[{key}]]"));
                     return None;
                 };
-                Some(Section { table: Some(table), name: format!("[{key}]"), place, known: BTreeSet::new(), mistakes })
+                let own_name = table.get("name").and_then(|name| name.get_ref().as_str());
+                let prefix = own_name.map_or_else(|| format!("{key}.{number}."), |name| format!("{key}.{name}."));
+                let name = format!("[{key}]");
+                Some(Section { table: Some(table), name, prefix, place, known: BTreeSet::new(), outcome })
             })
             .collect()
     }
 
     /// A key that must be there.
-    pub(super) fn required<T: DeserializeOwned>(&mut self, key: &'static str) -> Option<T> {
+    pub(super) fn required<T: DeserializeOwned + Serialize>(&mut self, key: &'static str) -> Option<T> {
         let Some(value) = self.take(key) else {
             self.complain(&format!("{key} is missing"));
             return None;
         };
-        self.deserialize(key, value)
+        let value = self.deserialize(key, value)?;
+        self.note(key, shown(&value));
+        Some(value)
     }
 
     /// A key with a default.
-    pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &'static str, default: T) -> T {
-        self.take(key).and_then(|value| self.deserialize(key, value)).unwrap_or(default)
+    pub(super) fn optional<T: DeserializeOwned + Serialize>(&mut self, key: &'static str, default: T) -> T {
+        let value = self.take(key).and_then(|value| self.deserialize(key, value)).unwrap_or(default);
+        self.note(key, shown(&value));
+        value
+    }
+
+    /// A key with what it is in: `listen.address`.
+    pub(super) fn full_name(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Notes the value of a key for those who ask what is in force.
+    fn note(&self, key: &str, value: Option<String>) {
+        let source = if self.has(key) { Source::File } else { Source::Default };
+        self.outcome.settings.borrow_mut().push(Setting { name: self.full_name(key), value, source, next: None });
     }
 
     /// A number of things, at least 1.
@@ -111,7 +156,7 @@ impl<'a> Section<'a> {
     }
 
     /// A bound of at least 1, if there is one.
-    pub(super) fn bound<T: DeserializeOwned + PartialEq + Default>(&mut self, key: &'static str) -> Option<T> {
+    pub(super) fn bound<T: DeserializeOwned + Serialize + PartialEq + Default>(&mut self, key: &'static str) -> Option<T> {
         let bound = self.optional::<Option<T>>(key, None);
         if bound.as_ref().is_some_and(|bound| *bound == T::default()) {
             self.complain(&format!("{key} must be at least 1"));
@@ -131,7 +176,8 @@ impl<'a> Section<'a> {
     /// The same, if it need not be there.
     pub(super) fn optional_secret(&mut self, key: &'static str) -> Option<String> {
         let (file_key, env_key) = secret_keys(key);
-        let literal = self.optional::<Option<String>>(key, None);
+        let literal = self.take(key).and_then(|value| self.deserialize::<String>(key, value));
+        self.note(key, literal.as_ref().map(|_| HIDDEN.to_owned()));
         let file = self.optional::<Option<String>>(file_key, None);
         let variable = self.optional::<Option<String>>(env_key, None);
         match (literal, file, variable) {
@@ -161,7 +207,7 @@ impl<'a> Section<'a> {
     /// A mistake of the table as a whole.
     pub(super) fn complain(&self, message: &str) {
         let message = if self.name.is_empty() { message.to_owned() } else { format!("[{}]: {message}", self.name) };
-        self.mistakes.add(self.place, message);
+        self.outcome.add(self.place, message);
     }
 
     /// What was not asked for is unknown.
@@ -184,7 +230,7 @@ impl<'a> Section<'a> {
                 let known = self.known.iter().copied().collect::<Vec<_>>().join(", ");
                 format!("{place}unknown key {name}; the keys here are {known}")
             };
-            self.mistakes.add(key.span().start, message);
+            self.outcome.add(key.span().start, message);
         }
     }
 
@@ -203,10 +249,21 @@ impl<'a> Section<'a> {
             Ok(value) => Some(value),
             Err(error) => {
                 let name = if self.name.is_empty() { key.to_owned() } else { format!("[{}] {key}", self.name) };
-                self.mistakes.add(place, format!("{name}: {}", error.message()));
+                self.outcome.add(place, format!("{name}: {}", error.message()));
                 None
             }
         }
+    }
+}
+
+/// A value as the file would have it. `None`: there is none.
+fn shown(value: &impl Serialize) -> Option<String> {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => Some(text),
+        Ok(Value::Null) | Err(_) => None,
+        // No bound.
+        Ok(Value::Number(number)) if number.as_u64() == Some(u64::MAX) => None,
+        Ok(other) => Some(other.to_string()),
     }
 }
 

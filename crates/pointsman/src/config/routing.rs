@@ -40,7 +40,7 @@ impl Routing {
 }
 
 /// Which writes a read is sure to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CausalReads {
     /// Whatever is within `max_lag`.
@@ -54,7 +54,7 @@ pub(crate) enum CausalReads {
 }
 
 /// Where a transaction that may write reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TransactionReads {
     /// On the primary.
@@ -64,7 +64,7 @@ pub(crate) enum TransactionReads {
 }
 
 /// How reads are shared out among replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BalanceName {
     RoundRobin,
@@ -91,6 +91,7 @@ pub(super) fn ejection(mut section: Section<'_>) -> EjectionPolicy {
     let default = EjectionPolicy::default();
     let ejection = EjectionPolicy {
         failures: section.optional("failures", default.failures),
+        errors: section.optional("errors", default.errors),
         latency: section.optional("latency", default.latency),
         latency_min: section.optional("latency_min", Period(default.latency_min)).0,
         share: section.optional("share", default.share),
@@ -100,8 +101,10 @@ pub(super) fn ejection(mut section: Section<'_>) -> EjectionPolicy {
     if ejection.latency == 1 {
         section.complain("latency must be at least 2, or 0 for never: at 1, every second replica is slower than the others");
     }
-    if ejection.share > 100 {
-        section.complain("share is in per cent, at most 100");
+    for (key, value) in [("share", ejection.share), ("errors", ejection.errors)] {
+        if value > 100 {
+            section.complain(&format!("{key} is in per cent, at most 100"));
+        }
     }
     if ejection.time > ejection.time_max {
         section.complain("time must not be longer than time_max");
@@ -111,7 +114,7 @@ pub(super) fn ejection(mut section: Section<'_>) -> EjectionPolicy {
 }
 
 /// How long a session keeps a server connection on which nothing of it lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Pooling {
     /// Until its statement or its transaction ends.

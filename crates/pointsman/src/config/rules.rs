@@ -1,11 +1,12 @@
 //! `[[rules]]`: conditions and what then is asked for, flat in one table.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use classifier::Digest;
 use router::{Class, Conditions, Rule, Table, Target};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::list::{list, networks};
 use super::reader::Section;
@@ -28,24 +29,35 @@ pub(super) fn rule(mut section: Section<'_>, servers: &[&str]) -> Option<Rule> {
     let max_lag = period("max_lag");
     let timeout = period("timeout");
     let balance = section.optional::<Option<BalanceName>>("balance", None).map(Into::into);
+    let statements_per_second = section.bound("statements_per_second");
     let refuse = section.optional::<Option<String>>("refuse", None);
-    if target.is_none() && max_lag.is_none() && balance.is_none() && timeout.is_none() && refuse.is_none() {
-        section.complain("it asks for nothing: give it a target, a max_lag, a balance, a timeout, or a refuse");
+    let rule =
+        Rule { name: name.clone().unwrap_or_default(), when, target, max_lag, balance, timeout, statements_per_second, refuse };
+    if rule == (Rule { name: rule.name.clone(), when: rule.when.clone(), ..Rule::default() }) {
+        section.complain(
+            "it asks for nothing: give it a target, a max_lag, a balance, a timeout, statements_per_second, or a refuse",
+        );
     }
-    if let Some(Target::Server(target)) = &target
+    if let Some(Target::Server(target)) = &rule.target
         && !servers.contains(&&**target)
     {
         section.complain(&format!("the target {target:?} is none of primary, replica and the servers' names"));
     }
-    if timeout == Some(Duration::ZERO) {
+    if rule.timeout == Some(Duration::ZERO) {
         section.complain("timeout must be more than nothing");
     }
     section.finish();
-    Some(Rule { name: name?, when, target, max_lag, balance, timeout, refuse })
+    name.map(|_| rule)
 }
 
 /// The 32 hexadecimal digits that `pointsman explain` and `EXPLAIN ROUTE` show.
 struct DigestText(Digest);
+
+impl fmt::Display for DigestText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl FromStr for DigestText {
     type Err = String;
@@ -62,6 +74,12 @@ impl FromStr for DigestText {
 /// `table` or `schema.table`.
 struct TableName(Table);
 
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromStr for TableName {
     type Err = String;
 
@@ -74,7 +92,7 @@ impl FromStr for TableName {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum ClassName {
     Read,

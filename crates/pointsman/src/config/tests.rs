@@ -1,3 +1,5 @@
+use ::admin::Source;
+
 use super::*;
 
 const SMALLEST: &str = r#"
@@ -58,6 +60,16 @@ fn a_socket_has_permissions_in_octal() {
 }
 
 #[test]
+fn a_connection_for_any_client_cannot_name_one() {
+    let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
+    assert!(!with("").expect("good").security.server_proxy_protocol);
+    assert!(with("security.server_proxy_protocol = true").expect("good").security.server_proxy_protocol);
+    let user = "[[users]]\nname = 'warm'\npassword = 'x'\nwarm_server_connections = 1";
+    let mistakes = mistakes(&format!("security.server_proxy_protocol = true\n{SMALLEST}\n{user}"));
+    assert!(mistakes[0].contains("exclude each other"), "{mistakes:?}");
+}
+
+#[test]
 fn proxy_networks_are_networks_or_addresses() {
     let with = |more: &str| Config::parse(&format!("{more}\n{SMALLEST}"));
     assert_eq!(*with("").expect("good").proxy_networks, []);
@@ -85,11 +97,55 @@ fn the_reference_documents_every_key_with_its_true_default() {
         .collect::<Vec<_>>()
         .join("\n");
     assert_ne!(uncommented, reference);
-    let plain = Config::parse(reference).expect("the reference is good");
+    let mut plain = Config::parse(reference).expect("the reference is good");
     let mut explicit = Config::parse(&uncommented).expect("its defaults are good");
     assert_eq!(explicit.rules.len(), 1);
     explicit.rules.clear();
+    // As settings, they differ only in where they are from.
+    let (from_defaults, from_file) = (std::mem::take(&mut plain.settings), std::mem::take(&mut explicit.settings));
+    let value = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    let from_file: Vec<_> = from_file.iter().filter(|setting| !setting.name.starts_with("rules.")).map(value).collect();
+    assert_eq!(from_defaults.iter().map(value).collect::<Vec<_>>(), from_file);
     assert_eq!(format!("{plain:?}"), format!("{explicit:?}"));
+}
+
+#[test]
+fn settings_are_shown_as_the_file_would_have_them_and_secrets_are_not() {
+    let text = format!(
+        "listen.socket_mode = '0660'\nlimits = {{ max_packet = '512KiB', local_infile = '1000' }}\ntimeouts.drain = '90s'\n{SMALLEST}\n\
+         [[rules]]\nname = 'r'\nnetwork = '10.0.0.0/8'\ntable = ['a.b', 'c']\nclass = 'read'\ntarget = 'replica'\n\
+         [admin]\ntoken = 'do not show this one'\n[failover]\nuser = 'r'\npassword = 'nor this one'\n"
+    );
+    let settings = Config::parse(&text).expect("good").settings;
+    let check = |name: &str, expected: Option<&str>, source: Source| {
+        let setting = settings.iter().find(|setting| setting.name == name).unwrap_or_else(|| panic!("{name} is missing"));
+        assert_eq!((setting.value.as_deref(), setting.source), (expected, source), "{name}");
+    };
+    check("listen.socket_mode", Some("0660"), Source::File);
+    check("limits.max_packet", Some("512KiB"), Source::File);
+    check("limits.local_infile", Some("1000"), Source::File);
+    check("limits.address_connections", None, Source::Default);
+    check("servers.db1.replication_address", Some("127.0.0.1:3306"), Source::Default);
+    check("limits.held_bytes", Some("64MiB"), Source::Default);
+    check("timeouts.drain", Some("1m30s"), Source::File);
+    check("timeouts.handshake", Some("10s"), Source::Default);
+    check("routing.balance", Some("observed"), Source::Default);
+    check("servers.db1.address", Some("127.0.0.1:3306"), Source::File);
+    check("servers.db1.state", Some("active"), Source::Default);
+    check("servers.db1.server_connections", None, Source::Default);
+    check("users.app.password", Some("(not shown)"), Source::File);
+    check("rules.r.network", Some("[\"10.0.0.0/8\"]"), Source::File);
+    check("rules.r.table", Some("[\"a.b\",\"c\"]"), Source::File);
+    check("rules.r.class", Some("read"), Source::File);
+    check("admin.token", Some("(not shown)"), Source::File);
+    check("failover.password", Some("(not shown)"), Source::File);
+    check("listen.compression", Some("[\"zlib\",\"zstd\"]"), Source::Default);
+    let shown = format!("{settings:?}");
+    for secret in ["do not show", "nor this"] {
+        assert!(!shown.contains(secret));
+    }
+    let names: std::collections::BTreeSet<_> = settings.iter().map(|setting| &setting.name).collect();
+    assert_eq!(names.len(), settings.len(), "each once");
 }
 
 #[test]
@@ -167,12 +223,13 @@ class = "read"
 target = "db1"
 max_lag = "5s"
 timeout = "30s"
+statements_per_second = 50
 "#
     );
     let config = Config::parse(&text).expect("good");
     let rule = &config.rules[0];
     assert_eq!(rule.target, Some(router::Target::Server("db1".into())));
-    assert_eq!(rule.timeout, Some(Duration::from_secs(30)));
+    assert_eq!((rule.timeout, rule.statements_per_second), (Some(Duration::from_secs(30)), Some(50)));
     assert_eq!((rule.when.users.len(), rule.when.networks.len(), rule.when.tables.len()), (1, 2, 2));
     assert_eq!(rule.when.tables[1].schema.as_deref(), Some("shop"));
 }
@@ -207,7 +264,8 @@ fn reads_are_shared_out_as_configured() {
         ("ejection.latency = 1", "latency must be at least 2"),
         ("ejection.share = 101", "share is in per cent"),
         ("ejection.time = '6m'", "time must not be longer than time_max"),
-        ("ejection.errors = 1", "unknown key errors"),
+        ("ejection.errors = 101", "errors is in per cent"),
+        ("ejection.faults = 1", "unknown key faults"),
     ] {
         assert!(mistakes(&with(more))[0].contains(expected), "{:?}", mistakes(&with(more)));
     }
@@ -279,6 +337,7 @@ fn tls_that_does_not_fit_together_is_told() {
     let file = std::env::temp_dir().join(format!("pointsman-no-pem-{}", std::process::id()));
     std::fs::write(&file, "no PEM").expect("a file");
     let path = file.display();
+    let files = format!(": {path} and {path}: ");
     let cases = [
         ("listen.tls_certificate = 'a.pem'".to_owned(), "give both of tls_certificate and tls_key, or none"),
         (format!("listen = {{ tls_certificate = '{path}', tls_key = '{path}' }}"), "there is no certificate in PEM"),
@@ -296,6 +355,8 @@ fn tls_that_does_not_fit_together_is_told() {
             format!("server_tls = {{ mode = 'required', certificate = '{path}', key = '{path}' }}"),
             "there is no certificate in PEM",
         ),
+        (format!("server_tls = {{ mode = 'required', certificate = '{path}', key = '{path}' }}"), files.as_str()),
+        (format!("listen = {{ tls_certificate = '{path}', tls_key = '{path}' }}"), files.as_str()),
         ("server_tls.mode = 'verify'".to_owned(), "[server_tls] mode:"),
     ];
     for (toml, expected) in cases {
@@ -319,9 +380,28 @@ fn what_is_open_to_other_machines_needs_a_token() {
     check("address = '[::]:6034'", "give a token");
     check("address = '127.0.0.1:6034'\ntoken = 'short'", "shorter than 16");
     check("token_file = '/nowhere'\naddress = '127.0.0.1:1'", "cannot be read");
+    check("address = '0.0.0.0:6034'\ntls = 'required'", "give a token");
+    check("address = '127.0.0.1:6034'\ntls_client_ca = '/no/file'", "need tls = \"required\"");
+    check("address = '127.0.0.1:6034'\ntls = 'required'\ntls_key = '/no/file'", "give both of tls_certificate and tls_key");
+    assert!(with("address = '127.0.0.1:6034'\ntls = 'required'").expect("good").admin.tls.is_some());
     let good = with("address = '127.0.0.1:6034'").expect("good");
     assert!(good.admin.token.is_none() && good.admin.address.is_some());
     assert!(with("address = '0.0.0.0:6034'\ntoken = '0123456789abcdef'").expect("good").admin.token.is_some());
+}
+
+#[test]
+fn a_login_waits_for_less_time_than_it_may_take() {
+    for (more, expected) in [
+        ("timeouts.failed_login_delay_max = '10s'", "failed_login_delay_max must be shorter than handshake"),
+        ("timeouts.failed_login_delay = '5s'", "failed_login_delay must not be longer than failed_login_delay_max"),
+    ] {
+        let told = mistakes(&format!("{more}\n{SMALLEST}"));
+        assert!(told.len() == 1 && told[0].contains(expected), "{more}: {told:?}");
+    }
+    assert!(Config::parse(&format!("timeouts.failed_login_delay = '0s'\n{SMALLEST}")).is_ok());
+    let short = Config::parse(&format!("timeouts.handshake = '400ms'\n{SMALLEST}")).expect("good").limits;
+    let delays = (short.failed_login_delay.as_millis(), short.failed_login_delay_max.as_millis());
+    assert_eq!(delays, (200, 200));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use ::admin::Certificate;
 use backend::ServerTls;
 use frontend::ClientTls;
 use monitor::TlsMode;
@@ -14,11 +15,20 @@ use super::reader::Section;
 /// The name in the certificate that is made where none is given.
 const OWN_NAME: &str = "pointsman-self-signed";
 
-/// The files that were read, to be watched.
-pub(super) type Files = Vec<PathBuf>;
+/// The keys of a certificate that is shown to clients, and of its key.
+const OWN_KEYS: &str = "tls_certificate, tls_key";
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// All files, to be watched.
+    pub(super) paths: Vec<PathBuf>,
+    /// Until when our own certificates count.
+    pub(super) certificates: Vec<Certificate>,
+}
 
 /// Whether clients may, or must, encrypt their connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Offer {
     Off,
@@ -27,7 +37,7 @@ enum Offer {
 }
 
 /// Whether they show certificates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Shown {
     Off,
@@ -36,7 +46,7 @@ enum Shown {
 }
 
 /// Whether a user has to use TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Demand {
     Optional,
@@ -50,17 +60,50 @@ pub(super) fn clients(section: &mut Section<'_>, files: &mut Files) -> ClientTls
     let certificates = client_certificates(section, offer, files);
     let acceptor = match &own {
         None => self_signed().as_ref().map_err(Clone::clone).and_then(|own| TlsAcceptor::new(own, certificates)),
-        Some(files) => Identity::from_pem(&files.certificate, &files.key).and_then(|own| TlsAcceptor::new(&own, certificates)),
+        Some(files) => files.identity().and_then(|own| TlsAcceptor::new(&own, certificates)),
     };
     match (offer, acceptor) {
         (_, Err(error)) => {
-            section.complain(&format!("tls_certificate, tls_key: {error}"));
+            section.complain(&format!("{}: {error}", names(own.as_ref(), OWN_KEYS)));
             ClientTls::Off
         }
         (Offer::Off, Ok(_)) => ClientTls::Off,
         (Offer::Auto, Ok(acceptor)) => ClientTls::Offered(acceptor),
         (Offer::Required, Ok(acceptor)) => ClientTls::Required(acceptor),
     }
+}
+
+/// Whether the admin addresses are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Encryption {
+    Off,
+    Required,
+}
+
+/// The keys of `[admin]`.
+pub(super) fn admin(section: &mut Section<'_>, files: &mut Files) -> Option<::admin::AdminTls> {
+    let encryption = section.optional("tls", Encryption::Off);
+    let own = pair(section, "tls_certificate", "tls_key", files);
+    let path = section.optional::<Option<PathBuf>>("tls_client_ca", None);
+    if encryption == Encryption::Off {
+        if own.is_some() || path.is_some() {
+            section.complain("tls_certificate and tls_client_ca need tls = \"required\"");
+        }
+        return None;
+    }
+    let clients = match path {
+        None => ClientCertificates::Off,
+        Some(path) => ClientCertificates::Required(authorities(section, "tls_client_ca", path, files)?),
+    };
+    let demands_certificates = matches!(clients, ClientCertificates::Required(_));
+    let acceptor = match &own {
+        None => self_signed().as_ref().map_err(Clone::clone).and_then(|own| TlsAcceptor::new(own, clients)),
+        Some(files) => files.identity().and_then(|own| TlsAcceptor::new(&own, clients)),
+    };
+    let complain = |error: TlsError| section.complain(&format!("{}: {error}", names(own.as_ref(), OWN_KEYS)));
+    let acceptor = acceptor.map_err(complain).ok()?;
+    Some(::admin::AdminTls::new(acceptor, demands_certificates))
 }
 
 fn client_certificates(section: &mut Section<'_>, offer: Offer, files: &mut Files) -> ClientCertificates {
@@ -101,6 +144,19 @@ fn self_signed() -> &'static Result<Identity, TlsError> {
 struct Pair {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
+    /// The keys of the configuration, and their files.
+    names: String,
+}
+
+impl Pair {
+    fn identity(&self) -> Result<Identity, TlsError> {
+        Identity::from_pem(&self.certificate, &self.key)
+    }
+}
+
+/// What a mistake in these files is told with.
+fn names<'a>(own: Option<&'a Pair>, keys: &'a str) -> &'a str {
+    own.map_or(keys, |pair| &pair.names)
 }
 
 /// Both or none.
@@ -110,8 +166,13 @@ fn pair(section: &mut Section<'_>, certificate: &'static str, key: &'static str,
     match (certificate_path, key_path) {
         (None, None) => None,
         (Some(certificate_path), Some(key_path)) => {
+            let names = format!("{certificate}, {key}: {} and {}", certificate_path.display(), key_path.display());
+            let path = certificate_path.clone();
             let (chain, own) = (read(section, certificate, certificate_path, files), read(section, key, key_path, files));
-            Some(Pair { certificate: chain?, key: Zeroizing::new(own?) })
+            let pair = Pair { certificate: chain?, key: Zeroizing::new(own?), names };
+            let key = section.full_name(certificate);
+            files.certificates.extend(net::expires_at(&pair.certificate).map(|expires| Certificate { key, path, expires }));
+            Some(pair)
         }
         _ => {
             section.complain(&format!("give both of {certificate} and {key}, or none"));
@@ -129,7 +190,7 @@ fn authorities(section: &Section<'_>, key: &'static str, path: PathBuf, files: &
 fn read(section: &Section<'_>, key: &'static str, path: PathBuf, files: &mut Files) -> Option<Vec<u8>> {
     let bytes =
         std::fs::read(&path).map_err(|error| section.complain(&format!("{key}: {} cannot be read: {error}", path.display())));
-    files.push(path);
+    files.paths.push(path);
     let mut bytes = bytes.ok()?;
     // PEM files that MySQL creates end in a NUL. If two were joined, the second would not be found.
     bytes.retain(|byte| *byte != 0);
@@ -153,7 +214,7 @@ impl Servers {
 }
 
 /// What TLS has to prove about servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     Off,
@@ -196,9 +257,10 @@ pub(super) fn servers(mut section: Section<'_>, files: &mut Files) -> Option<Ser
         (Mode::VerifyIdentity, Some(authorities)) => Trust::SignedForName(authorities),
         _ => Trust::Anybody,
     };
-    let identity = own.as_ref().map(|files| Identity::from_pem(&files.certificate, &files.key)).transpose();
+    let identity = own.as_ref().map(Pair::identity).transpose();
     let connector = identity.and_then(|identity| TlsConnector::new(trust, identity.as_ref()));
-    let connector = connector.map_err(|error| section.complain(&format!("certificate, key: {error}"))).ok();
+    let complain = |error: TlsError| section.complain(&format!("{}: {error}", names(own.as_ref(), "certificate, key")));
+    let connector = connector.map_err(complain).ok();
     section.finish();
     let connector = connector?;
     let sessions = match mode {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backend::ServerAddress;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use topology::ServerState;
 
 /// A time, as `"250ms"`, `"1s"`, `"8h"`.
@@ -103,6 +103,49 @@ impl<'de> Deserialize<'de> for Level {
             Ok(_) => Ok(Self(text)),
             Err(error) => Err(de::Error::custom(format!("{text:?} is no log level: {error}"))),
         }
+    }
+}
+
+/// Without the spaces that `humantime` puts between its parts: `1m30s`.
+impl Serialize for Period {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&humantime::format_duration(self.0).to_string().replace(' ', ""))
+    }
+}
+
+/// In the largest unit of which it is a whole number.
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        let unit = units.into_iter().find(|(_, bytes)| self.0 > 0 && self.0.is_multiple_of(*bytes));
+        match unit {
+            Some((name, bytes)) => serializer.collect_str(&format_args!("{}{name}", self.0 / bytes)),
+            None => serializer.collect_str(&self.0),
+        }
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for FileMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:04o}", self.0))
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.name())
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

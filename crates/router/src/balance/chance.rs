@@ -35,4 +35,27 @@ mod tests {
         assert!(counts.iter().all(|count| count.abs_diff(10_000) < 500), "{counts:?}");
         assert_eq!(chance.below(0), None);
     }
+
+    #[test]
+    fn every_number_is_followed_by_every_other_as_often() {
+        let mut chance = Chance::seeded(1);
+        let mut counts = [[0_u32; 16]; 16];
+        let mut before = 0;
+        for _ in 0..256 * 1000 {
+            let next = usize::try_from(chance.below(16).expect("a number")).unwrap();
+            counts[before][next] += 1;
+            before = next;
+        }
+        assert!(counts.as_flattened().iter().all(|count| count.abs_diff(1000) < 200), "{counts:?}");
+    }
+
+    #[test]
+    fn no_seed_makes_a_sequence_stand_still() {
+        // Among them the two that the mixing alone would make 0 and 1.
+        for seed in [0, 1, u64::MAX, 0xF1DE_83E1_9937_733C] {
+            let mut chance = Chance::seeded(seed);
+            let first = chance.below(1 << 32);
+            assert!((0..10).any(|_| chance.below(1 << 32) != first), "{seed:x}");
+        }
+    }
 }

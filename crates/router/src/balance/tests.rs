@@ -74,6 +74,18 @@ const ALL: [Balance; 5] =
     [Balance::RoundRobin, Balance::LeastConnections, Balance::Observed, Balance::RandomOfTwo, Balance::Latency];
 
 #[test]
+fn each_algorithm_has_its_name_of_the_configuration() {
+    assert_eq!(ALL.map(Balance::name), ["round_robin", "least_connections", "observed", "random_of_two", "latency"]);
+}
+
+#[test]
+fn what_is_under_way_can_be_seen() {
+    let under_way = |cases: &[Case]| balancer(cases, Instant::now()).load().under_way(ServerId(1));
+    assert_eq!(under_way(&[Case::of(1, 1), Case::of(2, 1).busy(3)]), 0);
+    assert_eq!(under_way(&[Case::of(1, 1).busy(2), Case::of(2, 1).busy(3)]), 2);
+}
+
+#[test]
 fn a_server_that_comes_back_gets_a_growing_share() {
     let now = Instant::now();
     for balance in ALL {
@@ -85,6 +97,19 @@ fn a_server_that_comes_back_gets_a_growing_share() {
             let share = chosen.filter(|server| server.0 == 1).count() / 100;
             assert!(share.abs_diff(expected) <= 2, "{balance:?}, {back} s after its return: {share} %");
         }
+    }
+}
+
+#[test]
+fn servers_that_come_back_together_share_equally() {
+    let now = Instant::now();
+    for balance in ALL {
+        let balancing = Balancing { balance, slow_start: Duration::from_secs(10), ejection: EjectionPolicy::OFF };
+        let cases = [1, 2].map(|server| Case { back_since: Some(now), ..Case::of(server, 1) });
+        let mut balancer = balancer(&cases, now);
+        let chosen = (0..10_000).filter_map(|_| balancer.choose(&balancing, candidates(&cases), now));
+        let share = chosen.filter(|server| server.0 == 1).count() / 100;
+        assert!(share.abs_diff(50) <= 2, "{balance:?}: {share} %");
     }
 }
 

@@ -203,6 +203,11 @@ fn a_backup_answers_what_active_replicas_lack_or_have_just_failed() {
     down(&mut without_primary, PRIMARY);
     without_primary.servers[2].health = Health::Down { why: Arc::from("test") };
     check(&a_read(), SessionView::default(), &without_primary, now, "1 backup");
+    // Also where the configuration has only backups.
+    let mut only_backups = with_states(now, [(Backup, 10), (Backup, 10)]);
+    only_backups.servers.remove(0);
+    (only_backups.primary, only_backups.last_primary) = (None, None);
+    check(&a_read(), SessionView::default(), &only_backups, now, "1 backup");
 }
 
 #[test]
@@ -1106,6 +1111,14 @@ fn denials_and_reasons_say_what_people_need_to_know() {
         (Denial::NoSuchServer, "name"),
     ] {
         assert!(denial.to_string().contains(says), "{denial}");
+    }
+    for (awaited, says) in [
+        (Awaited::Primary, "no server is one now"),
+        (Awaited::SilentPrimary, "does not answer"),
+        (Awaited::UnreachablePrimary, "no connection to it"),
+        (Awaited::Handover, "about to hand over"),
+    ] {
+        assert!(awaited.to_string().contains(says), "{awaited}");
     }
     assert!(Because::SilentPrimary.to_string().contains("primary does not answer"));
     assert!(Exclusion::Filtered.to_string().contains("filters"));

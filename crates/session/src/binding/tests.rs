@@ -142,12 +142,15 @@ fn a_reset_forgets_everything_except_the_last_write() {
     let written = binding.wrote_at();
     let committed = binding.committed().map(|(server, position)| (server, position.clone()));
     assert!(committed.is_some());
+    let now = Instant::now();
+    binding.has_caught_up(REPLICA, now);
     binding.reset(
         Beginning { dialect: Dialect::MySql, sql_mode: SqlMode::empty(), charset: Charset::AsciiSafe, autocommit: true },
         Instant::now(),
     );
     assert_eq!((binding.wrote_at(), binding.home(), binding.previous()), (written, None, None));
     assert_eq!(binding.committed().map(|(server, position)| (server, position.clone())), committed);
+    assert_eq!(binding.proven(), [(REPLICA, now)]);
 }
 
 #[test]
@@ -187,10 +190,64 @@ fn a_cursor_keeps_its_connection_and_no_reads() {
     binding.cursor_opened(8, PRIMARY);
     assert!(binding.loses_with(PRIMARY) && !binding.loses_with(REPLICA));
     assert_eq!(binding.pin_of_reads(), None);
+    assert!(binding.has_cursors());
     binding.cursor_closed(7);
     assert!(!binding.has_cursor(7) && binding.has_cursor(8));
     binding.cursor_closed(8);
-    assert!(!binding.loses_with(PRIMARY));
+    assert!(!binding.loses_with(PRIMARY) && !binding.has_cursors());
+}
+
+#[test]
+fn a_connection_that_knows_what_the_client_may_ask_for_is_kept() {
+    let ok = || answer(StatusFlags::AUTOCOMMIT);
+    let check = |statements: &[(Statement, ServerId, Outcome)], expected: [bool; 2]| {
+        let mut binding = fresh();
+        for (statement, server, outcome) in statements {
+            settle(&mut binding, statement, *server, outcome);
+        }
+        assert_eq!([PRIMARY, REPLICA].map(|server| binding.keeps(server)), expected, "{statements:?}");
+        binding
+    };
+    let warns = || Outcome { has_warnings: true, ..ok() };
+    let counts = || statement(Effects::READ_DATA | Effects::COUNTS, vec![]);
+    check(&[], [false, false]);
+    check(&[(read(), REPLICA, ok())], [false, false]);
+    check(&[(write(), PRIMARY, ok())], [false, false]);
+    check(&[(write(), PRIMARY, answer(StatusFlags::AUTOCOMMIT | StatusFlags::IN_TRANS))], [true, false]);
+    check(&[(write(), PRIMARY, Outcome { has_insert_id: true, ..ok() }), (read(), REPLICA, ok())], [true, false]);
+    // Warnings are those of the last statement.
+    check(&[(read(), REPLICA, warns())], [false, true]);
+    check(&[(read(), REPLICA, warns()), (read(), PRIMARY, ok())], [false, false]);
+    check(&[(read(), REPLICA, warns()), (read(), PRIMARY, warns())], [true, false]);
+    // So are counts.
+    check(&[(counts(), REPLICA, ok())], [false, true]);
+    check(&[(counts(), REPLICA, ok()), (write(), PRIMARY, ok())], [true, false]);
+    // A change that no answer shows stays until the connection is another session's.
+    let set = statement(Effects::CHANGE_SESSION, vec![SessionEffect::Autocommit(true)]);
+    let fails = || Outcome { error: Some(1231), ..Outcome::default() };
+    let mut unseen = check(&[(set, REPLICA, fails()), (read(), PRIMARY, ok())], [false, true]);
+    unseen.left(PRIMARY);
+    assert!(unseen.keeps(REPLICA));
+    unseen.left(REPLICA);
+    assert!(!unseen.keeps(REPLICA));
+}
+
+#[test]
+fn a_replica_that_says_so_has_the_last_write_and_no_later_one() {
+    let mut binding = fresh();
+    let now = Instant::now();
+    let later = now + std::time::Duration::from_secs(1);
+    binding.has_caught_up(REPLICA, now);
+    assert_eq!(binding.proven(), [], "nothing was written");
+    let gtid = || Some(Box::from(b"3e11fa47-71ca-11e1-9e33-c80aa9429562:23".as_slice()));
+    settle(&mut binding, &write(), PRIMARY, &Outcome { gtid: gtid(), ..answer(StatusFlags::AUTOCOMMIT) });
+    binding.has_caught_up(REPLICA, now);
+    binding.has_caught_up(ServerId(2), now);
+    assert_eq!(binding.proven(), [(REPLICA, now), (ServerId(2), now)]);
+    binding.has_caught_up(REPLICA, later);
+    assert_eq!(binding.proven(), [(ServerId(2), now), (REPLICA, later)]);
+    settle(&mut binding, &write(), PRIMARY, &Outcome { gtid: gtid(), ..answer(StatusFlags::AUTOCOMMIT) });
+    assert_eq!(binding.proven(), []);
 }
 
 #[test]

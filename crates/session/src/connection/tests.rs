@@ -262,6 +262,7 @@ fn an_insert_id_is_set_only_where_it_differs() {
     assert_eq!(commands(&mut connection, &state), ["3 SET last_insert_id = 0"]);
     state.set_insert_id(Some(7));
     assert_eq!(commands(&mut connection, &state), ["3 SET last_insert_id = 7"]);
+    connection.note(Traces { insert_id: true, ..Traces::default() });
     connection.note_insert_id(7);
     assert_eq!(connection.distance(&state), Distance::None);
     // It is on another connection of the session, and the question goes there.

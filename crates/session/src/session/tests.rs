@@ -16,6 +16,10 @@ fn fresh() -> Session {
     Session::new(SessionState::new(LoginDetails::default(), None), beginning())
 }
 
+fn fresh_of(dialect: Dialect) -> Session {
+    Session::new(SessionState::new(LoginDetails::default(), None), Beginning { dialect, ..beginning() })
+}
+
 fn classified(session: &Session, sql: &str) -> Statement {
     let binding = &session.binding;
     let context = classifier::Context {
@@ -28,7 +32,8 @@ fn classified(session: &Session, sql: &str) -> Statement {
 }
 
 /// Answers with an OK with `autocommit` and without a transaction, unless a prefix of the statement gives another answer: `error 1146: `,
-/// `in transaction: `, `no autocommit: `, `changed: `, `cursor: `, `last row: `, `schema shop: `.
+/// `in transaction: `, `no autocommit: `, `changed: `, `cursor: `, `no cursor: `, `last row: `, `schema shop: `, `rows 3: `, `wrote 2: `, `warnings: `,
+/// or says that it was only prepared: `prepared: `.
 fn answered(session: &mut Session, line: &str, now: Instant) -> Settled {
     let (says, sql) = line.split_once(": ").unwrap_or(("", line));
     let is_about_cursor = matches!(sql, "FETCH" | "RESET STATEMENT");
@@ -41,6 +46,9 @@ fn answered(session: &mut Session, line: &str, now: Instant) -> Settled {
     let error = says.strip_prefix("error ").map(|code| code.parse().unwrap());
     let outcome = Outcome {
         error,
+        rows: says.strip_prefix("rows ").map(|rows| rows.parse().unwrap()),
+        changed: says.strip_prefix("wrote ").map(|rows| rows.parse().unwrap()),
+        has_warnings: says == "warnings",
         status: error.is_none().then_some(status),
         schema: says.strip_prefix("schema ").map(|name| Box::from(name.as_bytes())),
         state_changed: says == "changed",
@@ -49,7 +57,8 @@ fn answered(session: &mut Session, line: &str, now: Instant) -> Settled {
     let kind = match sql {
         "FETCH" => RequestKind::Fetch(7),
         "RESET STATEMENT" => RequestKind::ResetStatement(7),
-        _ if says == "cursor" => RequestKind::Execute { id: 7, opens_cursor: true },
+        _ if says.ends_with("cursor") => RequestKind::Execute { id: 7, opens_cursor: true },
+        _ if says == "prepared" => RequestKind::Prepare(7),
         _ => RequestKind::Whole,
     };
     session.settle(&statement, kind, PRIMARY, &outcome, now)
@@ -163,6 +172,8 @@ fn what_a_session_has_after_its_statements() {
     check(&["SELECT somebodys(1)"], "");
     check(&["schema shop: SELECT somebodys(1)"], "in shop");
     check(&["cursor: SELECT a FROM t"], "home");
+    // The server may have none to open.
+    check(&["no cursor: SELECT a FROM t"], "");
     check(&["cursor: SELECT a FROM t", "FETCH"], "home");
     check(&["cursor: SELECT a FROM t", "last row: FETCH"], "");
     check(&["cursor: SELECT a FROM t", "RESET STATEMENT"], "");
@@ -192,6 +203,129 @@ fn set_transaction_lasts_until_the_next_transaction_has_ended() {
     check(&[set, "SELECT a FROM t"], "");
     check(&[set, "in transaction: BEGIN"], "transaction, next_transaction, home");
     check(&[set, "in transaction: BEGIN", "COMMIT"], "");
+    check(&[set, "COMMIT"], "");
+}
+
+/// `ROW_COUNT()` and `FOUND_ROWS()`, as far as they are known: then no server has to be asked.
+#[test]
+fn what_a_statement_has_counted_is_known_as_far_as_its_answer_shows() {
+    let check = |dialect, lines: &[&str], expected: (i64, Option<u64>)| {
+        let mut session = fresh_of(dialect);
+        for line in lines {
+            answered(&mut session, line, Instant::now());
+        }
+        let (changed, found) = expected;
+        assert_eq!(session.binding.counts(), crate::Counts { on: Some(PRIMARY), changed: Some(changed), found }, "{lines:?}");
+    };
+    for dialect in [Dialect::MySql, Dialect::MariaDb] {
+        let check = |lines: &[&str], expected| check(dialect, lines, expected);
+        check(&["rows 3: SELECT a FROM t"], (-1, Some(3)));
+        check(&["rows 3: WITH c AS (SELECT a FROM t) SELECT a FROM c"], (-1, Some(3)));
+        check(&["error 1146: SELECT a FROM t"], (-1, None));
+        check(&["wrote 2: UPDATE t SET a = 1"], (2, None));
+        // More was found than was sent, and other results count in other ways.
+        check(&["rows 3: SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 3"], (-1, None));
+        check(&["rows 3: SHOW TABLES"], (-1, None));
+        check(&["rows 3: SELECT a FROM t FOR UPDATE"], (-1, None));
+        // The rows that were found are those of the last result, unless a statement in between may have had another.
+        for quiet in ["SET time_zone = '+01:00'", "USE shop", "BEGIN", "COMMIT", "ROLLBACK"] {
+            check(&["rows 3: SELECT a FROM t", &format!("wrote 0: {quiet}")], (0, Some(3)));
+        }
+        check(&["rows 3: SELECT a FROM t", "wrote 1: INSERT INTO t VALUES (1)"], (1, None));
+        // Nothing ran.
+        check(&["rows 3: SELECT a FROM t", "prepared: INSERT INTO t VALUES (1)"], (-1, Some(3)));
+    }
+    // MariaDB counts no row where an aggregate of an empty table is the only one.
+    check(Dialect::MySql, &["rows 1: SELECT COUNT(*) FROM t"], (-1, Some(1)));
+    check(Dialect::MariaDb, &["rows 1: SELECT COUNT(*) FROM t"], (-1, None));
+}
+
+#[test]
+fn a_question_that_was_answered_here_had_one_row() {
+    let mut session = fresh();
+    for line in ["rows 3: SELECT a FROM t", "warnings: SELECT a FROM t"] {
+        answered(&mut session, line, Instant::now());
+    }
+    assert_eq!((session.binding.found_on(), session.binding.asks_for_counts()), (Some(PRIMARY), false));
+    session.binding.asked();
+    assert_eq!(session.binding.counts(), crate::Counts { on: None, changed: Some(-1), found: Some(1) });
+    assert_eq!((session.binding.found_on(), session.binding.asks_for_counts()), (None, true));
+    assert!(!session.binding.has_diagnostics());
+}
+
+#[test]
+fn who_has_asked_for_counts_once_will_ask_again() {
+    let asks = |lines: &[&str]| {
+        let mut session = fresh();
+        for line in lines {
+            answered(&mut session, line, Instant::now());
+        }
+        session.binding.asks_for_counts()
+    };
+    assert!(!asks(&["SELECT 1"]));
+    assert!(asks(&["SELECT ROW_COUNT()"]) && asks(&["SELECT FOUND_ROWS()", "SELECT 1"]));
+}
+
+#[test]
+fn what_a_statement_may_have_left_on_its_connection() {
+    let check = |dialect, line: &str, expected: Traces| {
+        assert_eq!(answered(&mut fresh_of(dialect), line, Instant::now()).traces, expected, "{line}");
+    };
+    let none = Traces::default();
+    let choice = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+    for dialect in [Dialect::MySql, Dialect::MariaDb] {
+        let check = |line, expected| check(dialect, line, expected);
+        check("SELECT 1", none);
+        check("rows 1: SELECT 1", Traces { rows: true, ..none });
+        check("SELECT LAST_INSERT_ID(5)", Traces { insert_id: true, ..none });
+        check("SET time_zone = '+01:00'", none);
+        check(choice, Traces { next_transaction: Some(true), ..none });
+        check("in transaction: BEGIN", Traces { next_transaction: Some(false), ..none });
+    }
+    let of_mysql = |line, expected| check(Dialect::MySql, line, expected);
+    of_mysql("CALL p()", Traces { insert_id: true, unseen: true, ..none });
+    of_mysql("SELECT somebodys(1)", Traces { insert_id: true, unseen: true, ..none });
+    of_mysql("NO SUCH STATEMENT", Traces { insert_id: true, unseen: true, ..none });
+    of_mysql("INSERT INTO t VALUES (1)", none);
+    // Some of several assignments may have been made.
+    of_mysql("error 1231: SET time_zone = '+01:00', sql_mode = 'nonsense'", Traces { unseen: true, ..none });
+    of_mysql("error 1146: SELECT a FROM t", none);
+    of_mysql("warnings: SELECT a FROM t", none);
+    // Its warnings last until a statement has a table.
+    let of_mariadb = |line, lasting_warnings| check(Dialect::MariaDb, line, Traces { lasting_warnings, ..none });
+    of_mariadb("warnings: SELECT a FROM t", Some(true));
+    of_mariadb("error 1146: SELECT a FROM t", Some(true));
+    of_mariadb("SELECT a FROM t", Some(false));
+    of_mariadb("INSERT INTO t VALUES (1)", Some(false));
+    of_mariadb("SET time_zone = '+01:00'", None);
+}
+
+#[test]
+fn variables_with_known_values_let_a_session_leave_its_connection() {
+    let loosened = |lines: &[&str], server| {
+        let mut session = fresh();
+        for line in lines {
+            answered(&mut session, line, Instant::now());
+        }
+        session.loosen(server);
+        describe(&session)
+    };
+    assert_eq!(loosened(&["SET @a = 1"], PRIMARY), "sets @a");
+    assert_eq!(loosened(&["SET @a = 1"], REPLICA), "may leave home");
+    assert_eq!(loosened(&["SET @a = 1", "SELECT a INTO @b FROM t"], PRIMARY), "home");
+}
+
+#[test]
+fn an_insert_id_that_was_noted_is_known_everywhere() {
+    let mut session = fresh();
+    let insert = classified(&session, "INSERT INTO t VALUES (1)");
+    let outcome = Outcome { has_insert_id: true, ..Outcome::default() };
+    session.settle(&insert, RequestKind::Whole, PRIMARY, &outcome, Instant::now());
+    assert!(session.binding.insert_id_is_on(PRIMARY));
+    assert_eq!(session.state.insert_id, None);
+    session.note_insert_id(7);
+    assert!(!session.binding.insert_id_is_on(PRIMARY));
+    assert_eq!(session.state.insert_id, Some(7));
 }
 
 #[test]
@@ -319,6 +453,16 @@ fn a_reset_leaves_the_schema_and_what_was_written() {
     assert_eq!(session.binding.wrote_at(), Some(later));
 }
 
+/// As the servers have it: `ROW_COUNT()` is 0, and `FOUND_ROWS()` stays.
+#[test]
+fn a_reset_leaves_the_rows_that_were_found() {
+    let mut session = fresh();
+    answered(&mut session, "rows 3: SELECT a FROM t", Instant::now());
+    session.reset(beginning(), Instant::now());
+    assert_eq!(session.binding.counts(), crate::Counts { on: None, changed: Some(0), found: Some(3) });
+    assert_eq!(session.binding.found_on(), Some(PRIMARY));
+}
+
 /// Each of them has been answered without an error, by the primary.
 #[test]
 fn an_expired_password_binds_to_the_primary_and_a_changed_one_to_its_connection() {
@@ -356,9 +500,11 @@ fn a_session_that_succeeds_another_begins_anew_but_sees_its_writes() {
     }
     let later = now + Duration::from_secs(1);
     former.reset(beginning(), later);
-    let without_autocommit = Beginning { autocommit: false, ..beginning() };
-    let session = Session::succeeding(former, SessionState::new(LoginDetails::default(), None), without_autocommit);
+    let (dialect, sql_mode, charset) = (Dialect::MariaDb, SqlMode::ANSI_QUOTES, Charset::AsciiUnsafe);
+    let others = Beginning { dialect, sql_mode, charset, autocommit: false };
+    let session = Session::succeeding(former, SessionState::new(LoginDetails::default(), None), others);
     assert_eq!((describe(&session).as_str(), session.binding.autocommit()), ("autocommit off", false));
+    assert_eq!(session.reading(), Reading { dialect, sql_mode, charset });
     // It has written nothing itself.
     assert_eq!(session.binding.wrote_at(), Some(later));
 }

@@ -107,6 +107,15 @@ fn count_and_bytes_are_limited_and_given_back() {
     assert_eq!(statements.kept_bytes, 0);
 }
 
+/// Another execution of it would close the cursor.
+#[test]
+fn a_text_with_a_cursor_is_shared_with_no_other_statement() {
+    let text = PreparedText::new(b"SELECT 1".as_slice().into(), Grammar::default());
+    assert_ne!(text.for_cursor_of(1), text);
+    assert_ne!(text.for_cursor_of(1), text.for_cursor_of(2));
+    assert_eq!(text.for_cursor_of(1), text.for_cursor_of(1));
+}
+
 #[test]
 fn texts_are_compared_and_questions_are_remembered() {
     let statements = with_one("SELECT 1", 0);
@@ -209,4 +218,16 @@ fn a_verdict_is_given_again_when_knowledge_grows() {
     classifier.knowledge().learn_catalogue(Catalogue::new(Dialect::MySql, &[function]), 0);
     assert_eq!(statement.verdict(&classifier).placement(), Placement::Replica);
     assert_eq!((statement.params(), statement.context().schema), (0, None));
+}
+
+#[test]
+fn a_statement_is_read_as_when_it_was_prepared() {
+    let grammar = crate::SessionState::new(crate::LoginDetails::default(), Some(b"shop")).grammar();
+    let text = Arc::new(PreparedText::new(b"SELECT ?, ?".as_slice().into(), grammar));
+    let verdict = Arc::new(classifier().classify(text.sql(), &READING.context(None)));
+    let mut statements = ClientStatements::default();
+    statements.add(1, Prepared::new(text, READING, (verdict, 0), 2, ()));
+    let found = statements.get_mut(1).expect("a statement");
+    assert_eq!((found.params(), found.context().schema), (2, Some("shop")));
+    assert!(statements.get_mut(2).is_none());
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::SemiSync;
+use crate::semi_sync::LOSSLESS;
 use crate::{
     Condition, DownCause, Engine, FailureKind, Gtid, GtidPosition, Health, Position, ProbeFailure, Replication, Role, Sample,
     SourceId, ThreadState, Version,
@@ -224,6 +225,8 @@ fn what_a_server_died_of_stays_true_while_it_is_silent() {
     for (first, expected) in [(FailureKind::Gone, DownCause::Gone), (FailureKind::ShuttingDown, DownCause::ShuttingDown)] {
         let mut world = World::settled();
         world.fails(A, first);
+        world.fails(A, FailureKind::Gone);
+        assert_eq!(cause(&world), Some(expected));
         for _ in 0..9 {
             world.fails(A, FailureKind::Silent);
             assert_eq!(cause(&world), Some(expected));
@@ -266,6 +269,8 @@ fn a_writable_replica_never_speaks_for_the_primary() {
     world.report(B, Report::Sampled(sample));
     assert_eq!(world.primary(), Some(A));
     assert_eq!(world.staleness_ms(C), Some(1000), "b's position is not the primary's");
+    let warnings = &world.cluster.snapshot().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("remove its source with RESET SLAVE ALL")), "{warnings:?}");
 }
 
 #[test]
@@ -352,6 +357,10 @@ fn a_promotion_by_hand_is_followed_and_the_old_primary_stays_out() {
     world.fails(B, FailureKind::Gone);
     assert_eq!(world.primary(), None);
     world.sees(B, None, false, 12);
+
+    // It follows another, although it still accepts writes.
+    world.sees(A, Some(2), false, 11);
+    assert!(!world.cluster.view().server(A).expect("a server").is_deposed);
 
     // Once it is made a replica it is one of them, and may be promoted again.
     world.sees(A, Some(2), true, 11);
@@ -479,6 +488,8 @@ fn a_server_that_was_never_in_sight_stays_unknown_with_a_warning() {
     }
     assert_eq!((&world.server(B).health, world.server(B).role), (&Health::Unknown, Role::Unknown));
     assert!(world.cluster.snapshot().warnings[0].starts_with("b answers, but cannot be looked at"));
+    let condition = |world: &World, id| world.cluster.view().server(id).expect("a server").condition.clone();
+    assert_eq!((condition(&world, B), condition(&world, C)), (Condition::Blind { why: "for a test".into() }, Condition::Unknown));
     world.sees(B, Some(1), true, 10);
     assert!(world.server(B).is_up());
 }
@@ -568,27 +579,15 @@ fn a_look_that_is_older_than_the_last_is_no_news_and_a_quick_one_hides_no_full_o
 
 #[test]
 fn what_a_lossless_primary_reports_without_its_replicas_is_not_trusted() {
-    let lossless = SemiSync {
-        source_enabled: true,
-        source_active: true,
-        clients: 1,
-        waiting: 0,
-        acks: 1,
-        timeout: Duration::from_hours(24),
-        after_sync: true,
-        waits_alone: true,
-        replica_enabled: false,
-        replica_active: false,
-    };
     for (semi_sync, is_trusted) in [
-        (lossless, true),
-        (SemiSync { clients: 0, ..lossless }, false),
-        (SemiSync { clients: 1, acks: 2, ..lossless }, false),
-        (SemiSync { source_active: false, ..lossless }, false),
+        (LOSSLESS, true),
+        (SemiSync { clients: 0, ..LOSSLESS }, false),
+        (SemiSync { clients: 1, acks: 2, ..LOSSLESS }, false),
+        (SemiSync { source_active: false, ..LOSSLESS }, false),
         // Not meant to be lossless.
-        (SemiSync { source_enabled: false, clients: 0, ..lossless }, true),
-        (SemiSync { timeout: Duration::from_secs(10), clients: 0, ..lossless }, true),
-        (SemiSync { waits_alone: false, clients: 0, ..lossless }, true),
+        (SemiSync { source_enabled: false, clients: 0, ..LOSSLESS }, true),
+        (SemiSync { timeout: Duration::from_secs(10), clients: 0, ..LOSSLESS }, true),
+        (SemiSync { waits_alone: false, clients: 0, ..LOSSLESS }, true),
     ] {
         let mut world = World::settled();
         let mut look = |semi_sync| {
@@ -601,7 +600,7 @@ fn what_a_lossless_primary_reports_without_its_replicas_is_not_trusted() {
             world.server(A).acks_trusted
         };
         assert_eq!(look(semi_sync), is_trusted, "{semi_sync:?}");
-        assert!(look(lossless), "they came back");
+        assert!(look(LOSSLESS), "they came back");
     }
 }
 
@@ -654,9 +653,112 @@ fn a_fenced_primary_gets_nothing_until_that_is_taken_back() {
     assert_eq!(world.cluster.unfence(A), None);
     let fenced = world.cluster.fence(A).expect("news");
     assert_eq!((fenced.primary, world.server(A).role), (None, Role::Stray));
+    assert!(world.cluster.view().server(A).expect("a server").is_deposed);
     assert_eq!(world.cluster.fence(A), None);
     let unfenced = world.cluster.unfence(A).expect("news");
     assert_eq!(unfenced.primary, Some(A));
+    // A server that was promoted is fenced no more.
+    world.cluster.fence(A);
+    world.cluster.fence(B);
+    world.sees(B, None, false, 10);
+    assert_eq!(world.primary(), None);
+    assert_eq!(world.cluster.accept(B).and_then(|snapshot| snapshot.primary), Some(B));
+}
+
+#[test]
+fn a_handover_is_announced_once() {
+    let mut world = World::settled();
+    assert_eq!(world.cluster.close(false), None);
+    let closing = world.cluster.close(true).expect("news");
+    assert!(closing.is_closing && closing.primary == Some(A));
+    assert_eq!(world.cluster.close(true), None);
+    assert!(world.cluster.close(false).is_some_and(|open| !open.is_closing));
+}
+
+#[test]
+fn a_primary_that_hands_over_in_sight_is_not_deposed() {
+    let mut world = World::settled();
+    world.sees(A, None, true, 10);
+    world.sees(B, None, false, 10);
+    assert_eq!(world.primary(), Some(B));
+    assert!(!world.cluster.view().server(A).expect("a server").is_deposed);
+}
+
+/// That it is read-only after it was down may be how it starts.
+#[test]
+fn a_server_has_been_down_until_it_is_seen_writable() {
+    let has_been_down = |world: &World| world.cluster.view().server(A).expect("a server").has_been_down;
+    let mut world = World::settled();
+    world.sees(A, None, true, 10);
+    assert!(!has_been_down(&world));
+    world.fails(A, FailureKind::Gone);
+    assert!(has_been_down(&world));
+    world.sees(A, None, true, 10);
+    assert!(has_been_down(&world));
+    world.sees(A, None, false, 10);
+    assert!(!has_been_down(&world));
+    // Nor was it, if it was only closed to applications.
+    world.fails(A, FailureKind::Offline);
+    assert!(!has_been_down(&world));
+}
+
+#[test]
+fn a_quick_look_is_news_only_after_a_full_one_and_in_its_order() {
+    let mut world = World::new();
+    assert_eq!(world.samples(B, 10), None);
+    assert_eq!(world.server(B).health, Health::Unknown);
+    let mut world = World::settled();
+    let early = world.sample(true, 11);
+    world.later(10);
+    world.samples(B, 12);
+    world.report(B, Report::Sampled(early));
+    assert_eq!(world.cluster.observation(B).expect("a look").sample.applied, Some(at(12)));
+}
+
+#[test]
+fn a_source_is_known_by_either_of_its_addresses() {
+    let follows_at = |address: &str| {
+        let mut world = World::settled();
+        let mut observation = world.cluster.observation(B).unwrap().clone();
+        observation.channels = vec![Replication { source: Some(address.into()), source_id: None, ..follows(1) }];
+        world.report(B, Report::Observed(Box::new(observation)));
+        let view = world.cluster.view();
+        let server = view.server(B).expect("a server");
+        (server.follows, view.source_of(server).as_deref().map(str::to_owned))
+    };
+    let to_a = (crate::Following::Server(A), Some("a".to_owned()));
+    assert_eq!((follows_at("a:3306"), follows_at("a.inside:3306")), (to_a.clone(), to_a));
+    assert_eq!(follows_at("x:3306"), (crate::Following::Unknown, Some("x:3306".to_owned())));
+}
+
+#[test]
+fn steps_are_tried_on_what_may_be_reached() {
+    let mut world = World::settled();
+    let can = |world: &World| world.cluster.view().server(A).map(|server| (server.answers(), server.is_reachable()));
+    assert_eq!(can(&world), Some((true, true)));
+    for (kind, expected) in [
+        (FailureKind::Full, (false, true)),
+        (FailureKind::Blind, (false, true)),
+        (FailureKind::Offline, (false, true)),
+        (FailureKind::Gone, (false, false)),
+    ] {
+        world.fails(A, kind);
+        assert_eq!(can(&world), Some(expected), "{kind:?}");
+        world.sees(A, None, false, 10);
+    }
+    let since = world.now;
+    world.report(A, Report::Silent { since });
+    assert_eq!(can(&world), Some((false, false)));
+}
+
+#[test]
+fn what_was_received_is_what_a_promotion_would_have() {
+    let mut world = World::settled();
+    let mut observation = world.cluster.observation(B).unwrap().clone();
+    observation.received = Some(at(15));
+    world.report(B, Report::Observed(Box::new(observation)));
+    assert_eq!(world.cluster.view().server(B).expect("a server").received(), Some(&at(15)));
+    assert_eq!(world.cluster.snapshot().primary_server().map(|server| server.id), Some(A));
 }
 
 /// Servers that come and go while all goes on.

@@ -50,6 +50,8 @@ fn only_the_sequence_within_a_domain_is_the_order() {
 #[test]
 fn a_union_never_goes_back() {
     assert_eq!(position("0-1-5,1-1-9").union(&position("0-2-7,1-3-2,2-1-1")), position("0-2-7,1-1-9,2-1-1"));
+    // Nor to the transaction of another server with the same number.
+    assert_eq!(position("0-1-7,0-2-7"), position("0-1-7"));
 }
 
 fn parts() -> impl Strategy<Value = Vec<(u32, u32, u64)>> {

@@ -43,6 +43,23 @@ fn an_idle_primary_takes_one_sample_and_keeps_its_replicas_fresh() {
 }
 
 #[test]
+fn samples_are_kept_for_as_long_as_they_are_said_to_be() {
+    let (start, age) = (Instant::now(), u64::try_from(HISTORY_AGE_MAX.as_millis()).unwrap());
+    let kept = |later: &[u64]| {
+        let mut history = PositionHistory::default();
+        for (sequence, millis) in (1..).zip([0, 1].iter().chain(later)) {
+            history.record(ms(start, *millis), at(sequence));
+        }
+        assert!(!history.is_empty());
+        (history.len(), history.fresh_as_of(&at(1)).is_some())
+    };
+    assert_eq!(kept(&[]), (2, true));
+    assert_eq!(kept(&[age]), (3, true));
+    assert_eq!(kept(&[age + 1]), (2, false));
+    assert_eq!(kept(&[10 * age]), (1, false));
+}
+
+#[test]
 fn an_empty_position_proves_nothing() {
     let start = Instant::now();
     let mut history = PositionHistory::default();

@@ -159,6 +159,8 @@ fn there_is_no_first_primary_before_all_servers_were_heard_from() {
     check("a=w b=w c=?", "", "???");
     check("a=?", "", "?");
     check("a=wP b=? c=r>a", "a", "P?R");
+    // What cannot be the first primary is a replica.
+    check("a=r b=w>a c=?", "", "RR?");
 }
 
 #[test]
@@ -264,6 +266,10 @@ fn a_server_that_starts_writable_was_not_promoted() {
     check_primary("a=wS b=rx c=wR", "b", None);
     check_primary("a=wS b=r c=rR", "b", Some("a"));
     check_primary("a=r b=rx c=wR", "b", Some("c"));
+    // The last primary has given its role up only if it is up and read-only.
+    check_primary("a=rP b=w", "a", Some("b"));
+    check_primary("a=r!P b=w", "a", None);
+    check_primary("a=r!P b=wbR", "a", None);
 }
 
 #[test]
@@ -299,6 +305,8 @@ fn the_writable_half_of_a_ring_is_the_primary() {
     check("a=wP>b b=r!R>a c=rR>a", "a", "PRR");
     check_primary("a=w>b b=w>a", "", None);
     check_primary("a=r>b b=r>a", "", None);
+    check_primary("a=w>b b=w>a c=r>a", "", None);
+    check_primary("a=w>b b=r!>a", "", None);
 }
 
 #[test]
@@ -363,6 +371,8 @@ fn warnings_say_what_to_do() {
             assert!(got.starts_with(expect), "{cluster}: {got:?}");
         }
     }
+    let (_, roles) = assign("a=w b=w>a", "");
+    assert!(roles.warnings.iter().any(|warning| warning.to_string().ends_with("remove its source with RESET REPLICA ALL")));
 }
 
 /// Every cluster of three servers, whatever they say and whatever was before.

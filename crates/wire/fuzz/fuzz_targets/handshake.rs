@@ -33,11 +33,15 @@ fn packets(payload: &[u8]) {
     }
     Login::is_ssl_request(payload);
     if let Ok(login) = Login::decode(payload) {
-        // A client that promises attributes and sends none is read, and written without the promise.
+        // A client that promises a plugin or attributes and sends none is read, and written without the promise.
         let again = written(|out| login.encode(out));
         let mut expect = login;
-        if login.attributes.is_none() {
-            expect.capabilities.remove(Capabilities::CONNECT_ATTRS);
+        for (promise, is_broken) in
+            [(Capabilities::PLUGIN_AUTH, login.auth_plugin.is_none()), (Capabilities::CONNECT_ATTRS, login.attributes.is_none())]
+        {
+            if is_broken {
+                expect.capabilities.remove(promise);
+            }
         }
         assert_eq!(Login::decode(&again), Ok(expect));
     }
@@ -115,7 +119,8 @@ fn client(flags: u8, payload: &[u8]) {
     let ended = packets.by_ref().any(|packet| {
         match client.on_packet(packet, greeting.capabilities) {
             Ok(ClientStep::Send(sent)) => assert!(is_secure || !sent.starts_with(PASSWORD)),
-            Ok(ClientStep::RequestPublicKey | ClientStep::EncryptPassword { .. } | ClientStep::Await) => {}
+            Ok(ClientStep::RequestPublicKey(_) | ClientStep::EncryptPassword { .. } | ClientStep::Await) => {}
+            Ok(ClientStep::DeriveKey(challenge)) => assert!(challenge.iterations.get() <= 8192),
             Ok(ClientStep::Done(_) | ClientStep::Failed(_) | ClientStep::Unsupported(_)) | Err(_) => return true,
         }
         false

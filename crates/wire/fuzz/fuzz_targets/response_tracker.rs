@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
     let Some((&[flags, shift, piece], bytes)) = data.split_first_chunk() else {
         return;
     };
-    const ALL: [Expect; 6] = [Expect::Query, Expect::Prepare, Expect::Ok, Expect::Text, Expect::Fetch, Expect::FieldList];
+    const ALL: [Expect; 7] =
+        [Expect::Query, Expect::Prepare, Expect::Ok, Expect::Text, Expect::Fetch, Expect::FieldList, Expect::Cursor];
     let expect = ALL[usize::from(flags >> 1) % ALL.len()];
     let capabilities = if flags & 1 == 0 { Capabilities::empty() } else { Capabilities::DEPRECATE_EOF };
     let tracker = ResponseTracker::new(expect, capabilities);

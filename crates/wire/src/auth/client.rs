@@ -7,7 +7,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::{CLEAR, ED25519, FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, ed25519_response, xor_with_nonce};
+use super::{
+    CLEAR, ED25519, FAST_AUTH_OK, FULL_AUTH, PARSEC, ParsecChallenge, Plugin, REQUEST_PUBLIC_KEY, REQUEST_SHA256_KEY, SHA256,
+    ed25519_response, xor_with_nonce,
+};
 use crate::capabilities::{Capabilities, StatusFlags};
 use crate::handshake::{AuthMoreData, AuthSwitch, Greeting, NONCE};
 use crate::primitives::Malformed;
@@ -18,8 +21,8 @@ use crate::result::{EOF_HEADER, ERR_HEADER, ErrOwned, ErrPacket, OK_HEADER, OkPa
 pub enum ClientStep {
     /// Send this payload, then read the server's answer. It may hold the password (over a secure transport only).
     Send(Vec<u8>),
-    /// Send [`ClientLogin::PUBLIC_KEY_REQUEST`], then read the server's answer.
-    RequestPublicKey,
+    /// Send this byte, then read the server's answer.
+    RequestPublicKey(u8),
     /// Encrypt (RSA, OAEP with SHA-1) with this key, send the result as the payload, then read the server's answer.
     EncryptPassword {
         /// The server's key, as PEM (`BEGIN PUBLIC KEY`).
@@ -27,6 +30,8 @@ pub enum ClientStep {
         /// The password and its NUL, after XOR with the nonce.
         cleartext_xored: Vec<u8>,
     },
+    /// Derive a key from the password as this says, and send [`ParsecChallenge::proof`], then read the server's answer.
+    DeriveKey(ParsecChallenge),
     /// Nothing to send: read the server's next packet.
     Await,
     /// Logged in; the state of the new session.
@@ -42,8 +47,9 @@ impl fmt::Debug for ClientStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send(payload) => write!(f, "Send({} bytes)", payload.len()),
-            Self::RequestPublicKey => f.write_str("RequestPublicKey"),
+            Self::RequestPublicKey(_) => f.write_str("RequestPublicKey"),
             Self::EncryptPassword { .. } => f.write_str("EncryptPassword"),
+            Self::DeriveKey(challenge) => f.debug_tuple("DeriveKey").field(challenge).finish(),
             Self::Await => f.write_str("Await"),
             Self::Done(status) => f.debug_tuple("Done").field(status).finish(),
             Self::Failed(err) => f.debug_tuple("Failed").field(err).finish(),
@@ -58,6 +64,8 @@ enum State {
     ExpectAnswer,
     /// The key that was asked for.
     ExpectPublicKey,
+    /// How `parsec` derives its key; this is what it will have signed.
+    ExpectSalt([u8; 32]),
     /// OK or ERR.
     ExpectVerdict,
     Ended,
@@ -81,9 +89,6 @@ impl fmt::Debug for ClientLogin {
 }
 
 impl ClientLogin {
-    /// The payload that [`ClientStep::RequestPublicKey`] sends.
-    pub const PUBLIC_KEY_REQUEST: &'static [u8] = &[REQUEST_PUBLIC_KEY];
-
     /// Answers a greeting: the result's [`ClientLogin::plugin`] and [`ClientLogin::first_response`] go into the login.
     ///
     /// `secure_transport` says that the transport is encrypted (TLS). A plugin that is not supported here is answered with the native one; the server
@@ -125,7 +130,11 @@ impl ClientLogin {
         let step = self.step(payload, capabilities);
         if !matches!(
             step,
-            Ok(ClientStep::Send(_) | ClientStep::RequestPublicKey | ClientStep::EncryptPassword { .. } | ClientStep::Await)
+            Ok(ClientStep::Send(_)
+                | ClientStep::RequestPublicKey(_)
+                | ClientStep::EncryptPassword { .. }
+                | ClientStep::DeriveKey(_)
+                | ClientStep::Await)
         ) {
             self.state = State::Ended;
         }
@@ -140,6 +149,10 @@ impl ClientLogin {
             (State::ExpectAnswer, Some(EOF_HEADER)) => self.on_switch(payload),
             (State::ExpectAnswer, _) => self.on_more_data(AuthMoreData::decode(payload)?.data),
             (State::ExpectPublicKey, _) => Ok(self.encrypt(AuthMoreData::decode(payload)?.data)),
+            (State::ExpectSalt(nonce), _) => {
+                self.state = State::ExpectVerdict;
+                ParsecChallenge::decode(nonce, payload).map(ClientStep::DeriveKey)
+            }
             (State::ExpectVerdict, _) => Err(Malformed::new("neither OK nor ERR at the end of the login")),
         }
     }
@@ -149,15 +162,26 @@ impl ClientLogin {
         if std::mem::replace(&mut self.has_switched, true) {
             return Err(Malformed::new("a second switch of the authentication plugin"));
         }
+        // Of MariaDB's two plugins with key pairs neither the plugin nor its nonce is kept: a later login on this connection is asked to switch as well.
         if switch.plugin == ED25519.as_bytes() {
             let nonce = switch.nonce.first_chunk().ok_or(Malformed::new("a nonce that is too short"))?;
-            // Neither the plugin nor its nonce is kept: a later login on this connection is asked to switch as well.
             self.state = State::ExpectVerdict;
             return Ok(ClientStep::Send(ed25519_response(&self.password, nonce)));
+        }
+        if switch.plugin == PARSEC.as_bytes() {
+            let nonce = switch.nonce.first_chunk().ok_or(Malformed::new("a nonce that is too short"))?;
+            self.state = State::ExpectSalt(*nonce);
+            // This asks for the salt.
+            return Ok(ClientStep::Send(Vec::new()));
         }
         if switch.plugin == CLEAR.as_bytes() && self.secure_transport {
             self.state = State::ExpectVerdict;
             return Ok(ClientStep::Send(self.password_and_nul()));
+        }
+        if switch.plugin == SHA256.as_bytes() {
+            // The nonce is what a later login on this connection is proved with. The plugin is not kept.
+            self.nonce = switch.nonce.first_chunk().copied().ok_or(Malformed::new("a nonce that is too short"))?;
+            return Ok(self.send_whole_password());
         }
         let Some(plugin) = Plugin::from_name(switch.plugin) else {
             let name = match switch.plugin {
@@ -188,10 +212,20 @@ impl ClientLogin {
             }
             (Plugin::CachingSha2, [FULL_AUTH]) => {
                 self.state = State::ExpectPublicKey;
-                Ok(ClientStep::RequestPublicKey)
+                Ok(ClientStep::RequestPublicKey(REQUEST_PUBLIC_KEY))
             }
             _ => Err(Malformed::new("words of an authentication plugin that make no sense")),
         }
+    }
+
+    /// What follows a switch to [`SHA256`]. An empty password is told by a NUL and needs no key.
+    fn send_whole_password(&mut self) -> ClientStep {
+        if self.secure_transport || self.password.is_empty() {
+            self.state = State::ExpectVerdict;
+            return ClientStep::Send(self.password_and_nul());
+        }
+        self.state = State::ExpectPublicKey;
+        ClientStep::RequestPublicKey(REQUEST_SHA256_KEY)
     }
 
     fn encrypt(&mut self, public_key_pem: &[u8]) -> ClientStep {

@@ -11,7 +11,8 @@ use bytes::BytesMut;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{CLEAR, FAST_AUTH_OK, FULL_AUTH, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
+use super::certificate::native_proof;
+use super::{CLEAR, FAST_AUTH_OK, FULL_AUTH, NATIVE, Plugin, REQUEST_PUBLIC_KEY, xor_with_nonce};
 use crate::capabilities::Capabilities;
 use crate::handshake::{AuthMoreData, AuthSwitch, Login, NONCE};
 
@@ -112,6 +113,8 @@ pub struct ServerLogin {
     challenge: Challenge,
     secret: Secret,
     state: State,
+    /// By which plugin the password was proved, if it was by a plugin's proof.
+    proved_by: Option<Plugin>,
 }
 
 /// [`Expected`], for as long as the login lasts.
@@ -138,13 +141,18 @@ impl From<Expected<'_>> for Secret {
 }
 
 impl Secret {
+    /// What a proof is compared with.
+    fn password(&self) -> Option<&[u8]> {
+        match self {
+            Self::Password { password, .. } => Some(password),
+            Self::Disclosure { remembered } => remembered.as_ref().map(|password| password.as_slice()),
+        }
+    }
+
     /// Whether a plugin's proof is right. Takes the same time wherever they differ.
     fn is_proved_by(&self, plugin: Plugin, nonce: &[u8; NONCE], response: &[u8]) -> bool {
-        let (password, counts) = match self {
-            Self::Password { password, is_known } => (password, *is_known),
-            Self::Disclosure { remembered: Some(password) } => (password, true),
-            Self::Disclosure { remembered: None } => return false,
-        };
+        let Some(password) = self.password() else { return false };
+        let counts = !matches!(self, Self::Password { is_known: false, .. });
         let is_right: bool = plugin.response(password, nonce).ct_eq(response).into();
         is_right & counts
     }
@@ -160,7 +168,7 @@ impl fmt::Debug for ServerLogin {
 impl ServerLogin {
     /// Takes the client's login.
     pub fn start<'a>(challenge: Challenge, login: &Login<'_>, expected: impl Into<Expected<'a>>) -> (Self, ServerStep) {
-        let mut server = Self { challenge, secret: expected.into().into(), state: State::Ended };
+        let mut server = Self::new(challenge, expected.into());
         let step = server.first(login);
         (server, step)
     }
@@ -168,10 +176,14 @@ impl ServerLogin {
     /// Takes a `COM_CHANGE_USER`. The proof in it was made with a nonce that has been used before, so the client is asked for another one, as servers do.
     /// Only a client without plugins cannot be asked: `challenge` then has the nonce of its greeting.
     pub fn again<'a>(challenge: Challenge, login: &Login<'_>, expected: impl Into<Expected<'a>>) -> (Self, ServerStep) {
-        let mut server = Self { challenge, secret: expected.into().into(), state: State::Ended };
+        let mut server = Self::new(challenge, expected.into());
         let has_plugins = login.capabilities.contains(Capabilities::PLUGIN_AUTH);
         let step = if has_plugins { server.ask(login) } else { server.prove(Plugin::Native, login.auth_response) };
         (server, step)
+    }
+
+    fn new(challenge: Challenge, expected: Expected<'_>) -> Self {
+        Self { challenge, secret: expected.into(), state: State::Ended, proved_by: None }
     }
 
     fn first(&mut self, login: &Login<'_>) -> ServerStep {
@@ -185,7 +197,9 @@ impl ServerLogin {
             return self.compare(Some(response));
         }
         let Some(plugin) = Plugin::from_name(name).filter(|plugin| self.can_check(*plugin)) else {
-            return self.ask(login);
+            // It may prove the remembered password; if not, there is the switch.
+            let is_proved = name == NATIVE.as_bytes() && self.is_proved_by(Plugin::Native, response);
+            return if is_proved { self.accept(None) } else { self.ask(login) };
         };
         let has_length = response.len() == plugin.response_length();
         // A client whose plugin was not announced sends no proof yet: it waits for a nonce of its own plugin.
@@ -194,6 +208,14 @@ impl ServerLogin {
             return self.switch(plugin);
         }
         self.prove(plugin, response)
+    }
+
+    /// After [`ServerStep::Accepted`]: the OK's `info` by which a MariaDB client trusts the server's certificate (DER) although nobody has signed it. `None`
+    /// where the client does not go on without such a signature: its password was not proved by the native plugin, or is empty.
+    pub fn vouch_for(&self, certificate: &[u8]) -> Option<Vec<u8>> {
+        let password =
+            self.secret.password().filter(|password| !password.is_empty() && self.proved_by == Some(Plugin::Native))?;
+        Some(native_proof(password, &self.challenge.nonce, certificate))
     }
 
     /// Asks for a proof by the client's own plugin, if that will do.
@@ -216,7 +238,7 @@ impl ServerLogin {
         self.challenge.secure_transport && plugin == CLEAR.as_bytes()
     }
 
-    /// A native proof shows nothing to those who do not know the password, and has no way to ask for it.
+    /// Whether a proof by this plugin leads to a verdict. A native one shows nothing to those who do not know the password, and has no way to ask for it.
     fn can_check(&self, plugin: Plugin) -> bool {
         plugin == Plugin::CachingSha2 || matches!(self.secret, Secret::Password { .. })
     }
@@ -268,8 +290,8 @@ impl ServerLogin {
             return self.ask_for_password();
         }
         let response = if is_empty(response) { &[] } else { response };
-        if self.secret.is_proved_by(plugin, &self.challenge.nonce, response) {
-            return ServerStep::Accepted { send_first: (is_sha2 && !response.is_empty()).then(|| more_data(FAST_AUTH_OK)) };
+        if self.is_proved_by(plugin, response) {
+            return self.accept((is_sha2 && !response.is_empty()).then(|| more_data(FAST_AUTH_OK)));
         }
         match &self.secret {
             Secret::Disclosure { .. } if response.is_empty() => ServerStep::Disclosed(Zeroizing::default()),
@@ -278,6 +300,18 @@ impl ServerLogin {
             Secret::Password { .. } => self.deny(WRONG),
             Secret::Disclosure { .. } => self.deny(NO_DISCLOSURE),
         }
+    }
+
+    /// Whether the response proves the password by this plugin, which is noted.
+    fn is_proved_by(&mut self, plugin: Plugin, response: &[u8]) -> bool {
+        let is_proved = self.secret.is_proved_by(plugin, &self.challenge.nonce, response);
+        self.proved_by = is_proved.then_some(plugin);
+        is_proved
+    }
+
+    fn accept(&mut self, send_first: Option<Vec<u8>>) -> ServerStep {
+        self.state = State::Ended;
+        ServerStep::Accepted { send_first }
     }
 
     fn ask_for_password(&mut self) -> ServerStep {
@@ -295,7 +329,7 @@ impl ServerLogin {
             (Secret::Password { password, is_known }, _) => {
                 let is_right: bool = password.ct_eq(given.unwrap_or_default()).into();
                 let is_right = is_right & given.is_some() & is_known;
-                if is_right { ServerStep::Accepted { send_first: None } } else { self.deny(WRONG) }
+                if is_right { self.accept(None) } else { self.deny(WRONG) }
             }
         }
     }

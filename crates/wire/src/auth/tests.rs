@@ -358,6 +358,13 @@ fn a_native_proof_discloses_nothing_so_the_client_is_asked_for_one_that_does() {
         assert_eq!(step, ServerStep::Send(switch_to(CACHING_SHA2)));
         assert_eq!(server.on_packet(&[1; 32]), ServerStep::Send(vec![1, FULL_AUTH]));
     }
+    // It may still prove what is remembered.
+    let remembered = Expected::Disclosure { remembered: Some(b"secret") };
+    for (password, expected) in [(&b"secret"[..], ACCEPTED), (b"changed", ServerStep::Send(switch_to(CACHING_SHA2)))] {
+        let response = native_response(password, &NONCE_BYTES);
+        assert_eq!(ServerLogin::start(challenge(), &login(NATIVE, &response), remembered).1, expected);
+        assert_eq!(again(NATIVE, &response, remembered).1, ServerStep::Send(switch_to(CACHING_SHA2)));
+    }
     let mut without = login(NATIVE, &[1; 20]);
     without.capabilities.remove(Capabilities::PLUGIN_AUTH);
     assert_eq!(ServerLogin::start(challenge(), &without, SOUGHT).1, ServerStep::Denied(server::NO_DISCLOSURE));
@@ -379,6 +386,26 @@ fn a_password_in_clear_text_is_taken_where_nobody_listens_and_nowhere_else() {
         assert_eq!(step, ServerStep::Send(switch_to(CLEAR)));
         assert!(!is_denied(&server.on_packet(b"secret\0")));
     }
+}
+
+/// The end-to-end tests hold the arithmetic to MariaDB's own client.
+#[test]
+fn only_a_native_proof_vouches_for_a_certificate() {
+    let vouched = |plugin: Plugin, password: &'static [u8], expected: Expected<'_>| {
+        let response = plugin.response(password, &NONCE_BYTES);
+        let (server, _) = ServerLogin::start(challenge(), &login(plugin.name(), &response), expected);
+        server.vouch_for(b"a certificate")
+    };
+    let proof = b"\x014CE3219EC19D0E4BEAEE32B9CA47B280F3EBEE5869E17A734E36EDDCCE69913B".to_vec();
+    let secret = Expected::Password(b"secret");
+    assert_eq!(vouched(Plugin::Native, b"secret", secret), Some(proof.clone()));
+    assert_eq!(vouched(Plugin::Native, b"secret", Expected::Disclosure { remembered: Some(b"secret") }), Some(proof));
+    assert_eq!(vouched(Plugin::Native, b"", Expected::Password(b"")), None);
+    assert_eq!(vouched(Plugin::CachingSha2, b"secret", secret), None);
+    // A proof that was not right gets nothing to compare guesses with.
+    assert_eq!(vouched(Plugin::Native, b"guess", secret), None);
+    assert_eq!(vouched(Plugin::Native, server::DUMMY_PASSWORD, Expected::Nothing), None);
+    assert_eq!(vouched(Plugin::Native, b"secret", SOUGHT), None);
 }
 
 // The same connection, once more.
@@ -468,6 +495,87 @@ fn a_switch_to_ed25519_is_answered_with_a_signature() {
     assert!(answer(&mut client(NATIVE, b"secret"), b"\xfeclient_ed25519\0too short").is_err());
 }
 
+/// A login of MariaDB 11.8.9's own client, byte for byte, for the password `secret`; the key that OpenSSL derives from it.
+mod parsec_login {
+    pub(super) const SWITCH: &str = "fe70617273656300d725eb52839773eb73d83cea1bcc09fe98ad508be1174e296c31efeb633b3348";
+    pub(super) const SALT: &str = "015000aa4fa0e75cbea638a5f0684091e3bc773ff3";
+    pub(super) const KEY: &str = "0a304dc399dced2795db549a5d27646b2f276f28c6cf9725cadbe438d26193dc";
+    pub(super) const NONCE: &str = "d3c005b02b4e9834a53e9f6befa2fb6063aabf3aac87cd2494ebb83fdaa4a9c2";
+    pub(super) const SIGNATURE: &str = "28311cff7ba6ee7841b5e9d4f66ce696703d881d340c10c89131aa315405ba8e\
+        505dadaf78410d7cda624cff107ab2b893bb8c0f8f35653301c4264e4b47b508";
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn key(hex: &str) -> [u8; 32] {
+    bytes(hex).try_into().unwrap()
+}
+
+#[test]
+fn a_login_with_parsec_is_that_of_mariadbs_own_client() {
+    use parsec_login::{KEY, NONCE, SALT, SIGNATURE, SWITCH};
+    // The first versions do not mark their second packet.
+    for salt in [SALT, &SALT[2..]] {
+        let mut client = client(NATIVE, b"secret");
+        assert_eq!(answer(&mut client, &bytes(SWITCH)), Ok(ClientStep::Send(vec![])));
+        let Ok(ClientStep::DeriveKey(challenge)) = answer(&mut client, &bytes(salt)) else { panic!("no key") };
+        assert_eq!((challenge.iterations.get(), challenge.salt.to_vec()), (1024, bytes(&SALT[6..])));
+        assert_eq!(challenge.proof(&key(KEY), &key(NONCE)), [bytes(NONCE), bytes(SIGNATURE)].concat());
+        assert!(matches!(answer(&mut client, &ok_payload()), Ok(ClientStep::Done(_))));
+    }
+}
+
+/// Among them: a number of iterations that would keep us busy for years.
+#[test]
+fn parsec_asks_for_no_more_than_a_server_would() {
+    let iterations = |payload: &[u8]| {
+        let mut client = client(NATIVE, b"secret");
+        answer(&mut client, &bytes(parsec_login::SWITCH)).unwrap();
+        match answer(&mut client, payload) {
+            Ok(ClientStep::DeriveKey(challenge)) => Some(challenge.iterations.get()),
+            Ok(other) => panic!("{other:?}"),
+            Err(_) => {
+                assert!(answer(&mut client, &ok_payload()).is_err(), "the login has ended");
+                None
+            }
+        }
+    };
+    let ask = |function, doublings| iterations(&[&[1, function, doublings][..], &[7; 18]].concat());
+    assert_eq!([0, 1, 2, 3].map(|doublings| ask(b'P', doublings)), [1024, 2048, 4096, 8192].map(Some));
+    for doublings in 4..=u8::MAX {
+        assert_eq!(ask(b'P', doublings), None, "{doublings}");
+    }
+    assert_eq!(ask(b'Q', 0), None);
+    for length in [0, 17, 19, 60] {
+        assert_eq!(iterations(&[&[1, b'P', 0][..], &vec![7; length]].concat()), None, "{length}");
+    }
+    for payload in [&[][..], &[1], b"P", b"\x01P", &switch_to(NATIVE)] {
+        assert_eq!(iterations(payload), None, "{payload:?}");
+    }
+    assert!(answer(&mut client(NATIVE, b"secret"), b"\xfeparsec\0too short").is_err());
+}
+
+#[test]
+fn a_switch_to_sha256_is_answered_with_the_password_itself() {
+    let nonce = *b"ABCDEFGHIJKLMNOPQRST";
+    let request = [b"\xfesha256_password\0", &nonce[..], b"\0"].concat();
+    // Encrypted, with the key that the server sends and with the nonce that came with the switch.
+    let mut in_clear = client(CACHING_SHA2, b"secret");
+    assert_eq!(answer(&mut in_clear, &request), Ok(ClientStep::RequestPublicKey(REQUEST_SHA256_KEY)));
+    let mut cleartext_xored = b"secret\0".to_vec();
+    xor_with_nonce(&mut cleartext_xored, &nonce);
+    let encrypt = ClientStep::EncryptPassword { public_key_pem: b"PEM".to_vec(), cleartext_xored };
+    assert_eq!(answer(&mut in_clear, b"\x01PEM"), Ok(encrypt));
+    assert!(answer(&mut in_clear, b"\x01PEM").is_err());
+    // Over TLS as it is; an empty one needs no key.
+    let mut encrypted = ClientLogin::start(b"secret", &greeting(CACHING_SHA2), true);
+    assert_eq!(answer(&mut encrypted, &request), Ok(ClientStep::Send(b"secret\0".to_vec())));
+    assert_eq!(answer(&mut client(CACHING_SHA2, b""), &request), Ok(ClientStep::Send(vec![0])));
+    assert!(answer(&mut client(CACHING_SHA2, b"secret"), b"\xfesha256_password\0too short\0").is_err());
+}
+
 #[test]
 fn the_password_goes_out_as_it_is_over_an_encrypted_transport_only() {
     let request = b"\xfemysql_clear_password\0";
@@ -483,7 +591,7 @@ fn a_plugin_that_is_not_spoken_is_named() {
         other => panic!("{other:?}"),
     };
     assert_eq!(name(b"\xfemysql_clear_password\0"), b"mysql_clear_password");
-    assert_eq!(name(b"\xfesha256_password\0aaaaaaaaaaaaaaaaaaaa\0"), b"sha256_password");
+    assert_eq!(name(b"\xfeauth_gssapi_client\0aaaa\0"), b"auth_gssapi_client");
     assert_eq!(name(b"\xfe"), b"mysql_old_password");
 }
 
@@ -507,7 +615,7 @@ fn the_fast_path_waits_for_its_ok() {
 #[test]
 fn full_authentication_encrypts_the_password_with_the_servers_key() {
     let mut client = client(CACHING_SHA2, b"secret");
-    assert_eq!(answer(&mut client, &[1, FULL_AUTH]), Ok(ClientStep::RequestPublicKey));
+    assert_eq!(answer(&mut client, &[1, FULL_AUTH]), Ok(ClientStep::RequestPublicKey(REQUEST_PUBLIC_KEY)));
     assert_eq!(
         answer(&mut client, b"\x01PEM"),
         Ok(ClientStep::EncryptPassword { public_key_pem: b"PEM".to_vec(), cleartext_xored: masked(b"secret\0") })
@@ -599,7 +707,7 @@ fn converse(client: &mut ClientLogin, challenge: Challenge, expected: Expected<'
         };
         step = match said {
             ClientStep::Send(payload) => server.on_packet(&payload),
-            ClientStep::RequestPublicKey => server.on_packet(ClientLogin::PUBLIC_KEY_REQUEST),
+            ClientStep::RequestPublicKey(request) => server.on_packet(&[request]),
             ClientStep::EncryptPassword { cleartext_xored, .. } => server.on_packet(&reverse(&cleartext_xored)),
             other => panic!("{other:?}"),
         };

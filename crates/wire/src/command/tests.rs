@@ -310,3 +310,13 @@ fn a_query_of_our_own_has_no_attributes() {
         assert_eq!(Command::parse(&out, capabilities), Ok(expect));
     }
 }
+
+/// The flag says so only of a statement without parameters.
+#[test]
+fn a_statement_with_parameters_has_their_number_wherever_attributes_were_negotiated() {
+    let execute = |flags| Execute { statement_id: 1, flags, iterations: 1, rest: &[1, 0, 0, 7] };
+    let count = |flags, params| execute_parameters(&execute(flags), params, ATTRIBUTES).map(|parameters| parameters.count);
+    assert_eq!(count(0, 1), Ok(Some(1)));
+    assert_eq!(count(PARAMETER_COUNT_AVAILABLE, 0), Ok(Some(1)));
+    assert_eq!(count(0, 0), Ok(None));
+}

@@ -253,6 +253,10 @@ fn only_the_short_packet_with_its_flag_asks_for_tls() {
     let mut tls_login = login();
     tls_login.capabilities |= Capabilities::SSL;
     assert!(!Login::is_ssl_request(&login_payload(&tls_login)));
+    // It asks for it also where the login inside TLS will have the flag.
+    let mut request = BytesMut::new();
+    tls_login.encode_ssl_request(&mut request);
+    assert_eq!(request, out);
     out[1] &= !8;
     assert!(!Login::is_ssl_request(&out));
 }
@@ -266,6 +270,12 @@ fn a_switch_comes_back_as_it_was() {
     assert_eq!(AuthSwitch::decode(&out), Ok(switch));
     // Without the NUL after the nonce.
     assert_eq!(AuthSwitch::decode(&out[..43]), Ok(switch));
+    // What a plugin gets may end with a NUL of its own.
+    for length in [NONCE, 2 * NONCE] {
+        let nonce = vec![0; length];
+        let payload = [b"\xfep\0", nonce.as_slice()].concat();
+        assert_eq!(AuthSwitch::decode(&payload), Ok(AuthSwitch { plugin: b"p", nonce: &nonce }), "{length}");
+    }
     assert!(AuthSwitch::decode(&out[..10]).is_err());
     assert!(AuthSwitch::decode(&[]).is_err());
     assert!(AuthSwitch::decode(&[1, 0]).is_err());

@@ -158,3 +158,13 @@ proptest! {
         prop_assert!(matches!(first, Ok(ProxyHeader::Incomplete)) || first == then, "{:?}, then {:?}", first, then);
     }
 }
+
+proptest! {
+    #[test]
+    fn a_header_of_ours_names_the_client(client: IpAddr) {
+        let mut header = Vec::new();
+        put_proxy_header(&mut header, client);
+        let whole = ProxyHeader::Whole { length: header.len(), client: Some(SocketAddr::new(client, 0)) };
+        prop_assert_eq!(proxy_header(&header), Ok(whole));
+    }
+}

@@ -271,7 +271,7 @@ const CURSOR: StatusFlags = IDLE.union(StatusFlags::CURSOR_EXISTS);
 #[test]
 fn an_open_cursor_ends_the_result_at_its_definitions() {
     for count in [1, 3] {
-        check(Expect::Query, |mut r| {
+        check(Expect::Cursor, |mut r| {
             r = r.read(PacketKind::ColumnCount(count.into()), &[count]);
             for _ in 0..count {
                 r = r.pass(b"\x03def...");
@@ -279,7 +279,17 @@ fn an_open_cursor_ends_the_result_at_its_definitions() {
             r.rows_end(CURSOR)
         });
     }
-    check(Expect::Query, |r| r.columns(1).pass(b"\x00\x00\x01").rows_end(CURSOR));
+    check(Expect::Cursor, |r| r.columns(1).pass(b"\x00\x00\x01").rows_end(CURSOR));
+    check(Expect::Cursor, |r| r.columns(1).pass(b"\x00\x00\x01").rows_end(MORE).ok(IDLE));
+}
+
+/// As the cursors of stored procedures are, which are open while the procedure sends its results.
+#[test]
+fn a_cursor_that_the_client_did_not_ask_for_ends_no_result_at_its_definitions() {
+    let more = CURSOR | StatusFlags::MORE_RESULTS;
+    check(Expect::Query, |r| {
+        r.columns(1).rows_end(more).columns(2).rows_end(more).columns(1).pass(b"\x013").rows_end(more).ok(IDLE)
+    });
 }
 
 #[test]
@@ -426,6 +436,15 @@ fn rows_of_16_mib_and_more_are_rows_whatever_they_begin_with() {
 }
 
 #[test]
+fn the_rest_of_a_split_row_is_no_row_of_its_own() {
+    for capabilities in [OLD, NEW] {
+        let row = vec![b'a'; MAX_PAYLOAD + 9];
+        let recorded = Recorded::new(Expect::Query, capabilities).columns(1).pass(&row).pass(b"\x011").rows_end(IDLE);
+        recorded.feed([], 0);
+    }
+}
+
+#[test]
 fn definitions_can_be_split_too() {
     for capabilities in [OLD, NEW] {
         let mut recorded =
@@ -539,4 +558,74 @@ fn the_last_sequence_number_is_the_shifted_one_of_the_packet_before() {
 #[test]
 fn a_tracker_is_small() {
     assert!(size_of::<ResponseTracker>() <= 48);
+}
+
+/// What becomes of a response of which this much has arrived.
+fn arrived(expect: Expect, capabilities: Capabilities, bytes: &[u8]) -> Result<Step, Malformed> {
+    let (mut fed, mut at) = (bytes.to_vec(), 0);
+    let mut tracker = ResponseTracker::new(expect, capabilities);
+    loop {
+        match tracker.next(&mut fed[at..], 0)? {
+            Step::Pass(length) | Step::Packet { length, .. } => at += length,
+            Step::DefinitionsEnd => {}
+            last => return Ok(last),
+        }
+    }
+}
+
+#[test]
+fn the_rows_of_the_present_result_are_counted() {
+    let mut tracker = ResponseTracker::new(Expect::Query, OLD);
+    let mut bytes = Recorded::new(Expect::Query, OLD).columns(1).pass(b"\x01a").pass(b"\x01b").pass(b"\x01c").bytes;
+    assert_eq!(tracker.rows(), 0);
+    let mut at = 0;
+    while let Step::Pass(length) | Step::Packet { length, .. } = tracker.next(&mut bytes[at..], 0).unwrap() {
+        at += length;
+    }
+    assert_eq!((tracker.rows(), at), (3, bytes.len()));
+}
+
+#[test]
+fn an_empty_packet_has_no_place_among_definitions_and_rows() {
+    let empty_after = |before: Recorded, capabilities| {
+        let bytes = before.pass(b"").pass(b"\x01a").bytes;
+        arrived(Expect::Query, capabilities, &bytes).is_err()
+    };
+    for capabilities in [OLD, NEW] {
+        let query = || Recorded::new(Expect::Query, capabilities);
+        assert!(empty_after(query().read(PacketKind::ColumnCount(1), &[1]), capabilities));
+        assert!(empty_after(query().columns(1), capabilities));
+        assert!(empty_after(query().columns(1).pass(b"\x01a"), capabilities));
+    }
+}
+
+#[test]
+fn only_an_execution_that_may_open_a_cursor_ends_with_its_definitions() {
+    let end_of_definitions = [&[0xfe, 0, 0][..], &StatusFlags::CURSOR_EXISTS.bits().to_le_bytes()].concat();
+    let after = |expect| {
+        let response = Recorded::new(expect, OLD).read(PacketKind::ColumnCount(1), &[1]).pass(b"\x03def");
+        arrived(expect, OLD, &response.pass(&end_of_definitions).bytes)
+    };
+    assert_eq!(after(Expect::Cursor), Ok(Step::Done));
+    assert_eq!(after(Expect::Query), Ok(Step::NeedMore(HEADER)));
+}
+
+/// Else a row of 16 MiB would be buffered as a whole.
+#[test]
+fn a_long_row_is_no_sign_of_a_cursor_and_is_not_waited_for() {
+    let mut bytes = Recorded::new(Expect::Cursor, NEW).columns(1).bytes;
+    let length = u32::try_from(MAX_PAYLOAD).unwrap();
+    Header { length, sequence: 4 }.put(&mut bytes);
+    bytes.put_slice(&[0xfe, 0, 0, 0]);
+    assert_eq!(arrived(Expect::Cursor, NEW, &bytes), Ok(Step::NeedMore(1)));
+}
+
+#[test]
+fn a_packet_that_is_read_may_be_as_long_as_is_said() {
+    let of_length = |length: usize| {
+        let packet = [&[0, 0, 0, 2, 0, 0, 0][..], &vec![b' '; length - 7]].concat();
+        arrived(Expect::Ok, OLD, &Recorded::new(Expect::Ok, OLD).pass(&packet).bytes)
+    };
+    assert_eq!(of_length(MAX_TERMINAL), Ok(Step::Done));
+    assert!(of_length(MAX_TERMINAL + 1).is_err());
 }

@@ -67,6 +67,20 @@ fn a_changed_state_may_be_empty() {
 }
 
 #[test]
+fn state_is_read_where_the_flag_announces_it_and_something_is_there() {
+    let state = |flag: StatusFlags, end: &[u8]| {
+        let [low, high] = flag.bits().to_le_bytes();
+        let payload = [&[0, 0, 0, low, high, 0, 0, 1, b'i'], end].concat();
+        OkPacket::decode(&payload, TRACK).map(|ok| ok.session_state.to_vec())
+    };
+    let (announced, not_announced) = (StatusFlags::SESSION_STATE_CHANGED, StatusFlags::AUTOCOMMIT);
+    assert_eq!(state(announced, b"\x03\x02\x011"), Ok(b"\x02\x011".to_vec()));
+    assert_eq!(state(announced, b""), Ok(vec![]));
+    assert_eq!(state(not_announced, b"\x03\x02\x011"), Ok(vec![]));
+    assert_eq!(state(not_announced, b""), Ok(vec![]));
+}
+
+#[test]
 fn state_that_no_flag_announces_is_not_written() {
     let silent = OkPacket { status: StatusFlags::AUTOCOMMIT, ..ok() };
     let payload = encoded(&silent, OK_HEADER, TRACK);

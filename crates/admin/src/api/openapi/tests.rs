@@ -11,8 +11,12 @@ use topology::{ClusterView, Condition, Epoch, Following, Role, ServerId, ServerS
 
 use super::*;
 use crate::api::routes::routes;
+use crate::settings::{Setting, Source};
+use crate::views::doctor::Diagnosis;
+use crate::views::ejections::EjectionView;
 use crate::views::live::StateView;
 use crate::views::route::ExplainedView;
+use crate::views::rules::RuleView;
 use crate::views::statistics::{Clocks, DigestView, PoolView, SessionView};
 use crate::views::{EntryView, StatusView};
 
@@ -128,7 +132,7 @@ fn the_answers_of_the_frontend_are_as_described() {
     let (user, peer) = (Box::from(*b"app"), "127.0.0.1:5".to_owned());
     let session = SessionLine { id: 1, user, peer, is_encrypted: true, logged_in: now, activity };
     check("Session", SessionView::new(session, clocks, &servers));
-    let pool = PoolLine { server: ServerId(0), open: 1, limit: 2, waiting: 0 };
+    let pool = PoolLine { server: ServerId(0), open: 1, limit: 2, waiting: 0, ejected_by: 0 };
     check("Pool", PoolView::new(pool, &servers));
     let digest = DigestLine {
         digest: classifier::Digest::default(),
@@ -146,6 +150,10 @@ fn the_answers_of_the_frontend_are_as_described() {
         last_seen: now,
     };
     check("Digest", DigestView::new(&digest, clocks, &servers));
+    check("Rule", RuleView::example());
+    check("Ejection", EjectionView::example());
+    check("Setting", Setting { name: String::new(), value: None, source: Source::Default, next: None });
+    check("Diagnosis", Diagnosis::example());
     let text = String::new;
     let (step, subject, result, because) = (text(), text(), text(), text());
     let step = RouteStep { step, subject, result, because, server_role: None, staleness_ms: None, weight: None };
@@ -167,6 +175,8 @@ fn each_kind_of_entry_is_as_described() {
         ("Promoted", Event::Promoted { to: text(), took, is_asked_for: true }),
         ("PromotionEnded", Event::PromotionEnded { why: text() }),
         ("ShareSet", Event::ShareSet { server: text(), before: share, after: share }),
+        ("Ejected", Event::Ejected { server: text(), reason: "errors", text: text(), lasts: took }),
+        ("EjectionEnded", Event::EjectionEnded { server: text(), took }),
         ("Hook", Event::Hook { moment: "before", outcome: text() }),
     ];
     let document = document();

@@ -13,7 +13,7 @@ fn account(user: &str) -> Arc<Account> {
 }
 
 fn options(user: &str) -> ConnectOptions {
-    ConnectOptions { account: account(user), capabilities: Capabilities::empty() }
+    ConnectOptions { account: account(user), capabilities: Capabilities::empty(), client: None }
 }
 
 fn bounds(open: usize) -> Bounds {

@@ -64,6 +64,9 @@ pub(super) struct Relay<'a> {
     pub(super) client_tracks_gtids: bool,
     /// Errors that are withheld from the client if the response has nothing else.
     pub(super) withholds: fn(u16) -> bool,
+    /// Errors that are withheld from the client as long as nothing of the response has gone out. A server may have sent the definitions of columns before it
+    /// finds out that it cannot sort the rows.
+    pub(super) withholds_unsent: fn(u16) -> bool,
     /// Only if the server has been closed to writes since the statement was decided.
     pub(super) withholds_if_closed: bool,
     /// The size of a file that the statement may ask the client for, in bytes; `None` if it may ask for none.
@@ -113,6 +116,7 @@ impl<'a> Relay<'a> {
             moment: None,
             client_tracks_gtids: false,
             withholds: |_| false,
+            withholds_unsent: |_| false,
             withholds_if_closed: false,
             file_limit: None,
             acknowledgement: None,
@@ -214,7 +218,7 @@ impl<'a> Relay<'a> {
                     return Ok(());
                 }
                 if let Some(at) = self.definitions_at.take().filter(|_| is_end_of_rows) {
-                    complete_definitions(&mut self.out, at, ok.status);
+                    complete_definitions(&mut self.out, at, &ok);
                 }
                 let out = &mut self.out;
                 out.extend_from_slice(inbox.get(..self.ready).unwrap_or_default());
@@ -241,6 +245,13 @@ impl<'a> Relay<'a> {
                 if is_all && (self.withholds)(error.code) && (!self.withholds_if_closed || is_closed()) {
                     self.outcome.withheld = Some(error.to_owned());
                     self.server.link.consume(length);
+                    return Ok(());
+                }
+                if !self.begun && (self.withholds_unsent)(error.code) {
+                    self.outcome.withheld = Some(error.to_owned());
+                    self.server.link.consume(self.ready + length);
+                    self.ready = 0;
+                    self.out.clear();
                     return Ok(());
                 }
                 let Some(why) = self.time_limit.filter(|limit| limit.ended(error.code)).map(TimeLimit::refusal) else {
@@ -312,7 +323,7 @@ impl<'a> Relay<'a> {
         // Clients take the warnings of a statement that is being prepared from here; those of a result come at its end.
         let warnings = self.outcome.prepared.map_or(0, |prepared| prepared.warnings);
         put_packet_with(&mut self.out, last_sequence.wrapping_add(1), |out| EofPacket { warnings, status }.encode(out));
-        self.definitions_at = self.out.len().checked_sub(STATUS);
+        self.definitions_at = self.out.len().checked_sub(EOF_BODY);
         self.inserted = self.inserted.wrapping_add(1);
     }
 
@@ -363,16 +374,25 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// The bytes of status flags, at the end of an EOF packet.
-const STATUS: usize = 2;
+/// The count of warnings and the status flags, at the end of an EOF packet.
+const EOF_BODY: usize = 4;
 
-/// Adds to a queued EOF what only the end of the rows has said: that another result follows, and that the rows are OUT parameters. A server knows that
-/// before the rows.
-fn complete_definitions(out: &mut [u8], at: usize, end: StatusFlags) {
-    let known = end & (StatusFlags::MORE_RESULTS | StatusFlags::PS_OUT_PARAMS);
-    for (byte, known) in out.iter_mut().skip(at).take(STATUS).zip(known.bits().to_le_bytes()) {
-        *byte |= known;
-    }
+/// What a server knows of a result before its rows.
+const KNOWN_BEFORE_ROWS: StatusFlags = StatusFlags::MORE_RESULTS
+    .union(StatusFlags::PS_OUT_PARAMS)
+    .union(StatusFlags::NO_GOOD_INDEX_USED)
+    .union(StatusFlags::NO_INDEX_USED)
+    .union(StatusFlags::METADATA_CHANGED);
+
+/// Adds to a queued EOF what only the end of the rows has said: how many warnings there are, and some of the flags. A server knows most warnings before
+/// the rows: those of the parser and of the optimizer.
+fn complete_definitions(out: &mut [u8], at: usize, end: &OkPacket<'_>) {
+    let Some(body) = out.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<EOF_BODY>()) else { return };
+    let [warnings @ .., status_low, status_high] = body;
+    *warnings = end.warnings.to_le_bytes();
+    let [known_low, known_high] = (end.status & KNOWN_BEFORE_ROWS).bits().to_le_bytes();
+    *status_low |= known_low;
+    *status_high |= known_high;
 }
 
 enum Filled {

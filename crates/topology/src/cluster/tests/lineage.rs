@@ -40,6 +40,7 @@ fn a_diverged_former_primary_is_never_fresh() {
         assert_eq!((world.server(A).role, world.staleness_ms(A)), (Role::Replica, None), "{applied}");
         assert_eq!(world.server(A).diverged.as_deref(), Some("0-1-150"));
         assert!(world.warns("a has transactions that the primary does not have (0-1-150)"));
+        assert!(world.warns("rebuild it") && !world.warns("empty transactions"), "MariaDB has none to commit");
         assert_eq!(world.staleness_ms(C), Some(0), "the other has nothing to do with it");
         // Samples do not wash it clean, and neither does the loss of the primary.
         for _ in 0..5 {
@@ -62,6 +63,52 @@ fn a_diverged_former_primary_is_never_fresh() {
 fn a_former_primary_that_lost_nothing_is_fresh_at_once() {
     let world = World::after_a_lossy_failover("0-2-120", "0-1-100,0-2-120");
     assert_eq!((world.staleness_ms(A), world.server(A).diverged.as_deref()), (Some(0), None));
+    assert!(world.cluster.view().server(A).expect("a server").shares_history);
+}
+
+/// Of a stray it is reported that it accepts writes. What it has written is for failover to know.
+#[test]
+fn a_stray_is_not_reported_for_its_transactions() {
+    let mut world = World::after_a_lossy_failover("0-1-150", "0-1-150");
+    assert!(world.warns("transactions that"));
+    world.sees_log(A, None, "0-1-150", "0-1-150");
+    assert_eq!((world.server(A).role, world.server(A).diverged.as_deref()), (Role::Stray, None));
+    assert!(!world.warns("transactions that"));
+    let view = world.cluster.view();
+    let stray = view.server(A).expect("a server");
+    assert_eq!((stray.diverged.as_deref(), stray.shares_history), (Some("0-1-150"), false));
+}
+
+#[test]
+fn what_is_known_of_a_server_outlasts_another_list() {
+    let mut world = World::after_a_lossy_failover("0-1-150", "0-1-150");
+    world.later(10);
+    world.sees_log(A, Some(2), "0-1-150", "0-1-150");
+    let members = [A, B, C].map(|id| (id, member(["a", "b", "c"][id.index()]))).to_vec();
+    world.cluster.change(members, ClusterSettings::default(), world.now);
+    assert_eq!(world.server(A).diverged.as_deref(), Some("0-1-150"));
+}
+
+/// While it is decided about one, another may come.
+#[test]
+fn a_suspicion_that_was_unfounded_gives_way_to_the_next() {
+    let mut world = World::after_a_lossy_failover("0-2-120", "0-1-100,0-2-120");
+    let primary_at = |world: &mut World, asked: Instant| {
+        let now = std::mem::replace(&mut world.now, asked);
+        world.sees_log(B, None, "0-1-130", "0-1-130,0-2-120");
+        world.now = now;
+    };
+    world.later(10);
+    world.sees_log(C, Some(2), "0-1-130", "0-1-130");
+    for _ in 0..2 {
+        world.later(10);
+        let asked = world.now;
+        world.later(5);
+        assert_eq!(world.server(C).diverged.as_deref(), None);
+        world.sees_log(C, Some(2), "0-1-140", "0-1-140");
+        primary_at(&mut world, asked);
+    }
+    assert_eq!(world.server(C).diverged.as_deref(), Some("0-1-140"));
 }
 
 /// A replica is often asked just before the primary, or answers later.
@@ -109,6 +156,43 @@ fn a_replica_is_not_fresh_before_it_was_compared_with_the_new_primary() {
     world.later(250);
     world.sees_log(B, None, "0-1-100", "0-1-100,0-2-121");
     assert_eq!(world.server(C).diverged.as_deref(), Some("0-1-150"));
+}
+
+/// b is about to be promoted, without the last 50.
+fn before_a_lossy_promotion() -> World {
+    let mut world = World::settled();
+    world.later(10);
+    world.sees_log(A, None, "", "0-1-150");
+    world.sees(B, None, true, 100);
+    world
+}
+
+#[test]
+fn a_promotion_that_a_quick_look_shows_is_compared_at_once() {
+    let mut world = before_a_lossy_promotion();
+    world.sees_log(C, Some(1), "0-1-150", "0-1-150");
+    assert_eq!(world.staleness_ms(C), Some(0));
+    world.fails(A, FailureKind::Gone);
+    world.later(10);
+    let sample = world.sample(false, 100);
+    world.report(B, Report::Sampled(sample));
+    assert_eq!((world.primary(), world.staleness_ms(C)), (Some(B), None));
+    assert_eq!(world.server(C).diverged.as_deref(), Some("0-1-150"));
+}
+
+#[test]
+fn what_was_compared_with_the_old_primary_only_is_not_fresh() {
+    let mut world = before_a_lossy_promotion();
+    world.fails(A, FailureKind::Gone);
+    let asked = world.now;
+    world.later(5);
+    world.sees_log(C, Some(1), "0-1-150", "0-1-150");
+    assert!(world.staleness_ms(C).is_some());
+    // This look at b began before that at c, so it proves neither.
+    let mut promoted = world.cluster.observation(B).unwrap().clone();
+    (promoted.sample.sent_at, promoted.sample.read_only) = (asked, false);
+    world.report(B, Report::Observed(Box::new(promoted)));
+    assert_eq!((world.primary(), world.staleness_ms(C), world.server(C).diverged.as_deref()), (Some(B), None, None));
 }
 
 /// Without `log_slave_updates` a promoted server's own log begins with its own writes, below where it is.
