@@ -153,16 +153,16 @@ pub(crate) async fn connect(
     }
 }
 
-/// Logs in again on a connection that another session has left: the server resets the session and checks the account again. After an error the
-/// connection is gone.
+/// Logs in again on a connection that another session has left: the server resets the session and checks the account again. The
+/// schema is empty for none. After an error the connection is gone.
 pub(crate) async fn change_user(
     connection: ServerConnection,
     target: &ServerAddress,
     options: &ConnectOptions,
-    details: &LoginDetails,
+    (details, schema): (&LoginDetails, &[u8]),
     terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
-    within(target, terms, change_user_unbounded(connection, target, options, details, terms)).await
+    within(target, terms, change_user_unbounded(connection, target, options, (details, schema), terms)).await
 }
 
 async fn within<T>(
@@ -262,7 +262,7 @@ async fn change_user_unbounded(
     connection: ServerConnection,
     target: &ServerAddress,
     options: &ConnectOptions,
-    details: &LoginDetails,
+    (details, schema): (&LoginDetails, &[u8]),
     terms: &Terms,
 ) -> Result<ServerConnection, ConnectError> {
     let at = At(target);
@@ -274,6 +274,7 @@ async fn change_user_unbounded(
     ChangeUser {
         user: &options.account.user,
         auth_response: &login.first_response(),
+        schema,
         collation: u16::from(details.collation),
         auth_plugin: login.plugin().name().as_bytes(),
         attributes: &details.attributes,
@@ -283,7 +284,8 @@ async fn change_user_unbounded(
     let status = prove(&mut exchange, &mut login, capabilities, options, at, terms).await?;
     logged_in.plugin = login.plugin();
     logged_in.nonce = login.nonce();
-    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state.after_change_user(details.collation)))
+    let state = state.after_change_user(details.collation).in_schema(schema);
+    Ok(ServerConnection::new(exchange.into_link(), logged_in, status, state))
 }
 
 /// From the first proof to OK.

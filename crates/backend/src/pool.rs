@@ -24,7 +24,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 use topology::{Epoch, ServerId};
 use wire::ErrOwned;
-use wire::error_code::{ER_CON_COUNT_ERROR, ER_TOO_MANY_USER_CONNECTIONS};
+use wire::error_code::{ER_BAD_DB_ERROR, ER_CON_COUNT_ERROR, ER_DBACCESS_DENIED_ERROR, ER_TOO_MANY_USER_CONNECTIONS};
 
 pub use self::lease::Lease;
 use self::server::{Bounds, Handed, Place, Queued, ServerPool};
@@ -202,6 +202,15 @@ pub struct Wanted<'a> {
     pub keeps_idle: bool,
     /// The present epoch if the server is the primary. A connection from an earlier reign of the same server is closed and not used again.
     pub reign: Option<Epoch>,
+    /// Another login on an idle connection is one into the session's schema, and fails where the schema cannot be had. Otherwise a command is to follow.
+    pub enters_schema: bool,
+}
+
+impl Wanted<'_> {
+    /// What another login asks for.
+    fn login(&self) -> (&LoginDetails, &[u8]) {
+        (self.state.login(), self.state.schema().filter(|_| self.enters_schema).unwrap_or_default())
+    }
 }
 
 /// The pools as one worker sees them.
@@ -369,12 +378,15 @@ impl WorkerPool {
             return Ok(Some(self.lease_of(idle, wanted)));
         }
         let Idle { connection, place, .. } = idle;
-        match login::change_user(*connection, target, wanted.options, wanted.state.login(), &self.terms()).await {
+        match login::change_user(*connection, target, wanted.options, wanted.login(), &self.terms()).await {
             Ok(connection) => {
                 let idle = Idle { connection: Box::new(connection), place, must_log_in: false, ..idle };
                 Ok(Some(self.lease_of(idle, wanted)))
             }
             Err(error @ ConnectError::Timeout { .. }) => Err(error),
+            Err(ConnectError::Refused { error, address }) if is_about_the_schema(error.code) => {
+                Err(ConnectError::Refused { error, address })
+            }
             // The account's other idle connections would fail alike. A new login reports the reason.
             Err(error) => {
                 tracing::debug!(server = %target, %error, "an idle connection could not be used again");
@@ -500,6 +512,11 @@ fn shortage(connections: &ServerPool, options: &ConnectOptions, waited: Duration
         Some(limit) => Shortage::Account { user: String::from_utf8_lossy(user).into_owned(), limit, waited },
         None => Shortage::Server { limit: connections.limit(), waited },
     }
+}
+
+/// Whether a server has refused the schema of a login, and not the account.
+fn is_about_the_schema(code: u16) -> bool {
+    matches!(code, ER_BAD_DB_ERROR | ER_DBACCESS_DENIED_ERROR)
 }
 
 /// Whether a server's refusal may pass when another connection ends.

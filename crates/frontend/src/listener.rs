@@ -14,9 +14,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use backend::{PoolSettings, Pools};
 use classifier::Classifier;
-use net::{ListenerHandle, SocketFile};
+use net::{ListenerHandle, SocketFile, TcpAcceptor};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
@@ -282,7 +282,7 @@ impl Closed {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpAcceptor> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted proxy must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
@@ -291,10 +291,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     adopt(socket.into())
 }
 
-fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-    listener.set_nonblocking(true)?;
+fn adopt(listener: std::net::TcpListener) -> io::Result<TcpAcceptor> {
     net::watch_peers(&(&listener).into())?;
-    TcpListener::from_std(listener)
+    TcpAcceptor::new(listener)
 }
 
 fn bind_socket(SocketPath { path, mode }: &SocketPath) -> io::Result<SocketFile> {
@@ -304,12 +303,10 @@ fn bind_socket(SocketPath { path, mode }: &SocketPath) -> io::Result<SocketFile>
 
 type Seats = Vec<(Arc<Worker>, mpsc::Sender<(Accepted, Peer)>)>;
 
-async fn accept(listener: TcpListener, socket: Option<SocketFile>, seats: Seats, shared: Arc<Shared>) {
+async fn accept(listener: TcpAcceptor, socket: Option<SocketFile>, seats: Seats, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted.and_then(|(stream, peer)| {
-                Ok((Accepted::Tcp(stream.into_std()?), Peer::Tcp(peer)))
-            }),
+            accepted = listener.accept() => accepted.map(|(stream, peer)| (Accepted::Tcp(stream), Peer::Tcp(peer))),
             accepted = accept_local(socket.as_ref()) => accepted.and_then(from_local),
             () = shared.closed.cancelled() => return,
         };

@@ -150,6 +150,13 @@ impl Shared {
         defaults.is_none_or(|defaults| !defaults.has_init_connect)
     }
 
+    /// Whether this server's logins say if a password has expired. Otherwise the next command does.
+    pub(crate) fn refuses_expired_passwords(&self, server: ServerId) -> bool {
+        let snapshot = self.servers.load();
+        let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
+        defaults.is_some_and(|defaults| defaults.refuses_expired_passwords)
+    }
+
     /// Counts a client that was not let in, and logs why.
     pub(crate) fn note_failed_login(&self, peer: Peer, error: &LoginError) {
         self.logins.note_failure(error.label());

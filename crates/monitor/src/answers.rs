@@ -72,7 +72,8 @@ pub(crate) fn full_query(engine: Engine) -> &'static str {
              @@global.super_read_only AS super_read_only, @@global.server_id AS server_id, @@global.server_uuid AS server_uuid, \
              @@global.sql_mode AS sql_mode, @@global.version AS version, @@global.collation_server AS collation_server, \
              @@global.autocommit AS autocommit, @@global.max_connections AS max_connections, \
-             @@global.init_connect AS init_connect, @@global.wait_timeout AS wait_timeout, \
+             @@global.init_connect AS init_connect, \
+             @@global.disconnect_on_expired_password AS disconnect_on_expired_password, @@global.wait_timeout AS wait_timeout, \
              @@global.interactive_timeout AS interactive_timeout, @@global.gtid_purged AS gtid_purged"
         }
         Engine::MariaDb => {
@@ -82,7 +83,8 @@ pub(crate) fn full_query(engine: Engine) -> &'static str {
              @@global.server_id AS server_id, @@global.sql_mode AS sql_mode, @@global.version AS version, \
              @@global.collation_server AS collation_server, \
              @@global.autocommit AS autocommit, @@global.max_connections AS max_connections, \
-             @@global.init_connect AS init_connect, @@global.wait_timeout AS wait_timeout, \
+             @@global.init_connect AS init_connect, \
+             @@global.disconnect_on_expired_password AS disconnect_on_expired_password, @@global.wait_timeout AS wait_timeout, \
              @@global.interactive_timeout AS interactive_timeout"
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! It frames packets and does not know what they mean; how long anything may take is the caller's business.
 
+mod acceptor;
 mod buffers;
 mod compression;
 mod error;
@@ -13,6 +14,7 @@ mod socket_file;
 mod tls;
 mod within;
 
+pub use acceptor::TcpAcceptor;
 pub use buffers::{compact as compact_buffer, give_back as give_back_buffer, take as take_buffer};
 pub use compression::{Compression, Decoded, Frames, Role};
 pub use error::LinkError;

@@ -71,6 +71,17 @@ impl ConnectionState {
         Self { multi_statements, collation, own_settings, counts_are_anothers, insert_id: Some(0), ..Self::default() }
     }
 
+    /// After a login into this schema; an empty name stands for none.
+    #[must_use]
+    pub fn in_schema(self, schema: &[u8]) -> Self {
+        Self { schema: (!schema.is_empty()).then(|| schema.into()), ..self }
+    }
+
+    /// Its default schema.
+    pub fn schema(&self) -> Option<&[u8]> {
+        self.schema.as_deref()
+    }
+
     /// After `COM_RESET_CONNECTION`, which keeps the schema, and the option of several statements in one packet.
     pub fn after_reset(&mut self) {
         *self = Self { is_reset: true, schema: self.schema.take(), ..self.after_change_user(self.collation) };

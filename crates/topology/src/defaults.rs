@@ -15,6 +15,8 @@ pub struct SessionDefaults {
     pub max_connections: u32,
     /// `@@global.init_connect` is not empty: the server runs SQL at the login of every account that is not an administrator's.
     pub has_init_connect: bool,
+    /// `@@global.disconnect_on_expired_password`: an account whose password has expired is not let in, unless the client can handle that.
+    pub refuses_expired_passwords: bool,
     /// `@@global.wait_timeout`: a session that is idle for this long is closed.
     pub wait_timeout: Duration,
     /// `@@global.interactive_timeout`: the same for clients with `CLIENT_INTERACTIVE`.

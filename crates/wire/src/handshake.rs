@@ -248,6 +248,8 @@ pub struct ChangeUser<'a> {
     pub user: &'a [u8],
     /// The proof that the plugin makes of the nonce that came last. Servers answer with a new nonce all the same.
     pub auth_response: &'a [u8],
+    /// The default schema; empty for none. A server that cannot give it refuses the login.
+    pub schema: &'a [u8],
     /// The session's collation.
     pub collation: u16,
     /// The plugin that made the proof.
@@ -273,15 +275,15 @@ impl<'a> ChangeUser<'a> {
 }
 
 impl ChangeUser<'_> {
-    /// Appends the payload, without a default schema, for a connection with these capabilities, `PLUGIN_AUTH` and `SECURE_CONNECTION` among
-    /// them. A proof beyond 255 bytes is cut.
+    /// Appends the payload, for a connection with these capabilities, `PLUGIN_AUTH` and `SECURE_CONNECTION` among them. A proof beyond 255 bytes is
+    /// cut.
     pub fn encode(&self, capabilities: Capabilities, out: &mut BytesMut) {
         let length = u8::try_from(self.auth_response.len()).unwrap_or(u8::MAX);
         out.put_u8(COM_CHANGE_USER);
         out.put_nul_bytes(self.user);
         out.put_u8(length);
         out.put_slice(self.auth_response.get(..usize::from(length)).unwrap_or(self.auth_response));
-        out.put_nul_bytes(b"");
+        out.put_nul_bytes(self.schema);
         out.put_u16_le(self.collation);
         out.put_nul_bytes(self.auth_plugin);
         if capabilities.contains(Capabilities::CONNECT_ATTRS) {

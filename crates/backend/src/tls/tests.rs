@@ -128,7 +128,7 @@ fn anybody() -> TlsConnector {
 async fn log_in(server: &ServerAddress, tls: &ServerTls) -> Result<bool, ConnectError> {
     let connection = connect(server, &options(), &LoginDetails::default(), &terms(tls)).await?;
     let is_encrypted = connection.link.is_encrypted();
-    let connection = change_user(connection, server, &options(), &LoginDetails::default(), &terms(tls)).await?;
+    let connection = change_user(connection, server, &options(), (&LoginDetails::default(), b""), &terms(tls)).await?;
     assert_eq!(connection.link.is_encrypted(), is_encrypted);
     Ok(is_encrypted)
 }

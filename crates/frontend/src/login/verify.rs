@@ -12,7 +12,7 @@
 //! opened as for a client that knows what to do ([`ConnectOptions::with_expired_password`]).
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use backend::{ConnectError, ConnectOptions, Lease, Wanted};
 use bytes::BytesMut;
@@ -86,9 +86,6 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Between two looks whether the server that was asked has fallen silent.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// Logs in to a server as the client, into its schema. `None` if no server could be asked.
 pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &SessionState) -> Result<Option<Lease>, Refused> {
     let refused = match ask_somebody(worker, options, state).await {
@@ -148,10 +145,14 @@ async fn ask_somebody(
     state: &SessionState,
 ) -> Result<Option<Lease>, (Refused, Refuser)> {
     let servers = &worker.shared.servers;
-    while let Some((server, refuser)) = whom_to_ask(&servers.load_full()) {
+    let mut generations = worker.shared.generations.clone();
+    while let Some((server, refuser)) = whom_to_ask(&servers.load()) {
+        // Not by a timer, which would wake the worker's thread twice for each login.
         let falls_silent = async {
-            while whom_to_ask(&servers.load_full()) == Some((server, refuser)) {
-                tokio::time::sleep(LOOK).await;
+            while whom_to_ask(&servers.load()) == Some((server, refuser)) {
+                if generations.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
             }
         };
         tokio::select! {
@@ -172,7 +173,7 @@ async fn ask(
     let shared = &worker.shared;
     // No connection is younger than this login, so each that is there already is logged in to once more.
     let (since, keeps_idle, reign) = (Instant::now(), shared.keeps_idle(server), shared.reign(server));
-    let wanted = Wanted { options, state, since, keeps_idle, reign };
+    let wanted = Wanted { options, state, since, keeps_idle, reign, enters_schema: true };
     let mut lease = match worker.pool.lease(server, &wanted).await {
         Ok(lease) => lease,
         Err(ConnectError::Refused { error, .. }) if !is_for_now(error.code) => return Err(Refused::ByServer(error)),
@@ -185,6 +186,10 @@ async fn ask(
     };
     if options.has_expired_password() {
         // It takes no settings.
+        return Ok(Some(lease));
+    }
+    if lease.state.schema() == state.schema() && shared.refuses_expired_passwords(server) {
+        // Nothing can be refused any more. The settings go out with the first statement.
         return Ok(Some(lease));
     }
     let mut commands = BytesMut::new();

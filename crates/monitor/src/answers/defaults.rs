@@ -37,6 +37,7 @@ pub(crate) fn session_defaults(look: &Fields, collation: u16) -> Option<SessionD
         max_connections: look.number("max_connections")?,
         // Every account may read it, so empty means that nothing is run.
         has_init_connect: look.non_empty("init_connect").is_some(),
+        refuses_expired_passwords: look.is_on("disconnect_on_expired_password"),
         wait_timeout: seconds("wait_timeout")?,
         interactive_timeout: seconds("interactive_timeout")?,
     })
@@ -51,6 +52,7 @@ mod tests {
             ("autocommit", Some("1")),
             ("max_connections", Some("151")),
             ("init_connect", Some("")),
+            ("disconnect_on_expired_password", Some("1")),
             ("wait_timeout", Some("28800")),
             ("interactive_timeout", Some("600")),
         ];
@@ -65,6 +67,7 @@ mod tests {
             autocommit: true,
             max_connections: 151,
             has_init_connect: false,
+            refuses_expired_passwords: true,
             wait_timeout: Duration::from_hours(8),
             interactive_timeout: Duration::from_mins(10),
         };

@@ -299,14 +299,20 @@ fn a_plugins_words_come_back_as_they_were() {
 
 #[test]
 fn a_second_login_has_its_attributes_only_where_they_were_negotiated() {
-    let again =
-        ChangeUser { user: b"app", auth_response: &[7; 32], collation: 0x0130, auth_plugin: b"p", attributes: b"\x01a\x01b" };
+    let again = ChangeUser {
+        user: b"app",
+        auth_response: &[7; 32],
+        schema: b"db",
+        collation: 0x0130,
+        auth_plugin: b"p",
+        attributes: b"\x01a\x01b",
+    };
     let payload = |capabilities| {
         let mut out = BytesMut::new();
         again.encode(capabilities, &mut out);
         out
     };
-    let short = [b"\x11app\0\x20".as_slice(), &[7; 32], b"\0\x30\x01p\0"].concat();
+    let short = [b"\x11app\0\x20".as_slice(), &[7; 32], b"db\0\x30\x01p\0"].concat();
     assert_eq!(payload(Capabilities::PLUGIN_AUTH), short);
     assert_eq!(payload(Capabilities::CONNECT_ATTRS), [short.as_slice(), b"\x04\x01a\x01b"].concat());
 }
@@ -335,8 +341,14 @@ fn a_change_of_user_is_read_as_a_login_and_may_end_early() {
 
 #[test]
 fn the_change_of_user_that_is_written_is_read() {
-    let change =
-        ChangeUser { user: b"app", auth_response: &[7; 32], collation: 45, auth_plugin: b"p", attributes: b"\x01a\x01b" };
+    let change = ChangeUser {
+        user: b"app",
+        auth_response: &[7; 32],
+        schema: b"",
+        collation: 45,
+        auth_plugin: b"p",
+        attributes: b"\x01a\x01b",
+    };
     let capabilities = Capabilities::SECURE_CONNECTION | Capabilities::PLUGIN_AUTH | Capabilities::CONNECT_ATTRS;
     let mut out = BytesMut::new();
     change.encode(capabilities, &mut out);

@@ -101,7 +101,7 @@ fn idle(pool: &ServerPool) -> Vec<u32> {
 fn take_idle(pool: &ServerPool, user: &str) -> Option<Idle> {
     let (options, since) = (options(user), Instant::now());
     let state = SessionState::new(LoginDetails { collation: 45, ..LoginDetails::default() }, None);
-    let wanted = Wanted { options: &options, state: &state, since, keeps_idle: true, reign: None };
+    let wanted = Wanted { options: &options, state: &state, since, keeps_idle: true, reign: None, enters_schema: false };
     pool.take_idle(0, &wanted, Distance::Login)
 }
 

@@ -32,6 +32,7 @@ impl Core {
             since: if asks_what_others_left(statement) { Instant::now() } else { self.since },
             keeps_idle: self.worker.shared.keeps_idle(server),
             reign,
+            enters_schema: false,
         };
         let lease = match self.worker.pool.take(server, &wanted) {
             Some(lease) => lease,

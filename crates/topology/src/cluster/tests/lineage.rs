@@ -255,6 +255,7 @@ fn equal_defaults_of_sessions_are_no_news() {
             autocommit,
             max_connections,
             has_init_connect,
+            refuses_expired_passwords: true,
             wait_timeout,
             interactive_timeout,
         };
