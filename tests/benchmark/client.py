@@ -49,14 +49,18 @@ class Client:
             self._socket.close()
             raise
 
-    def query(self, sql: str) -> None:
-        """Runs a statement that answers with rows, or with OK, and forgets the answer."""
+    def query(self, sql: str) -> str | None:
+        """Runs a statement, and returns the first value of its last row. None: it answers with OK, or has no rows."""
         self._send(0, COM_QUERY + sql.encode())
-        if self._receive()[1][0] == OK:
-            return
-        columns_are_over = False
-        while not columns_are_over:
-            columns_are_over = self._receive()[1][0] == END_OF_ROWS
+        columns = self._receive()[1][0]
+        if columns == OK:
+            return None
+        for _ in range(columns):
+            self._receive()
+        last = None
+        while (row := self._receive()[1])[0] != END_OF_ROWS:
+            last = row[1 : 1 + row[0]].decode()
+        return last
 
     def close(self) -> None:
         self._socket.close()

@@ -52,6 +52,8 @@ class Target:
 
     address: tuple[str, int]
     tls: bool = False
+    # Of each table.
+    rows: int = ROWS
 
 
 class Moment(enum.Enum):
@@ -73,9 +75,9 @@ class Load:
     p99_us: float
 
 
-def prepare(address: tuple[str, int]) -> None:
+def prepare(target: Target) -> None:
     """Fills the tables. It also warms the server's cache of passwords."""
-    command = _command("oltp_point_select", Target(address), [f"--threads={TABLES}", "prepare"])
+    command = _command("oltp_point_select", target, [f"--threads={TABLES}", "prepare"])
     done = subprocess.run(command, capture_output=True, text=True, start_new_session=True)
     if done.returncode != 0:
         raise Failure(f"sysbench could not fill the tables:\n{_complaints(done.stdout + done.stderr)}")
@@ -105,7 +107,7 @@ def _command(script: str, target: Target, options: Sequence[str]) -> list[str]:
         "sysbench", script,
         f"--mysql-host={host}", f"--mysql-port={port}",
         f"--mysql-user={server.USER}", f"--mysql-password={server.PASSWORD}", f"--mysql-db={server.SCHEMA}",
-        f"--tables={TABLES}", f"--table-size={ROWS}", *([ENCRYPT] if target.tls else []),
+        f"--tables={TABLES}", f"--table-size={target.rows}", *([ENCRYPT] if target.tls else []),
         *options,
     ]  # fmt: skip
 

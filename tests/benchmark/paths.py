@@ -49,9 +49,7 @@ TLS_SERVER_PORT = 3307
 POINTSMAN_CONFIG = """
 {keys}
 
-[[servers]]
-name = "primary"
-address = "{server.host}:{server.port}"
+{servers}
 
 [monitor]
 user = "monitor"
@@ -177,6 +175,8 @@ class Pointsman:
     keys: str = ""
     # On both legs.
     tls: bool = False
+    # Beside the server that all ways lead to.
+    replicas: tuple[Server, ...] = ()
 
     def refusing(self, network: str) -> Pointsman:
         """The same, without clients from there."""
@@ -194,7 +194,8 @@ class Pointsman:
                 "limits.server_connections": settings.connections,
             } | (_tls_keys() if self.tls else {}) | dict(map(str.strip, key.split("=", 1)) for key in self.keys.split(";") if key.strip())
             config.write_text(POINTSMAN_CONFIG.format(
-                keys="\n".join(f"{key} = {value}" for key, value in keys.items()), server=to,
+                keys="\n".join(f"{key} = {value}" for key, value in keys.items()),
+                servers="\n".join(map(_server, (to, *self.replicas))),
                 monitor=server.MONITOR, user=server.USER, password=server.PASSWORD,
             ))
             command = [str(self.binary), "run", "--config", str(config), *shlex.split(self.options)]
@@ -202,6 +203,10 @@ class Pointsman:
                 route = Route(_address_in(process, log), process.pid, self.tls)
                 _wait_until_ready(process, route)
                 yield route
+
+
+def _server(one: Server) -> str:
+    return f'[[servers]]\nname = "{one.container}"\naddress = "{one.host}:{one.port}"'
 
 
 def _tls_keys() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The MySQL server behind all paths: one primary in a container of its own network.
+"""The MySQL servers behind the paths, in containers of a network of their own: a primary, which is all that most measurements need, and replicas.
 
 All three paths reach it at the container's address, through the same bridge. No port is published, so neither Docker's
 userland proxy nor its address translation is in the way.
@@ -28,7 +28,6 @@ READY_SECONDS = 60
 CONTAINER_OPTIONS = [
     "--tmpfs=/var/lib/mysql:size=4g",
     "--ulimit=nofile=20000:20000",
-    "--env=SERVER_ID=1",
     "--env=FAST=1",
     f"--env=APP_USER={USER}",
     f"--env=APP_PASSWORD={PASSWORD}",
@@ -44,13 +43,18 @@ class Server:
     host: str
     pid: int
     version: str
+    container: str
     port: int = 3306
+
+    def run(self, sql: str) -> str:
+        """As root. The values that come back, without their names."""
+        return _docker("exec", self.container, "mysql", "--batch", "--skip-column-names", f"--database={SCHEMA}", f"--execute={sql}")
 
 
 @contextlib.contextmanager
-def started(connections: int) -> Iterator[Server]:
-    """Runs the server for the length of a `with` block, for so many connections at once."""
-    name = f"pointsman-bench-{os.getpid()}"
+def started(connections: int, replicas: int = 0) -> Iterator[list[Server]]:
+    """Runs the primary and so many replicas for the length of a `with` block, each for so many connections at once."""
+    network = f"pointsman-bench-{os.getpid()}"
     options = [
         f"--max-connections={connections}",
         f"--back-log={connections}",
@@ -61,14 +65,19 @@ def started(connections: int) -> Iterator[Server]:
     ]
     with contextlib.ExitStack() as stack:
         # The cleaning is on the stack before what it cleans, and does not mind what is absent.
-        stack.callback(_remove, "network", "rm", name)
-        _docker("network", "create", "--label=pointsman-bench", name)
-        stack.callback(_remove, "rm", "--force", "--volumes", name)
-        _docker("run", "--detach", f"--name={name}", f"--network={name}", *CONTAINER_OPTIONS, IMAGE, *options)
-        host = _docker("inspect", "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name)
-        pid = int(_docker("inspect", "--format={{.State.Pid}}", name))
-        version = _wait_for_greeting(name, host)
-        yield Server(host, pid, version)
+        stack.callback(_remove, "network", "rm", network)
+        _docker("network", "create", "--label=pointsman-bench", network)
+        primary = f"{network}-1"
+        servers = []
+        for number in range(1, replicas + 2):
+            name = f"{network}-{number}"
+            role = [f"--env=SERVER_ID={number}", *([f"--env=PRIMARY_HOST={primary}"] if name != primary else [])]
+            stack.callback(_remove, "rm", "--force", "--volumes", name)
+            _docker("run", "--detach", f"--name={name}", f"--network={network}", *CONTAINER_OPTIONS, *role, IMAGE, *options)
+            host = _docker("inspect", "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name)
+            pid = int(_docker("inspect", "--format={{.State.Pid}}", name))
+            servers.append(Server(host, pid, _wait_for_greeting(name, host), name))
+        yield servers
 
 
 def _wait_for_greeting(name: str, host: str) -> str:

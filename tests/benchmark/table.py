@@ -15,6 +15,7 @@ from benchmark.idle import Idle
 from benchmark.load import Load, Workload
 from benchmark.logins import Logins
 from benchmark.process import CpuTime
+from benchmark.slow_replica import SlowReplica
 
 BASELINE = "haproxy"
 DIRECT = "direct"
@@ -47,6 +48,7 @@ class Results:
     idle_clients: int = 0
     logins: list[dict[str, Logins]] = field(default_factory=list)
     floods: list[dict[str, Flood]] = field(default_factory=list)
+    slow_replicas: list[dict[str, SlowReplica]] = field(default_factory=list)
 
 
 def render(results: Results, markdown: bool) -> str:
@@ -56,6 +58,7 @@ def render(results: Results, markdown: bool) -> str:
         ([f"{results.idle_clients:,} idle clients", *IDLE_HEADER], list(_idle_rows(results.idle))),
         (LOGIN_HEADER, list(_login_rows(results.logins))),
         (FLOOD_HEADER, list(_flood_rows(results.floods))),
+        (SLOW_REPLICA_HEADER, list(_slow_replica_rows(results.slow_replicas))),
     ]
     return "\n\n".join(_lay_out(header, rows, markdown) for header, rows in tables if rows)
 
@@ -168,6 +171,24 @@ def _flood_rows(rounds: list[dict[str, Flood]]) -> Iterable[list[str]]:
             _median((one.flooded_per_second for one in measured), ",.0f"),
             _range((one.flooded_us / one.quiet_us for one in measured), way=""),
             _range((one.flooded_us / one.elsewhere_us for one in measured), way=""),
+        ]
+
+
+SLOW_REPLICA_HEADER = [
+    "one replica of three is slow", "p99 us of two good ones alone", "p99 us with all three", "to the good ones", "p99 us in turn", "to the good ones",
+]  # fmt: skip
+
+
+def _slow_replica_rows(rounds: list[dict[str, SlowReplica]]) -> Iterable[list[str]]:
+    for way in _ways(rounds):
+        measured = [round_[way] for round_ in rounds if way in round_]
+        yield [
+            way,
+            _spread((one.good_us for one in measured), ",.0f"),
+            _spread((one.usual_us for one in measured), ",.0f"),
+            _range((one.usual_us / one.good_us for one in measured), way=""),
+            _spread((one.in_turn_us for one in measured), ",.0f"),
+            _range((one.in_turn_us / one.good_us for one in measured), way=""),
         ]
 
 

@@ -30,6 +30,8 @@ pub struct Link {
     inbox: Inbox,
     /// Boxed like TLS. It knows the bytes that have arrived and are not in the inbox.
     compressed: Option<Box<Compressed>>,
+    /// The peer has closed its side, and all that it sent was read.
+    has_ended: bool,
 }
 
 /// Most are plain and short-lived futures hold them, so the large kind is boxed.
@@ -134,12 +136,12 @@ impl Link {
 
     /// Takes over a socket that a listener has accepted which [`watch_peers`] has prepared: it has inherited all options.
     pub fn accepted(stream: TcpStream) -> Self {
-        Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None }
+        Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None, has_ended: false }
     }
 
     /// Takes over the socket of a process of this machine.
     pub fn unix(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(stream), inbox: Inbox::default(), compressed: None }
+        Self { stream: Stream::Unix(stream), inbox: Inbox::default(), compressed: None, has_ended: false }
     }
 
     /// Goes on encrypted, as the server. The client may have begun already: what is in the inbox counts as TLS's and as nothing else.
@@ -147,7 +149,7 @@ impl Link {
         let Stream::Plain(socket) = self.stream else { return Err(LinkError::ClearBeforeTls) };
         let early = std::mem::take(&mut self.inbox);
         let tls = TlsStream::accept(socket, acceptor, early.bytes(), &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None })
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None, has_ended: false })
     }
 
     /// Goes on encrypted, as the client of a server that is reached by this name or address. The server must not have said anything more in clear.
@@ -157,7 +159,7 @@ impl Link {
             return Err(LinkError::ClearBeforeTls);
         }
         let tls = TlsStream::connect(socket, connector, host, &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None })
+        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None, has_ended: false })
     }
 
     /// Goes on compressed: to be called after the login. What has arrived since is compressed as well.
@@ -277,10 +279,12 @@ impl Link {
 
     /// The polled form of [`Link::fill`].
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match &mut self.compressed {
+        let read = ready!(match &mut self.compressed {
             Some(compressed) => compressed.poll_fill(cx, &mut self.stream, &mut self.inbox),
             None => self.stream.poll_fill(cx, &mut self.inbox),
-        }
+        });
+        self.has_ended = matches!(read, Ok(0));
+        Poll::Ready(read)
     }
 
     /// Writes all of it, waiting while the peer does not read.
@@ -338,6 +342,8 @@ impl Link {
     /// Says that nothing more will be sent; errors do not matter any more.
     pub async fn close(mut self) {
         let _ = match &mut self.stream {
+            // Nothing that was sent can be lost by closing it: the peer has closed its side, and is read to the end.
+            Stream::Plain(_) if self.has_ended => Ok(()),
             Stream::Plain(socket) => socket.shutdown().await,
             Stream::Tls(tls) => {
                 tls.say_goodbye().await;
