@@ -162,13 +162,6 @@ impl LoginError {
     }
 }
 
-/// On which occasion a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Occasion {
-    Connect,
-    ChangeUser,
-}
-
 /// A client that has asked to be let in.
 #[derive(Debug, Clone, Copy)]
 struct Applicant {
@@ -176,9 +169,8 @@ struct Applicant {
     peer: Peer,
     /// What its proof covers.
     nonce: [u8; 20],
-    /// The plugin of the greeting.
-    announced: Plugin,
-    occasion: Occasion,
+    /// The plugin of the greeting. `None`: it is logged in already, and changes its user.
+    announced: Option<Plugin>,
     /// Looked up once for each login.
     defaults: Defaults,
 }
@@ -253,7 +245,7 @@ async fn converse(link: Link, peer: Peer, worker: &Worker) -> Result<Client, Log
     };
     let capabilities = login.capabilities & offered;
     let login = Login { capabilities, ..login };
-    let applicant = Applicant { id, peer, nonce, announced, occasion: Occasion::Connect, defaults };
+    let applicant = Applicant { id, peer, nonce, announced: Some(announced), defaults };
     let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let link = compression::begin(exchange.into_link(), compression);
     let connection = Connection { link, id, peer, capabilities, nonce };
@@ -273,8 +265,7 @@ async fn converse_again(change: UserChange, worker: &Worker) -> Result<Client, L
     let has_plugins = capabilities.contains(Capabilities::PLUGIN_AUTH);
     let challenge_nonce = if has_plugins { self::nonce()? } else { nonce };
     let defaults = worker.shared.defaults();
-    let announced = greeting::default_plugin(defaults.dialect);
-    let applicant = Applicant { id, peer, nonce: challenge_nonce, announced, occasion: Occasion::ChangeUser, defaults };
+    let applicant = Applicant { id, peer, nonce: challenge_nonce, announced: None, defaults };
     let (exchange, admitted) = admit(exchange, &login, applicant, worker).await?;
     let connection = Connection { link: exchange.into_link(), id, peer, capabilities, nonce };
     Ok(admitted.into_client(connection, Some(former)))
@@ -337,7 +328,7 @@ async fn examine(
     worker: &Worker,
 ) -> Result<Result<Admitted, Rejected>, LoginError> {
     let shared = &worker.shared;
-    let Applicant { id, peer, nonce, announced, occasion, defaults: Defaults { dialect, autocommit, .. } } = applicant;
+    let Applicant { id, peer, nonce, announced, defaults: Defaults { dialect, autocommit, .. } } = applicant;
     let challenge = Challenge {
         nonce,
         announced,
@@ -354,7 +345,7 @@ async fn examine(
         let refusal = Refusal::new(ER_UNKNOWN_CHARACTER_SET, why);
         return Ok(Err(Rejected::new(&refusal, LoginError::NotOffered("a collation above 255"))));
     };
-    let Proof { proven, vouched } = match proof::prove(exchange, login, challenge, (occasion, peer), shared).await? {
+    let Proof { proven, vouched } = match proof::prove(exchange, login, challenge, peer, shared).await? {
         Ok(proof) => proof,
         Err(why) => return Ok(Err(deny(why.to_owned()))),
     };

@@ -308,7 +308,8 @@ impl Connection {
         let login = Login::decode(&payload).map_err(|_| Ended)?;
         let capabilities = login.capabilities & character.capabilities;
         shared.answer_is_due(login.user).await;
-        let challenge = Challenge { nonce: TEST_NONCE, announced: character.plugin, force_full: false, secure_transport: false };
+        let challenge =
+            Challenge { nonce: TEST_NONCE, announced: Some(character.plugin), force_full: false, secure_transport: false };
         let has_account = character.logins.is_none_or(|logins| self.number < logins);
         let password = has_account.then_some(character.password.as_bytes());
         let (mut proof, mut step) = ServerLogin::start(challenge, &login, password);

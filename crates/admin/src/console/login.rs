@@ -61,7 +61,7 @@ pub(super) async fn log_in(
     let login = Login { capabilities, ..login };
     // A user of another name has no password.
     let expected = if login.user == USER { Expected::Password(token.secret()) } else { Expected::Nothing };
-    let challenge = Challenge { nonce, announced: Plugin::CachingSha2, force_full: false, secure_transport: false };
+    let challenge = Challenge { nonce, announced: Some(Plugin::CachingSha2), force_full: false, secure_transport: false };
     let (mut proof, mut step) = ServerLogin::start(challenge, &login, expected);
     let mut out = BytesMut::new();
     loop {

@@ -14,7 +14,7 @@ use net::Exchange;
 use subtle::ConstantTimeEq;
 use wire::{AuthMoreData, Challenge, Expected, Login, ServerLogin, ServerStep};
 
-use super::{LoginError, Occasion};
+use super::LoginError;
 use crate::accounts::AccountTerms;
 use crate::firewall::contain;
 use crate::peer::Peer;
@@ -112,14 +112,12 @@ pub(super) async fn prove(
     exchange: &mut Exchange,
     login: &Login<'_>,
     challenge: Challenge,
-    (occasion, peer): (Occasion, Peer),
+    peer: Peer,
     shared: &Shared,
 ) -> Result<Result<Proof, &'static str>, LoginError> {
     let candidate = Candidate::find(login.user, peer, exchange.is_encrypted(), shared);
-    let (mut proof, mut step) = match occasion {
-        Occasion::Connect => ServerLogin::start(challenge, login, candidate.expected()),
-        Occasion::ChangeUser => ServerLogin::again(challenge, login, candidate.expected()),
-    };
+    let begin = if challenge.announced.is_some() { ServerLogin::start } else { ServerLogin::again };
+    let (mut proof, mut step) = begin(challenge, login, candidate.expected());
     loop {
         step = match step {
             ServerStep::Send(payload) => {

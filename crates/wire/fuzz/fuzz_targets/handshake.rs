@@ -61,7 +61,7 @@ fn packets(payload: &[u8]) {
 fn server(flags: u8, payload: &[u8]) {
     let challenge = Challenge {
         nonce: *b"abcdefghijklmnopqrst",
-        announced: if flags & 1 == 0 { Plugin::Native } else { Plugin::CachingSha2 },
+        announced: Some(if flags & 1 == 0 { Plugin::Native } else { Plugin::CachingSha2 }),
         force_full: flags & 2 != 0,
         secure_transport: flags & 4 != 0,
     };

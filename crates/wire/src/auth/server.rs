@@ -30,8 +30,9 @@ const OUT_OF_TURN: &str = "a packet that no step of the login waits for";
 pub struct Challenge {
     /// The nonce of the greeting; also that of a switch to another plugin.
     pub nonce: [u8; NONCE],
-    /// The plugin that the greeting named. A client with another plugin may not have computed its proof yet.
-    pub announced: Plugin,
+    /// The plugin that the greeting named. A client with another plugin may not have computed its proof yet. `None`: it is logged in already, and changes
+    /// its user.
+    pub announced: Option<Plugin>,
     /// Have the password itself sent, even where the proof would do (`caching_sha2_password` only).
     pub force_full: bool,
     /// The transport is encrypted (TLS), so the password itself comes in clear text.
@@ -203,7 +204,7 @@ impl ServerLogin {
         };
         let has_length = response.len() == plugin.response_length();
         // A client whose plugin was not announced sends no proof yet: it waits for a nonce of its own plugin.
-        let is_deferred = is_empty(response) && plugin != self.challenge.announced && !self.expects_empty();
+        let is_deferred = is_empty(response) && self.challenge.announced != Some(plugin) && !self.expects_empty();
         if is_deferred || !(has_length || is_empty(response)) {
             return self.switch(plugin);
         }

@@ -12,7 +12,7 @@ const CAPABILITIES: Capabilities =
 const PLUGINS: [Plugin; 2] = [Plugin::Native, Plugin::CachingSha2];
 
 fn challenge() -> Challenge {
-    Challenge { nonce: NONCE_BYTES, announced: Plugin::CachingSha2, force_full: false, secure_transport: false }
+    Challenge { nonce: NONCE_BYTES, announced: Some(Plugin::CachingSha2), force_full: false, secure_transport: false }
 }
 
 fn login<'a>(plugin: &'a str, response: &'a [u8]) -> Login<'a> {
@@ -723,7 +723,8 @@ fn both_sides_agree_whatever_the_server_asks_for() {
                 for (password, is_right) in [(&b"secret"[..], true), (b"guess", false), (b"", false)] {
                     for expected in [Expected::Password(b"secret"), SOUGHT, remembered] {
                         let mut client = ClientLogin::start(password, &greeting(first), secure_transport);
-                        let challenge = Challenge { nonce: NONCE_BYTES, announced, force_full, secure_transport };
+                        let challenge =
+                            Challenge { nonce: NONCE_BYTES, announced: Some(announced), force_full, secure_transport };
                         let accepted = converse(&mut client, challenge, expected);
                         assert_eq!(accepted, is_right, "{announced:?} {first} {force_full} {password:?}");
                     }
