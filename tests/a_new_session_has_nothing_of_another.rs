@@ -18,6 +18,8 @@ e2e::suite! {
         a_changed_password_is_noticed_at_the_next_login,
         a_dropped_account_gets_in_no_more,
         a_missing_schema_is_reported_at_the_login,
+        a_login_into_a_missing_schema_takes_no_connection_but_its_own,
+        a_login_begins_in_its_own_schema,
         every_collation_of_a_login_works_on_new_and_used_connections,
         every_variable_is_as_on_a_new_connection,
         the_greeting_is_the_servers,
@@ -169,6 +171,41 @@ async fn a_missing_schema_is_reported_at_the_login(cluster: Arc<Cluster>) {
         let told = RawClient::login(guest.proxy.address, &login).await.expect_err("there is none");
         // ER_BAD_DB_ERROR, or ER_DBACCESS_DENIED_ERROR where the account must not know.
         assert!(matches!(told.code, 1049 | 1044), "{told:?}");
+    }
+    guest.proxy.finish().await;
+}
+
+async fn a_login_into_a_missing_schema_takes_no_connection_but_its_own(cluster: Arc<Cluster>) {
+    let guest = Guest::start(&cluster).await;
+    // At once, so that each has a connection to the primary.
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let mut session = guest.session().await;
+        connection(&mut session).await;
+        sessions.push(session);
+    }
+    for session in sessions {
+        guest.end(&cluster, session).await;
+    }
+    let missing = LoginAs { schema: Some("no_such_schema".to_owned()), ..guest.login() };
+    let told = RawClient::login(guest.proxy.address, &missing).await.expect_err("there is none");
+    assert!(matches!(told.code, 1049 | 1044), "{told:?}");
+    let count = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE user = '{}'", guest.user);
+    eventually("two of three connections", async || (cluster.primary().rows::<u8>(&*count, ()).await == [2]).then_some(())).await;
+    guest.proxy.finish().await;
+}
+
+async fn a_login_begins_in_its_own_schema(cluster: Arc<Cluster>) {
+    let guest = Guest::start(&cluster).await;
+    let first = guest.session().await;
+    guest.end(&cluster, first).await;
+    for schema in [None, Some(SCHEMA), Some("information_schema"), None] {
+        let login = LoginAs { schema: schema.map(str::to_owned), ..guest.login() };
+        let mut session = RawClient::login(guest.proxy.address, &login).await.unwrap();
+        let sql = "SELECT COALESCE(DATABASE(), 'none'), @@session_track_state_change + 0";
+        let answer = session.query_one(sql).await.expect_rows().rows;
+        assert_eq!(answer, [[Some(schema.unwrap_or("none").to_owned()), Some("1".to_owned())]], "{schema:?}");
+        guest.end(&cluster, session).await;
     }
     guest.proxy.finish().await;
 }
