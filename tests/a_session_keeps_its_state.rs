@@ -23,17 +23,20 @@ e2e::suite! {
         a_setting_that_fails_changes_nothing,
         the_sql_mode_decides_how_statements_are_read,
         a_mode_built_on_the_present_one_follows_to_every_server,
+        flags_of_the_optimizer_follow_one_by_one,
         user_variables_keep_their_values,
         a_temporary_table_is_there_until_it_is_dropped,
         a_named_lock_is_held_until_it_is_released,
         locked_tables_stay_locked,
         a_transaction_is_one,
+        a_commit_with_release_ends_the_session,
         a_read_only_transaction_is_one_on_a_replica,
         without_autocommit_every_statement_belongs_to_a_transaction,
         the_next_transaction_gets_its_characteristics,
         a_handler_stays_open,
         last_insert_id_survives_reads,
         what_is_said_about_the_previous_statement_comes_from_its_server,
+        warnings_of_what_was_prepared_are_shown,
         found_rows_are_those_of_the_previous_read,
         row_count_is_that_of_the_write,
         prepared_statements_run_on_several_servers,
@@ -203,6 +206,34 @@ async fn a_mode_built_on_the_present_one_follows_to_every_server(cluster: Arc<Cl
     proxy.finish().await;
 }
 
+/// Each assignment leaves the flags as they are that it does not name. A plan shows one of them: whether a derived table is one of its own.
+async fn flags_of_the_optimizer_follow_one_by_one(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = numbers(&cluster).await;
+    for (flags, steps) in [
+        (["'derived_merge=off'", "'index_merge=off'"].as_slice(), 2),
+        (&["'derived_merge=off'", "'semijoin=off'", "'derived_merge=on'"], 1),
+        (&["'derived_merge=off'", "'derived_merge=on'", "'derived_merge=off'", "'index_merge=off'"], 2),
+        (&["'derived_merge=off'", "DEFAULT", "'index_merge=off'"], 1),
+    ] {
+        let mut client = proxy.client().await;
+        for flag in flags {
+            client.query_drop(format!("SET optimizer_switch = {flag}")).await.unwrap();
+        }
+        eventually("plans of both replicas", async || {
+            let mark = unique("plan");
+            for _ in 0..4 {
+                let plan = format!("EXPLAIN FORMAT=TRADITIONAL SELECT d.n, '{mark}' FROM (SELECT n FROM {table}) AS d");
+                assert_eq!(client.query::<mysql_async::Row, _>(plan).await.unwrap().len(), steps, "{flags:?}");
+            }
+            (cluster.who_ran(&mark).await == ["db2", "db2", "db3", "db3"]).then_some(())
+        })
+        .await;
+        client.disconnect().await.unwrap();
+    }
+    proxy.finish().await;
+}
+
 // --- What lives on one connection ---
 
 async fn user_variables_keep_their_values(cluster: Arc<Cluster>) {
@@ -271,6 +302,29 @@ async fn locked_tables_stay_locked(cluster: Arc<Cluster>) {
     assert_error(client.query_drop(format!("SELECT * FROM {other}")).await, 1100);
     client.query_drop("UNLOCK TABLES").await.unwrap();
     assert_eq!(reads.all::<u32>(&mut client, &format!("MAX(n) FROM {other}")).await, [3; 4]);
+    client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+async fn a_commit_with_release_ends_the_session(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let table = numbers(&cluster).await;
+    for (begin, end) in [
+        ("BEGIN", "COMMIT AND NO CHAIN RELEASE"),
+        ("START TRANSACTION READ ONLY", "ROLLBACK RELEASE"),
+        ("DO 1", "COMMIT RELEASE"),
+    ] {
+        let mut client = raw(&proxy).await;
+        client.query_one(begin).await.expect_ok();
+        client.query_one(&format!("SELECT MAX(n) FROM {table}")).await.expect_rows();
+        client.query_one(&end.replace("RELEASE", "NO RELEASE")).await.expect_ok();
+        client.query_one(begin).await.expect_ok();
+        client.query_one(end).await.expect_ok();
+        client.expect_closed().await;
+    }
+    // The connections that the servers have closed are used by nobody else.
+    let mut client = proxy.client().await;
+    assert_eq!(Reads::new(&cluster).all::<u32>(&mut client, &format!("MAX(n) FROM {table}")).await, [3; 4]);
     client.disconnect().await.unwrap();
     proxy.finish().await;
 }
@@ -463,6 +517,21 @@ async fn what_is_said_about_the_previous_statement_comes_from_its_server(cluster
     }
     assert!(!answered_by.contains(&"db1"), "{answered_by:?}");
     client.disconnect().await.unwrap();
+    proxy.finish().await;
+}
+
+/// A server that warns of a text while it prepares it does so once, before any execution.
+async fn warnings_of_what_was_prepared_are_shown(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let mut client = raw(&proxy).await;
+    let (text, code) = match cluster.engine {
+        Engine::MySql => ("SELECT 1 && 0", "1287"),
+        // The name is also that of a native function.
+        Engine::MariaDb => ("CREATE FUNCTION x() RETURNS INT RETURN 2", "1585"),
+    };
+    client.prepare(text).await.expect("it can be prepared");
+    let rows = client.query_one("SHOW WARNINGS").await.expect_rows().rows;
+    assert_eq!(rows.iter().map(|row| row[1].as_deref()).collect::<Vec<_>>(), [Some(code.as_bytes())], "{rows:?}");
     proxy.finish().await;
 }
 

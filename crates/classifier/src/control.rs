@@ -90,8 +90,14 @@ fn end_of_transaction(lexer: &mut Lexer<'_>) -> Findings {
         return findings;
     }
     findings.push(SessionEffect::End);
-    if accept(lexer, "and") && !accept(lexer, "no") && accept(lexer, "chain") {
-        findings.push(SessionEffect::Begin { read_only: false });
+    if accept(lexer, "and") {
+        if !accept(lexer, "no") && lexer.peek().is_word("chain") {
+            findings.push(SessionEffect::Begin { read_only: false });
+        }
+        accept(lexer, "chain");
+    }
+    if !accept(lexer, "no") && accept(lexer, "release") {
+        findings.push(SessionEffect::Disconnect);
     }
     findings
 }

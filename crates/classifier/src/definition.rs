@@ -69,6 +69,9 @@ fn create(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Findings {
     if is_program(*lexer) {
         return program(lexer);
     }
+    if is_view(*lexer) || !has_query(*lexer) {
+        return skipped(lexer);
+    }
     let mut findings = commits();
     findings.absorb(scan::expressions(lexer));
     findings
@@ -158,6 +161,22 @@ fn is_program(mut lexer: Lexer<'_>) -> bool {
         }
     }
     false
+}
+
+/// Whether a view follows: nothing of its query is evaluated when it is created.
+fn is_view(mut lexer: Lexer<'_>) -> bool {
+    let mut words = (0..WORDS_BEFORE_KIND).map(|_| lexer.next());
+    words.find(|token| token.is_end() || token.is_any(&["table", "view", "index"])).is_some_and(|token| token.is_word("view"))
+}
+
+/// Whether rows may be selected now: otherwise all expressions are defaults, checks and the like, which are only stored.
+fn has_query(mut lexer: Lexer<'_>) -> bool {
+    loop {
+        let token = lexer.next();
+        if token.is_end() || token.is_any(&["select", "values", "with"]) {
+            return !token.is_end();
+        }
+    }
 }
 
 /// A stored program: one statement up to the end of the text, because without its grammar its own `;` cannot be told from the end. If something may

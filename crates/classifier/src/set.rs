@@ -246,8 +246,13 @@ fn relative_mode(sql: &[u8], mode: SqlMode, findings: &mut Findings) {
 
 /// `SET [SESSION] name = value`: repeatable or a pin, and possibly a change of the lexer's rules.
 fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Findings) {
-    let is_repeated = value.is_literal && is_repeatable(name) && is_good_value(name, value);
-    if is_repeated {
+    let is_switch = name == "optimizer_switch" && keeps_flags(sql);
+    let is_repeated =
+        value.is_literal && is_repeatable(name) && is_good_value(name, value) && (!is_switch || sql.len() <= RELATIVE_MAX);
+    if is_repeated && is_switch {
+        let name = format!("optimizer_switch: {}", name_of(sql));
+        findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+    } else if is_repeated {
         let name = match name {
             "tx_isolation" => "transaction_isolation",
             "tx_read_only" => "transaction_read_only",
@@ -269,6 +274,13 @@ fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Fi
         }
         _ => {}
     }
+}
+
+/// Whether `optimizer_switch = value` leaves the flags as they are that the value does not name, as `'mrr=on'` does, and `DEFAULT`, `'default'` and a
+/// number do not (MySQL manual 10.9.2). Like a relative `sql_mode` it must not replace the settings that it builds on, and the last assignment of a flag
+/// counts, so that repeating all of them in order leads to the same flags.
+fn keeps_flags(sql: &[u8]) -> bool {
+    sql.split(|byte| *byte == b'=').nth(2).is_some()
 }
 
 /// Whether the value can be repeated: some values change more than the variable.

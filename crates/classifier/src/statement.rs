@@ -343,13 +343,15 @@ pub enum SessionEffect {
     },
     /// `COMMIT`, `ROLLBACK` and statements that commit implicitly.
     End,
+    /// `COMMIT RELEASE`, `ROLLBACK RELEASE`: the server closes the connection after the answer.
+    Disconnect,
     /// `USE schema`: the name without quotes, in the session's character set.
     Use(Box<[u8]>),
     /// One repeatable assignment of a session variable: `SET <sql>` repeats it on another server. It ends a
     /// [`Pin::SessionVariable`] of the same name.
     Set {
-        /// The variable's name, lower case, without scope. For an assignment that builds on the old value (`SET sql_mode = CONCAT(@@sql_mode, ..)`)
-        /// the name includes its text, because it must be repeated after the ones before it.
+        /// The variable's name, lower case, without scope. For an assignment that builds on the old value (`SET sql_mode = CONCAT(@@sql_mode, ..)`, flags
+        /// of `optimizer_switch`) the name includes its text, because it must be repeated after the ones before it.
         name: Box<str>,
         /// `name = value` as written.
         sql: Box<[u8]>,
@@ -488,7 +490,7 @@ impl SessionEffect {
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::Use(_) | Self::Set { .. } | Self::SetCharset { .. } | Self::Autocommit(_) | Self::SqlMode(_) => true,
-            Self::Begin { .. } | Self::End | Self::Pin(_) | Self::Unpin(_) | Self::Assign { .. } => false,
+            Self::Begin { .. } | Self::End | Self::Disconnect | Self::Pin(_) | Self::Unpin(_) | Self::Assign { .. } => false,
         }
     }
 }

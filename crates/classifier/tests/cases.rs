@@ -118,6 +118,7 @@ fn effect_text(effect: &SessionEffect) -> String {
         SessionEffect::Begin { read_only: false } => "begin".into(),
         SessionEffect::Begin { read_only: true } => "begin read only".into(),
         SessionEffect::End => "end".into(),
+        SessionEffect::Disconnect => "disconnect".into(),
         SessionEffect::Use(schema) => format!("use {}", String::from_utf8_lossy(schema)),
         SessionEffect::Set { name, sql } => format!("set {name}:{}", String::from_utf8_lossy(sql)),
         SessionEffect::SetCharset { sql, charset } => format!("charset {charset:?}:{}", String::from_utf8_lossy(sql)),

@@ -372,7 +372,8 @@ fn lost_memory(statement: &Statement, session: &SessionView<'_>, snapshot: &Snap
 
 /// It lifts something that the session has on a server, and does nothing else.
 fn ends_state(statement: &Statement) -> bool {
-    let lifts = |effect: &SessionEffect| matches!(effect, SessionEffect::Unpin(_) | SessionEffect::End);
+    let lifts =
+        |effect: &SessionEffect| matches!(effect, SessionEffect::Unpin(_) | SessionEffect::End | SessionEffect::Disconnect);
     let is_harmless = !statement.effects.intersects(Effects::WRITE_DATA | Effects::UNKNOWN | Effects::SESSION_UNSEEN);
     is_harmless && !statement.session.is_empty() && statement.session.iter().all(lifts)
 }

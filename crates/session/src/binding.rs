@@ -393,7 +393,7 @@ impl Binding {
                         self.forget_texts();
                     }
                 }
-                SessionEffect::End | SessionEffect::Use(_) => {}
+                SessionEffect::End | SessionEffect::Disconnect | SessionEffect::Use(_) => {}
             }
         }
     }

@@ -161,7 +161,13 @@ SET wait_timeout = my_function()
 SET group_concat_max_len = LAST_INSERT_ID()
 --> primary primary_session_function | pin @@group_concat_max_len
 SET optimizer_switch = 'index_merge=off'
---> session session_statement | set optimizer_switch:optimizer_switch = 'index_merge=off'
+--> session session_statement | set optimizer_switch: optimizer_switch = 'index_merge=off':optimizer_switch = 'index_merge=off'
+SET SESSION optimizer_switch = 'default'
+--> session session_statement | set optimizer_switch:optimizer_switch = 'default'
+SET @@optimizer_switch := DEFAULT
+--> session session_statement | set optimizer_switch:optimizer_switch := DEFAULT
+SET optimizer_switch = @saved
+--> primary session_statement | pin @@optimizer_switch
 SET time_zone = '+00:00'
 --> session session_statement | set time_zone:time_zone = '+00:00'
 SET lc_time_names = 'de_DE'

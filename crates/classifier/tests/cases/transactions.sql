@@ -29,7 +29,7 @@ COMMIT WORK AND CHAIN NO RELEASE
 COMMIT AND NO CHAIN
 --> primary transaction_control | end
 ROLLBACK RELEASE
---> primary transaction_control | end
+--> primary transaction_control | end, disconnect
 ROLLBACK TO SAVEPOINT s
 --> primary transaction_control
 ROLLBACK WORK TO s
@@ -99,16 +99,18 @@ START ALL SLAVES
 --> primary about_this_server
 START GROUP_REPLICATION
 --> primary about_this_server
+ROLLBACK AND NO CHAIN NO RELEASE
+--> primary transaction_control | end
 COMMIT AND CHAIN
 --> primary transaction_control | end, begin
 COMMIT RELEASE
---> primary transaction_control | end
+--> primary transaction_control | end, disconnect
 ROLLBACK
 --> primary transaction_control | end
 ROLLBACK AND CHAIN
 --> primary transaction_control | end, begin
 ROLLBACK AND NO CHAIN RELEASE
---> primary transaction_control | end
+--> primary transaction_control | end, disconnect
 ROLLBACK TO s
 --> primary transaction_control
 SAVEPOINT `a b`

@@ -246,6 +246,7 @@ fn effect_text(effect: &SessionEffect) -> String {
         SessionEffect::Begin { read_only: true } => "begins a read-only transaction".to_owned(),
         SessionEffect::Begin { read_only: false } => "begins a transaction".to_owned(),
         SessionEffect::End => "ends the transaction".to_owned(),
+        SessionEffect::Disconnect => "ends the session".to_owned(),
         SessionEffect::Use(schema) => format!("the default schema is {}", String::from_utf8_lossy(schema)),
         SessionEffect::Set { sql, .. } | SessionEffect::SetCharset { sql, .. } => {
             format!("repeated elsewhere: SET {}", String::from_utf8_lossy(sql))

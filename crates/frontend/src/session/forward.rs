@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backend::Lease;
-use classifier::{Effects, Placement, Statement};
+use classifier::{Effects, Placement, SessionEffect, Statement};
 use net::Link;
 use router::{Awaited, Because, Decision, Ending, Isolation, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
@@ -138,7 +138,7 @@ impl Core {
                         let is_explicit = statement.placement() == Placement::Primary;
                         self.session.binding.transaction_is_lazy(route.server, is_explicit);
                     }
-                    return Ok(outcome.prepared.filter(|_| outcome.error.is_none()));
+                    return what_remains(statement, request.kind, &outcome);
                 }
                 Err(Failure::Deposed { sent: false, .. }) => continue,
                 // Only setup commands were lost on the way.
@@ -434,6 +434,16 @@ impl Core {
             }
             lease.state.note(settled.traces);
         }
+    }
+}
+
+/// What there is to keep after an answer: a prepared statement; after `COMMIT RELEASE`, not even the session, as the client expects to be disconnected.
+fn what_remains(statement: &Statement, kind: RequestKind, outcome: &Outcome) -> Result<Option<PrepareOk>, Ended> {
+    let disconnects = kind.runs() && statement.session.contains(&SessionEffect::Disconnect);
+    match outcome.error {
+        Some(_) => Ok(None),
+        None if disconnects => Err(Ended),
+        None => Ok(outcome.prepared),
     }
 }
 

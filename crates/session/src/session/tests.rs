@@ -532,6 +532,25 @@ fn a_long_setting_is_repeated_while_there_is_room() {
 }
 
 #[test]
+fn flags_of_the_optimizer_are_kept_one_by_one_and_do_not_end_a_pin() {
+    let mut session = fresh();
+    let texts = |session: &Session| {
+        session.state.settings.iter().map(|s| String::from_utf8_lossy(&s.sql).into_owned()).collect::<Vec<_>>()
+    };
+    for set in ["SET optimizer_switch = 'mrr=on'", "SET optimizer_switch = 'semijoin=off'", "SET optimizer_switch = 'mrr=on'"] {
+        answered(&mut session, set, Instant::now());
+    }
+    assert_eq!(texts(&session), ["optimizer_switch = 'semijoin=off'", "optimizer_switch = 'mrr=on'"]);
+    let is_pinned = |session: &Session| session.binding.home().is_some();
+    assert!(!is_pinned(&session));
+    answered(&mut session, "SET optimizer_switch = @saved", Instant::now());
+    answered(&mut session, "SET optimizer_switch = 'semijoin=on'", Instant::now());
+    assert!(is_pinned(&session));
+    answered(&mut session, "SET optimizer_switch = DEFAULT", Instant::now());
+    assert!(!is_pinned(&session));
+}
+
+#[test]
 fn a_statement_is_prepared_for_the_present_schema_and_mode() {
     let mut session = fresh();
     answered(&mut session, "USE shop", Instant::now());

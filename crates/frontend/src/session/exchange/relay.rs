@@ -262,6 +262,7 @@ impl<'a> Relay<'a> {
             }
             PacketKind::PrepareOk(prepared) => {
                 self.outcome.prepared = Some(prepared);
+                self.outcome.has_warnings = prepared.warnings > 0;
                 let number = self.ready + HEADER + 1..self.ready + HEADER + 5;
                 if let (Some(id), Some(place)) = (self.statement_id, self.server.link.bytes_mut().get_mut(number)) {
                     place.copy_from_slice(&id.to_le_bytes());
