@@ -15,6 +15,7 @@ e2e::suite! {
         a_role_ends_with_its_session,
         a_new_default_role_counts_from_the_next_session_on,
         a_revoked_role_is_gone_with_the_next_session,
+        a_default_role_that_was_taken_away_is_gone_with_the_next_session,
         a_changed_password_is_noticed_at_the_next_login,
         a_dropped_account_gets_in_no_more,
         a_missing_schema_is_reported_at_the_login,
@@ -139,6 +140,34 @@ async fn a_revoked_role_is_gone_with_the_next_session(cluster: Arc<Cluster>) {
     guest.proxy.finish().await;
 }
 
+async fn a_default_role_that_was_taken_away_is_gone_with_the_next_session(cluster: Arc<Cluster>) {
+    let of = if cluster.engine == Engine::MySql { "TO" } else { "FOR" };
+    for is_revoked in [false, true] {
+        let guest = Guest::start(&cluster).await;
+        let (name, user, table) = (unique("role"), &guest.user, unique("t"));
+        cluster
+            .prepare(format!(
+                "CREATE TABLE {SCHEMA}.{table} (a INT); CREATE ROLE {name}; GRANT DELETE ON {SCHEMA}.{table} TO {name};
+                GRANT {name} TO {user}@'%'; SET DEFAULT ROLE {name} {of} {user}@'%'"
+            ))
+            .await;
+        let delete = format!("DELETE FROM {table}");
+        let mut first = guest.session().await;
+        // From here on its connection is anybody's.
+        first.query_one(&delete).await.expect_ok();
+        let connections = format!("SELECT id FROM information_schema.processlist WHERE user = '{user}'");
+        let before = cluster.primary().rows::<u64>(&*connections, ()).await;
+        let take_away =
+            if is_revoked { format!("REVOKE {name} FROM {user}@'%'") } else { format!("SET DEFAULT ROLE NONE {of} {user}@'%'") };
+        cluster.prepare(take_away).await;
+        let mut second = guest.session().await;
+        let now = cluster.primary().rows::<u64>(&*connections, ()).await;
+        assert_eq!(now, before, "it proves nothing on another connection");
+        assert_eq!(second.query_one(&delete).await.expect_err().code, 1142, "revoked: {is_revoked}");
+        guest.proxy.finish().await;
+    }
+}
+
 async fn a_changed_password_is_noticed_at_the_next_login(cluster: Arc<Cluster>) {
     let guest = Guest::start(&cluster).await;
     let first = guest.session().await;
@@ -204,7 +233,7 @@ async fn a_login_begins_in_its_own_schema(cluster: Arc<Cluster>) {
         let mut session = RawClient::login(guest.proxy.address, &login).await.unwrap();
         let sql = "SELECT COALESCE(DATABASE(), 'none'), @@session_track_state_change + 0";
         let answer = session.query_one(sql).await.expect_rows().rows;
-        assert_eq!(answer, [[Some(schema.unwrap_or("none").to_owned()), Some("1".to_owned())]], "{schema:?}");
+        assert_eq!(answer, [[Some(schema.unwrap_or("none").into()), Some(b"1".to_vec())]], "{schema:?}");
         guest.end(&cluster, session).await;
     }
     guest.proxy.finish().await;

@@ -264,10 +264,12 @@ impl ServerConnection {
     /// Ends all that a session has on the server: transaction, locks, temporary tables, statements. Only what the next login on this
     /// connection makes anew is left. False if the server refuses.
     pub(crate) async fn clear(&mut self, limit: Duration) -> Result<bool, LinkError> {
-        if !self.reset(limit).await? {
-            return Ok(false);
-        }
-        // MariaDB keeps the role over a reset and over COM_CHANGE_USER, unless the account has a default role.
+        Ok(self.reset(limit).await? && self.leave_role(limit).await?)
+    }
+
+    /// Ends a role that no login ends: MariaDB keeps it over a reset and over `COM_CHANGE_USER`, unless the account has a default role by then. False if
+    /// the server refuses.
+    pub(crate) async fn leave_role(&mut self, limit: Duration) -> Result<bool, LinkError> {
         Ok(!self.login.is_mariadb || self.run_query("SET ROLE NONE", limit).await?.is_ok())
     }
 

@@ -377,8 +377,13 @@ impl WorkerPool {
         if distance != Distance::Login {
             return Ok(Some(self.lease_of(idle, wanted)));
         }
-        let Idle { connection, place, .. } = idle;
-        match login::change_user(*connection, target, wanted.options, wanted.login(), &self.terms()).await {
+        let Idle { mut connection, place, must_log_in, .. } = idle;
+        let terms = self.terms();
+        // It was cleared if it must log in. Otherwise it has the default role of its login, which may have been taken away since.
+        if !must_log_in && !matches!(connection.leave_role(terms.limit).await, Ok(true)) {
+            return Ok(None);
+        }
+        match login::change_user(*connection, target, wanted.options, wanted.login(), &terms).await {
             Ok(connection) => {
                 let idle = Idle { connection: Box::new(connection), place, must_log_in: false, ..idle };
                 Ok(Some(self.lease_of(idle, wanted)))

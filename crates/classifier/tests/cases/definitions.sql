@@ -35,7 +35,7 @@ CREATE VIEW v AS SELECT FOUND_ROWS(), LAST_INSERT_ID(), f(1), GET_LOCK('a', 1)
 CREATE TABLE t (a INT, b INT AS (FOUND_ROWS() + LAST_INSERT_ID() + f(a) + GET_LOCK('a', 1)))
 --> primary writes | end
 CREATE TABLE t (a INT DEFAULT (FOUND_ROWS())) AS SELECT GET_LOCK('a', 1)
---> primary previous_statement | end, pin lock 'a'
+--> primary writes | end, pin lock 'a'
 CREATE VIEW v AS SELECT 1
 --> primary writes | end
 CREATE INDEX i ON t (a)
