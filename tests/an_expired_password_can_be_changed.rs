@@ -136,7 +136,7 @@ async fn a_lost_connection_takes_nothing_away_before_the_change(cluster: Arc<Clu
     assert_eq!(refused(&mut client, "SELECT 1").await, MUST_CHANGE);
     let ids = format!("SELECT id FROM information_schema.processlist WHERE user = '{user}'");
     for id in cluster.primary().rows::<u64>(ids, ()).await {
-        cluster.primary().run(format!("KILL {id}")).await;
+        cluster.primary().close_connection(id).await;
     }
     client.query_one(&change_sql(&cluster, "new")).await.expect_ok();
     let Answer::Rows(rows) = client.query_one("SELECT 1").await else { panic!("no rows") };

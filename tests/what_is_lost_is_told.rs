@@ -25,12 +25,10 @@ e2e::suite! {
     ],
 }
 
-/// Closes a session's connection to the primary, as an administrator or `wait_timeout` would, and waits until it is closed.
+/// Closes a session's connection to the primary.
 async fn cut(cluster: &Cluster, client: &mut Conn) {
     let id: u64 = client.query_first("SELECT CONNECTION_ID() + 0").await.unwrap().unwrap();
-    cluster.primary().run(format!("KILL {id}")).await;
-    let there = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
-    eventually("the end of a connection", async || (cluster.primary().rows::<u32>(&*there, ()).await == [0]).then_some(())).await;
+    cluster.primary().close_connection(id).await;
 }
 
 #[track_caller]

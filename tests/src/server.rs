@@ -160,6 +160,13 @@ impl Server {
         let _ = admin.disconnect().await;
     }
 
+    /// Closes a connection, as an administrator or `wait_timeout` would, and waits until it is closed.
+    pub async fn close_connection(&self, id: u64) {
+        self.run(format!("KILL {id}")).await;
+        let there = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {id}");
+        eventually("the end of a connection", async || (self.rows::<u32>(&*there, ()).await == [0]).then_some(())).await;
+    }
+
     /// Asks it for rows, past the proxy.
     pub async fn rows<T: FromRow + Send + 'static>(&self, sql: impl StatementLike, params: impl Into<Params> + Send) -> Vec<T> {
         let mut admin = self.admin().await;
