@@ -43,6 +43,17 @@ fn a_fresh_connection_gets_schema_and_settings_once() {
 }
 
 #[test]
+fn a_connection_that_logged_in_to_the_schema_is_not_told_it_once_more() {
+    let own = "3 SET session_track_state_change = ON, session_track_gtids = OWN_GTID, autocommit = 1";
+    let mut applied = fresh().in_schema(b"shop");
+    assert_eq!(applied.schema(), Some(&b"shop"[..]));
+    assert_eq!(commands(&mut applied, &session(Some(b"shop"))), [own]);
+    assert_eq!(commands(&mut fresh().in_schema(b"shop"), &session(Some(b"other"))), [own, "2 other"]);
+    assert_eq!(fresh().in_schema(b"").schema(), None);
+    assert_eq!(fresh().in_schema(b"").distance(&session(None)), Distance::Commands);
+}
+
+#[test]
 fn autocommit_is_what_the_session_began_with() {
     let state = session(None).with_defaults(Dialect::MySql, false, false);
     assert_eq!(

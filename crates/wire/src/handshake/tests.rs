@@ -297,19 +297,20 @@ fn a_plugins_words_come_back_as_they_were() {
     assert!(AuthMoreData::decode(&[2, 4]).is_err());
 }
 
+const AGAIN: ChangeUser<'_> = ChangeUser {
+    user: b"app",
+    auth_response: &[7; 32],
+    schema: b"db",
+    collation: 0x0130,
+    auth_plugin: b"p",
+    attributes: b"\x01a\x01b",
+};
+
 #[test]
 fn a_second_login_has_its_attributes_only_where_they_were_negotiated() {
-    let again = ChangeUser {
-        user: b"app",
-        auth_response: &[7; 32],
-        schema: b"db",
-        collation: 0x0130,
-        auth_plugin: b"p",
-        attributes: b"\x01a\x01b",
-    };
     let payload = |capabilities| {
         let mut out = BytesMut::new();
-        again.encode(capabilities, &mut out);
+        AGAIN.encode(capabilities, &mut out);
         out
     };
     let short = [b"\x11app\0\x20".as_slice(), &[7; 32], b"db\0\x30\x01p\0"].concat();
@@ -341,18 +342,13 @@ fn a_change_of_user_is_read_as_a_login_and_may_end_early() {
 
 #[test]
 fn the_change_of_user_that_is_written_is_read() {
-    let change = ChangeUser {
-        user: b"app",
-        auth_response: &[7; 32],
-        schema: b"",
-        collation: 45,
-        auth_plugin: b"p",
-        attributes: b"\x01a\x01b",
-    };
     let capabilities = Capabilities::SECURE_CONNECTION | Capabilities::PLUGIN_AUTH | Capabilities::CONNECT_ATTRS;
     let mut out = BytesMut::new();
-    change.encode(capabilities, &mut out);
+    AGAIN.encode(capabilities, &mut out);
     let read = ChangeUser::decode(&out, capabilities).unwrap();
-    assert_eq!((read.user, read.auth_response, read.collation), (change.user, change.auth_response, 45));
-    assert_eq!((read.schema, read.auth_plugin, read.attributes), (Some(&b""[..]), Some(&b"p"[..]), Some(change.attributes)));
+    assert_eq!((read.user, read.auth_response, read.collation), (AGAIN.user, AGAIN.auth_response, AGAIN.collation));
+    assert_eq!(
+        (read.schema, read.auth_plugin, read.attributes),
+        (Some(AGAIN.schema), Some(AGAIN.auth_plugin), Some(AGAIN.attributes))
+    );
 }
