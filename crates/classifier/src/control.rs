@@ -91,10 +91,10 @@ fn end_of_transaction(lexer: &mut Lexer<'_>) -> Findings {
     }
     findings.push(SessionEffect::End);
     if accept(lexer, "and") {
-        if !accept(lexer, "no") && lexer.peek().is_word("chain") {
+        let is_off = accept(lexer, "no");
+        if accept(lexer, "chain") && !is_off {
             findings.push(SessionEffect::Begin { read_only: false });
         }
-        accept(lexer, "chain");
     }
     if !accept(lexer, "no") && accept(lexer, "release") {
         findings.push(SessionEffect::Disconnect);

@@ -150,23 +150,21 @@ fn drop_items(lexer: &mut Lexer<'_>, schema: Option<&str>) -> Findings {
 }
 
 /// Whether a stored program follows, whose text may have `;` inside.
-fn is_program(mut lexer: Lexer<'_>) -> bool {
-    for _ in 0..WORDS_BEFORE_KIND {
-        let token = lexer.next();
-        if token.is_any(&["procedure", "function", "trigger", "event", "package", "library"]) {
-            return true;
-        }
-        if token.is_end() || token.is_any(&["table", "view", "index", "database", "schema", "user", "role"]) {
-            return false;
-        }
-    }
-    false
+fn is_program(lexer: Lexer<'_>) -> bool {
+    let programs = ["procedure", "function", "trigger", "event", "package", "library"];
+    is_first(lexer, &programs, &["table", "view", "index", "database", "schema", "user", "role"])
 }
 
 /// Whether a view follows: nothing of its query is evaluated when it is created.
-fn is_view(mut lexer: Lexer<'_>) -> bool {
+fn is_view(lexer: Lexer<'_>) -> bool {
+    is_first(lexer, &["view"], &["table", "index"])
+}
+
+/// Whether one of these words says what is created, and none of the others comes before it.
+fn is_first(mut lexer: Lexer<'_>, kinds: &[&str], others: &[&str]) -> bool {
     let mut words = (0..WORDS_BEFORE_KIND).map(|_| lexer.next());
-    words.find(|token| token.is_end() || token.is_any(&["table", "view", "index"])).is_some_and(|token| token.is_word("view"))
+    let first = words.find(|token| token.is_end() || token.is_any(kinds) || token.is_any(others));
+    first.is_some_and(|token| token.is_any(kinds))
 }
 
 /// Whether rows may be selected now: otherwise all expressions are defaults, checks and the like, which are only stored.

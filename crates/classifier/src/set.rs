@@ -225,7 +225,10 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
     let sql = lexer.sql().get(assigned.start..value.end).unwrap_or_default();
     let is_mode = &*name == "sql_mode" && sql.len() <= RELATIVE_MAX;
     match is_mode.then(|| relative::mode(after_name)).flatten() {
-        Some(mode) => relative_mode(sql, mode, findings),
+        Some(mode) => {
+            findings.push(relative_setting(&name, sql));
+            findings.push(SessionEffect::SqlMode(mode));
+        }
         None if &*name == tracked::NAME && tracked::is_repeatable(after_name) => {
             findings.push(SessionEffect::Set { name, sql: sql.into() });
         }
@@ -237,11 +240,10 @@ fn named(lexer: &mut Lexer<'_>, assigned: &Assigned<'_>, findings: &mut Findings
 /// Longer assignments that build on the old value are not repeated.
 const RELATIVE_MAX: usize = 1024;
 
-/// `SET sql_mode = CONCAT(@@sql_mode, ..)`: it must not replace the settings that it builds on, so it is kept under a name of its own.
-fn relative_mode(sql: &[u8], mode: SqlMode, findings: &mut Findings) {
-    let name = format!("sql_mode: {}", name_of(sql));
-    findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
-    findings.push(SessionEffect::SqlMode(mode));
+/// An assignment that builds on the old value: it must not replace the settings before it, so it is kept under a name of its own.
+fn relative_setting(variable: &str, sql: &[u8]) -> SessionEffect {
+    let name = format!("{variable}: {}", name_of(sql));
+    SessionEffect::Set { name: name.into(), sql: sql.into() }
 }
 
 /// `SET [SESSION] name = value`: repeatable or a pin, and possibly a change of the lexer's rules.
@@ -250,8 +252,7 @@ fn session_variable(name: &str, sql: &[u8], value: &Value<'_>, findings: &mut Fi
     let is_repeated =
         value.is_literal && is_repeatable(name) && is_good_value(name, value) && (!is_switch || sql.len() <= RELATIVE_MAX);
     if is_repeated && is_switch {
-        let name = format!("optimizer_switch: {}", name_of(sql));
-        findings.push(SessionEffect::Set { name: name.into(), sql: sql.into() });
+        findings.push(relative_setting(name, sql));
     } else if is_repeated {
         let name = match name {
             "tx_isolation" => "transaction_isolation",

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use topology::{Engine, Epoch, Published, ServerId, Snapshot};
+use topology::{Engine, Epoch, Published, ServerId, SessionDefaults, Snapshot};
 
 use crate::admission::{Admission, admit};
 use crate::firewall::Crowd;
@@ -145,16 +145,32 @@ impl Shared {
 
     /// Whether a connection to this server may serve one session after another. A server with an `init_connect` must see each new session.
     pub(crate) fn keeps_idle(&self, server: ServerId) -> bool {
-        let snapshot = self.servers.load();
-        let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
-        defaults.is_none_or(|defaults| !defaults.has_init_connect)
+        !self.has_default(server, |defaults| defaults.has_init_connect)
     }
 
     /// Whether this server's logins say if a password has expired. Otherwise the next command does.
     pub(crate) fn refuses_expired_passwords(&self, server: ServerId) -> bool {
+        self.has_default(server, |defaults| defaults.refuses_expired_passwords)
+    }
+
+    /// False for a server that was not seen.
+    fn has_default(&self, server: ServerId, holds: impl FnOnce(&SessionDefaults) -> bool) -> bool {
         let snapshot = self.servers.load();
-        let defaults = snapshot.server(server).and_then(|server| server.defaults.as_ref());
-        defaults.is_some_and(|defaults| defaults.refuses_expired_passwords)
+        snapshot.server(server).and_then(|server| server.defaults.as_deref()).is_some_and(holds)
+    }
+
+    /// Waits until the servers look like this; for ever, if nobody looks at them any more.
+    pub(crate) async fn until(&self, holds: impl Fn(&Snapshot) -> bool) {
+        let mut generations = self.generations.clone();
+        loop {
+            generations.borrow_and_update();
+            if holds(&self.servers.load()) {
+                return;
+            }
+            if generations.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Counts a client that was not let in, and logs why.

@@ -136,12 +136,16 @@ impl Link {
 
     /// Takes over a socket that a listener has accepted which [`watch_peers`] has prepared: it has inherited all options.
     pub fn accepted(stream: TcpStream) -> Self {
-        Self { stream: Stream::Plain(stream), inbox: Inbox::default(), compressed: None, has_ended: false }
+        Self::over(Stream::Plain(stream), Inbox::default())
     }
 
     /// Takes over the socket of a process of this machine.
     pub fn unix(stream: UnixStream) -> Self {
-        Self { stream: Stream::Unix(stream), inbox: Inbox::default(), compressed: None, has_ended: false }
+        Self::over(Stream::Unix(stream), Inbox::default())
+    }
+
+    fn over(stream: Stream, inbox: Inbox) -> Self {
+        Self { stream, inbox, compressed: None, has_ended: false }
     }
 
     /// Goes on encrypted, as the server. The client may have begun already: what is in the inbox counts as TLS's and as nothing else.
@@ -149,7 +153,7 @@ impl Link {
         let Stream::Plain(socket) = self.stream else { return Err(LinkError::ClearBeforeTls) };
         let early = std::mem::take(&mut self.inbox);
         let tls = TlsStream::accept(socket, acceptor, early.bytes(), &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None, has_ended: false })
+        Ok(Self::over(Stream::Tls(tls), self.inbox))
     }
 
     /// Goes on encrypted, as the client of a server that is reached by this name or address. The server must not have said anything more in clear.
@@ -159,7 +163,7 @@ impl Link {
             return Err(LinkError::ClearBeforeTls);
         }
         let tls = TlsStream::connect(socket, connector, host, &mut self.inbox).await?;
-        Ok(Self { stream: Stream::Tls(tls), inbox: self.inbox, compressed: None, has_ended: false })
+        Ok(Self::over(Stream::Tls(tls), self.inbox))
     }
 
     /// Goes on compressed: to be called after the login. What has arrived since is compressed as well.

@@ -97,7 +97,7 @@ pub(super) async fn verify(worker: &Worker, options: &ConnectOptions, state: &Se
     let settings = shared.settings();
     let at_most = settings.policy.hold_writes.min(settings.limits.handshake / 2);
     let Ok(_place) = shared.held.admit(0, Awaited::Primary, &settings.limits) else { return Err(refused) };
-    match timeout(at_most, a_primary_answers(worker)).await {
+    match timeout(at_most, shared.until(has_primary)).await {
         Ok(()) => ask_somebody(worker, options, state).await.map_err(|(refused, _)| refused),
         Err(_) => Err(refused),
     }
@@ -119,18 +119,6 @@ pub(super) async fn confirm(worker: &Worker, options: &ConnectOptions, state: &S
     })
 }
 
-/// Waits until there is a primary to ask.
-async fn a_primary_answers(worker: &Worker) {
-    let shared = &worker.shared;
-    let mut changes = shared.held.changes();
-    loop {
-        changes.borrow_and_update();
-        if shared.servers.load().primary_server().is_some_and(Server::answers) || changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Which server refused. Only the primary's refusal is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refuser {
@@ -144,17 +132,12 @@ async fn ask_somebody(
     options: &ConnectOptions,
     state: &SessionState,
 ) -> Result<Option<Lease>, (Refused, Refuser)> {
-    let servers = &worker.shared.servers;
-    let mut generations = worker.shared.generations.clone();
-    while let Some((server, refuser)) = whom_to_ask(&servers.load()) {
+    let shared = &worker.shared;
+    // So that no snapshot is borrowed while a server is asked.
+    let whom = || whom_to_ask(&shared.servers.load());
+    while let Some((server, refuser)) = whom() {
         // Not by a timer, which would wake the worker's thread twice for each login.
-        let falls_silent = async {
-            while whom_to_ask(&servers.load()) == Some((server, refuser)) {
-                if generations.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
-            }
-        };
+        let falls_silent = shared.until(|snapshot| whom_to_ask(snapshot) != Some((server, refuser)));
         tokio::select! {
             biased;
             asked = ask(worker, server, options, state) => return asked.map_err(|refused| (refused, refuser)),
@@ -205,6 +188,11 @@ async fn ask(
         }
     }
     Ok(Some(lease))
+}
+
+/// There is a primary to ask.
+fn has_primary(snapshot: &Snapshot) -> bool {
+    snapshot.primary_server().is_some_and(Server::answers)
 }
 
 /// The primary, which knows of a change first; else a replica.
