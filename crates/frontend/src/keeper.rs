@@ -56,7 +56,9 @@ async fn look_after_sessions(shared: &Shared, pools: &Pools) {
             looked_at = Instant::now();
             let settings = shared.settings.load();
             shared.sessions.tell_idle_for(settings.limits.session_idle, Signal::GIVE_BACK);
-            shared.remembered.sweep(std::time::Instant::now(), settings.remembered_login.unwrap_or_default());
+            let now = std::time::Instant::now();
+            shared.remembered.sweep(now, settings.remembered_login.unwrap_or_default());
+            shared.accepted.sweep(now, settings.limits.accepted_login);
             follow_limits(pools, &snapshot);
         }
     }

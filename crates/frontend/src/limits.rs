@@ -21,6 +21,10 @@ pub struct Limits {
     pub failed_login_delay_max: Duration,
     /// Accounts without an entry of the configuration that are remembered at once after their login, besides those that are in use.
     pub remembered_logins: usize,
+    /// A login like one that a server has accepted within this time is let in without asking. Zero: a server is asked at every login.
+    pub accepted_login: Duration,
+    /// Logins that are remembered for that.
+    pub accepted_logins: usize,
     /// From accept to the end of the login.
     pub handshake: Duration,
     /// Time between two commands. After that the connection is closed with `ER_CLIENT_INTERACTION_TIMEOUT`.
@@ -65,6 +69,8 @@ impl Default for Limits {
             failed_login_delay: Duration::from_millis(250),
             failed_login_delay_max: Duration::from_secs(4),
             remembered_logins: 1000,
+            accepted_login: Duration::from_secs(1),
+            accepted_logins: 1000,
             handshake: Duration::from_secs(10),
             client_idle: Duration::from_hours(8),
             session_idle: Duration::from_secs(5),

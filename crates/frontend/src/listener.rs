@@ -25,7 +25,7 @@ use crate::admission::turn_away;
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::keeper;
-use crate::login::{FailedLogins, LoginDelays, Logins, RememberedLogins};
+use crate::login::{AcceptedLogins, FailedLogins, LoginDelays, Logins, RememberedLogins};
 use crate::overview::Overview;
 use crate::peer::Peer;
 use crate::registry::Registry;
@@ -159,6 +159,7 @@ impl Frontend {
             of_user: Crowd::default(),
             refused_log: Mutex::default(),
             remembered: RememberedLogins::default(),
+            accepted: AcceptedLogins::default(),
             claims: Semaphore::new(CLAIMS),
             clients: AtomicUsize::new(0),
         });

@@ -3,6 +3,7 @@
 //!
 //! `proxied` finds out whose connection it is, `greeting` has the first packets, `proof` the password, `verify` the servers' word.
 
+mod accepted;
 mod compression;
 mod counts;
 mod delays;
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 use wire::error_code::{ER_HANDSHAKE_ERROR, ER_UNKNOWN_CHARACTER_SET};
 use wire::{Capabilities, Challenge, ChangeUser, Login, Plugin};
 
+pub(crate) use self::accepted::AcceptedLogins;
 pub use self::counts::LoginCounts;
 pub(crate) use self::counts::Logins;
 pub(crate) use self::delays::{DelayPolicy, LoginDelays};
@@ -384,7 +386,7 @@ async fn examine(
         (Err(Refused::Account(why)), Proven::Claimed(_)) => Err(deny(why)),
         // The servers have several answers to a user who is not there, and the client is told the same as without having been remembered.
         (Err(refused), proven) if refused.is_about_the_password() && is_unlisted(proven.account(), shared) => {
-            shared.remembered.forget(proven.account());
+            shared.forget_login(proven.account());
             Err(deny(refused.to_string()))
         }
         (Err(refused), _) => {
@@ -402,14 +404,30 @@ fn find_place(account: &Account, shared: &Shared) -> Result<Option<Place<Box<[u8
     limit.map(enter).transpose()
 }
 
-/// What the servers say. A claim counts only if one of them confirms it.
+/// What the servers say, or have said a moment ago. A claim counts only if one of them confirms it now.
 async fn ask_servers(
     worker: &Worker,
     is_claim: bool,
     options: &ConnectOptions,
     state: &SessionState,
 ) -> Result<Option<Lease>, Refused> {
-    if is_claim { confirm(worker, options, state).await } else { verify(worker, options, state).await }
+    if is_claim {
+        return confirm(worker, options, state).await;
+    }
+    let shared = &worker.shared;
+    let settings = shared.settings();
+    let (account, schema) = (&options.account, state.schema());
+    let outlasts = !options.has_expired_password() && options.client.is_none() && !is_unlisted(account, shared);
+    if outlasts && shared.accepted.has(account, schema, Instant::now(), settings.limits.accepted_login) {
+        return Ok(None);
+    }
+    let verdict = verify(worker, options, state).await;
+    match &verdict {
+        Ok(Some(_)) if outlasts => shared.accepted.note(account, schema, Instant::now(), settings.limits.accepted_logins),
+        Ok(_) => {}
+        Err(_) => shared.accepted.forget(account),
+    }
+    verdict
 }
 
 /// Notes that a server has let in a client whose account the configuration does not list.

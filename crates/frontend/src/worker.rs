@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use backend::WorkerPool;
+use backend::{Account, WorkerPool};
 use classifier::{Charset, Classifier, Dialect, SqlMode, Statement};
 use net::{Link, LinkError};
 use router::{Balancer, Decision, Ejected, Policy, SessionView};
@@ -22,7 +22,9 @@ use crate::admission::{Admission, admit};
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::log_limit::LogLimit;
-use crate::login::{FailedLogins, LoginDelays, LoginError, Logins, RememberedLogins, Subject, change_user, log_in};
+use crate::login::{
+    AcceptedLogins, FailedLogins, LoginDelays, LoginError, Logins, RememberedLogins, Subject, change_user, log_in,
+};
 use crate::moment::Moment;
 use crate::peer::Peer;
 use crate::registry::Registry;
@@ -65,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) of_user: Crowd<Box<[u8]>>,
     pub(crate) refused_log: Mutex<LogLimit>,
     pub(crate) remembered: RememberedLogins,
+    pub(crate) accepted: AcceptedLogins,
     /// A turn for each client about whose password a server is asked at once.
     pub(crate) claims: Semaphore,
     /// Clients over all workers.
@@ -81,6 +84,12 @@ impl Shared {
     pub(crate) fn moment(&self, settings: &Settings, user: &[u8]) -> Option<Arc<Moment>> {
         let of_its_own = || self.remembered.moment(user).unwrap_or_else(|| Arc::new(Moment::at(Instant::now())));
         settings.accounts.moment(user, || Some(of_its_own()))
+    }
+
+    /// A server refuses the account, or its password is another one now.
+    pub(crate) fn forget_login(&self, account: &Account) {
+        self.remembered.forget(account);
+        self.accepted.forget(account);
     }
 
     /// Clients over all workers.

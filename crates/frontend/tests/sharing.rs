@@ -220,6 +220,7 @@ async fn an_insert_id_is_noted_for_its_session_and_taken_from_the_next() {
     let settings = Settings { server_connections: 1, ..Settings::default() };
     let setup = Setup::configured(vec![with_insert_ids().await], settings);
     let (mut first, mut second) = (setup.client().await, setup.client().await);
+    read(&mut second).await;
     first.query_one("INSERT INTO t VALUES (1)").await.expect_ok();
     let from = count(&setup);
     read(&mut second).await;
@@ -276,6 +277,7 @@ async fn a_statement_is_prepared_once_for_all_sessions() {
         Settings { server_connections: 1, ..Settings::default() },
     );
     let (mut first, mut second) = (setup.client().await, setup.client().await);
+    second.query_one("DO 1").await.expect_ok();
     let one = first.prepare("DELETE FROM t").await.unwrap().ok.statement_id;
     let other = second.prepare("DELETE FROM t").await.unwrap().ok.statement_id;
     let from = count(&setup);

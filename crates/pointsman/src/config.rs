@@ -470,6 +470,8 @@ fn read_client_limits(limits: &mut Section<'_>, timeouts: &mut Section<'_>, defa
         address_connections: limits.positive("address_connections", default.address_connections),
         failed_logins: limits.optional("failed_logins", default.failed_logins),
         remembered_logins: limits.positive("remembered_logins", default.remembered_logins),
+        accepted_login: period("accepted_login", default.accepted_login),
+        accepted_logins: limits.optional("accepted_logins", default.accepted_logins),
         max_packet: limits.optional("max_packet", Size(default.max_packet)).0,
         local_infile: limits.optional("local_infile", Size(default.local_infile)).0,
         prepared_statements: limits.positive("prepared_statements", default.prepared_statements),

@@ -1,8 +1,9 @@
 //! Whether a server lets in a client that has proved its identity to Pointsman.
 //!
 //! The account may have been dropped, locked, or given another password since the configuration was written, and the schema may not exist: a server
-//! says so at the login, so Pointsman does. The connection that was asked is the session's first. If no server can be asked, the login goes on: the
-//! first statement gets the error, or waits. Only where the server has to say whether the password is right (`confirm`), no login goes on without one.
+//! says so at the login, so Pointsman does, unless one has accepted the same login a moment ago (`accepted`). The connection that was asked is the
+//! session's first. If no server can be asked, the login goes on: the first statement gets the error, or waits. Only where the server has to say whether
+//! the password is right (`confirm`), no login goes on without one.
 //!
 //! Without a primary a replica is asked. If it accepts, that counts: the client can read, and its first write waits. If it refuses, that does not,
 //! since the account or the schema may be too new for it: then the login waits for a primary, as a write does, and for half of the time that a login

@@ -69,7 +69,7 @@ impl Core {
     /// The session has changed its password, which had expired. It goes on on this connection; no other can be opened for it.
     pub(super) fn note_changed_password(&self) {
         let account = &self.entry.options().account;
-        self.worker.shared.remembered.forget(account);
+        self.worker.shared.forget_login(account);
         let (connection, user) = (self.entry.id(), String::from_utf8_lossy(&account.user));
         if self.settings.accounts.has(&account.user) {
             tracing::warn!(connection, %user, "a user has changed its expired password; the configuration has the old one");

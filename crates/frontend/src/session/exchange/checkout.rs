@@ -43,10 +43,13 @@ impl Core {
         Ok(self.held.len() - 1)
     }
 
-    /// A password that a server refuses does not let in the next client.
+    /// What a server refuses does not let in the next client.
     fn not_connected(&self, error: ConnectError) -> Failure {
+        let (shared, account) = (&self.worker.shared, &self.entry.options().account);
         if is_account_refused(&error) {
-            self.worker.shared.remembered.forget(&self.entry.options().account);
+            shared.forget_login(account);
+        } else if matches!(error, ConnectError::Refused { .. }) {
+            shared.accepted.forget(account);
         }
         Failure::Connect(error)
     }
