@@ -4,13 +4,14 @@ mod compressed;
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::io::poll_read_buf;
 
@@ -69,9 +70,9 @@ impl Stream {
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Plain(socket) => socket.write_all(bytes).await,
+            Self::Plain(socket) => send_all(socket, bytes).await,
             Self::Tls(tls) => tls.send(bytes).await,
-            Self::Unix(socket) => socket.write_all(bytes).await,
+            Self::Unix(socket) => send_all(socket, bytes).await,
         }
     }
 
@@ -83,6 +84,20 @@ impl Stream {
             Self::Unix(socket) => socket.try_read(&mut probe),
         };
         matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Sends what the socket takes at once, and waits only with the rest. tokio waits until it has been told that a socket can be written to, which for one that
+/// was just registered takes another turn of its loop.
+async fn send_all(socket: &mut (impl AsyncWrite + AsFd + Unpin), bytes: &[u8]) -> io::Result<()> {
+    let sent = match SockRef::from(&*socket).send(bytes) {
+        Ok(sent) => sent,
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+        Err(error) => return Err(error),
+    };
+    match bytes.get(sent..) {
+        None | Some([]) => Ok(()),
+        Some(rest) => socket.write_all(rest).await,
     }
 }
 
