@@ -1,8 +1,9 @@
-//! Accepting clients and handing them to the workers.
+//! The frontend from its start to its end: the sockets that listen, the workers' threads, and the drain.
 //!
-//! Each worker is a thread with a runtime of its own, so a session and its server connections never change threads. The acceptor
-//! runs on the caller's runtime and gives each client to the worker that has the fewest.
+//! Each worker is a thread with a runtime of its own, so a session and its server connections never change threads. The [`acceptor`](crate::acceptor)
+//! runs on the first worker's.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,29 +17,25 @@ use backend::{PoolSettings, Pools};
 use classifier::Classifier;
 use net::{ListenerHandle, SocketFile, TcpAcceptor};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UnixStream;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use topology::Published;
 
-use crate::admission::turn_away;
+use crate::acceptor::{Acceptor, Client, Workers};
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
 use crate::keeper;
 use crate::login::{AcceptedLogins, FailedLogins, LoginDelays, Logins, RememberedLogins};
 use crate::overview::Overview;
-use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::rsa::LoginKey;
+use crate::runtime::{Runtime, WorkerRuntime};
 use crate::settings::Settings;
 use crate::spans::SpanQueue;
-use crate::worker::{Accepted, Shared, Worker};
+use crate::worker::{Shared, Worker};
 
 /// Connections that the system completes before they are accepted.
 const BACKLOG: i32 = 1024;
-
-/// Accepted clients that wait for their worker at most; then accepting pauses.
-const ACCEPTED: usize = 256;
 
 /// Clients that have proved nothing yet take no more server connections than this, while a server is asked whether their passwords are right. The others
 /// wait for their turn, as part of their login.
@@ -46,18 +43,6 @@ const CLAIMS: usize = 4;
 
 /// Between two looks at the idle server connections.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// After a failed accept (no file descriptors left), so that the acceptor does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How the sessions are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime {
-    /// This many threads, each with a runtime of its own.
-    WorkerPerCore(usize),
-    /// One runtime that moves tasks between this many threads.
-    MultiThread(usize),
-}
 
 /// Where a Unix socket is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +100,8 @@ pub struct Frontend {
 /// A frontend that is listening.
 pub struct Running {
     address: SocketAddr,
-    acceptor: tokio::task::JoinHandle<()>,
+    /// Ends when nobody listens any more.
+    listening: oneshot::Receiver<Infallible>,
     threads: Vec<JoinHandle<()>>,
     overview: Overview,
     /// Dropped when it drains: then nobody may wait to be accepted.
@@ -123,18 +109,23 @@ pub struct Running {
 }
 
 impl Frontend {
-    /// Binds the port and the socket, and starts the workers. To be called on a tokio runtime, which runs the acceptor.
+    /// Binds the port and the socket, and starts the workers. To be called on a tokio runtime, which looks after the sessions.
     pub fn start(self) -> io::Result<Running> {
+        let mut runtimes = self.runtime.build()?.into_iter();
+        let first = runtimes.next().ok_or(io::ErrorKind::InvalidInput)?;
+        // The sockets are registered with the runtime that accepts.
+        let accepting = first.enter();
         let listener = match self.inherited.tcp {
             Some(listener) => adopt(listener)?,
             None => bind(self.listen)?,
         };
-        let address = listener.local_addr()?;
         let socket = match (&self.socket, self.inherited.unix) {
             (Some(place), Some(listener)) => Some(SocketFile::adopt(listener, &place.path)?),
             (Some(place), None) => Some(bind_socket(place)?),
             (None, _) => None,
         };
+        drop(accepting);
+        let address = listener.local_addr()?;
         let unix = socket.as_ref().map(SocketFile::handle).transpose()?;
         let handles = Handles { tcp: ListenerHandle::new(&listener)?, unix };
         let shared = Arc::new(Shared {
@@ -163,33 +154,21 @@ impl Frontend {
             claims: Semaphore::new(CLAIMS),
             clients: AtomicUsize::new(0),
         });
-        let count = match self.runtime {
-            Runtime::WorkerPerCore(threads) => threads.max(1),
-            Runtime::MultiThread(_) => 1,
-        };
         let pools = Pools::new(self.pools);
-        let mut seats = Vec::new();
+        let own = Worker::new(Arc::clone(&shared), pools.worker(0));
+        let mut workers = Workers::new(Arc::clone(&own));
         let mut threads = Vec::new();
-        for index in 0..count {
-            let runtime = match self.runtime {
-                Runtime::WorkerPerCore(_) => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
-                Runtime::MultiThread(threads) => {
-                    tokio::runtime::Builder::new_multi_thread().worker_threads(threads.max(1)).enable_all().build()?
-                }
-            };
+        for (index, runtime) in (1..).zip(runtimes) {
             let worker = Worker::new(Arc::clone(&shared), pools.worker(index));
-            let (sender, receiver) = mpsc::channel(ACCEPTED);
-            seats.push((Arc::clone(&worker), sender));
-            let thread = std::thread::Builder::new()
-                .name(format!("worker-{index}"))
-                .spawn(move || runtime.block_on(work(worker, receiver)))?;
-            threads.push(thread);
+            let clients = workers.add(Arc::clone(&worker));
+            threads.push(spawn(index, runtime, Arc::clone(&worker), adopt_all(worker, clients))?);
         }
-        let workers = seats.iter().map(|(worker, _)| Arc::clone(worker)).collect();
-        let acceptor = tokio::spawn(accept(listener, socket, seats, Arc::clone(&shared)));
+        let all = workers.all();
+        let (acceptor, listening) = Acceptor::new(listener, socket, workers);
+        threads.push(spawn(0, first, own, acceptor.run())?);
         tokio::spawn(wake_held(Arc::clone(&shared)));
         tokio::spawn(keeper::keep(Arc::clone(&shared), Arc::clone(&pools)));
-        Ok(Running { address, acceptor, threads, overview: Overview { shared, workers, pools }, handles })
+        Ok(Running { address, listening, threads, overview: Overview { shared, workers: all, pools }, handles })
     }
 }
 
@@ -234,7 +213,7 @@ impl Running {
     pub async fn close(self) -> Closed {
         self.overview.shared.closed.cancel();
         drop(self.handles);
-        let _ = self.acceptor.await;
+        let _ = self.listening.await;
         let threads = self.threads;
         let ended = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
         Closed { ended, overview: self.overview }
@@ -302,65 +281,39 @@ fn bind_socket(SocketPath { path, mode }: &SocketPath) -> io::Result<SocketFile>
     SocketFile::bind(path, *mode).map_err(name)
 }
 
-type Seats = Vec<(Arc<Worker>, mpsc::Sender<(Accepted, Peer)>)>;
+/// Starts a worker's thread.
+fn spawn(
+    index: usize,
+    runtime: WorkerRuntime,
+    worker: Arc<Worker>,
+    arrivals: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let life = move || runtime.block_on(work(worker, arrivals));
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(life)
+}
 
-async fn accept(listener: TcpAcceptor, socket: Option<SocketFile>, seats: Seats, shared: Arc<Shared>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted.map(|(stream, peer)| (Accepted::Tcp(stream), Peer::Tcp(peer))),
-            accepted = accept_local(socket.as_ref()) => accepted.and_then(from_local),
-            () = shared.closed.cancelled() => return,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a client");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Some(stream) = turn_away(stream, peer, &shared) else { continue };
-        let Some((worker, sender)) = seats.iter().min_by_key(|(worker, _)| worker.load()) else { return };
-        // Seated here and not by the worker's thread, so that a burst is spread and cannot slip past the limit.
-        worker.seat();
-        if sender.send((stream, peer)).await.is_err() {
-            return;
-        }
+/// Serves the clients that are sent from the acceptor's thread, until it has ended.
+async fn adopt_all(worker: Arc<Worker>, mut clients: mpsc::Receiver<Client>) {
+    while let Some(client) = clients.recv().await {
+        worker.adopt(client);
     }
 }
 
-/// The next client at the Unix socket; never, if there is none.
-async fn accept_local(socket: Option<&SocketFile>) -> io::Result<UnixStream> {
-    match socket {
-        Some(socket) => socket.listener.accept().await.map(|(stream, _)| stream),
-        None => std::future::pending().await,
-    }
-}
-
-fn from_local(stream: UnixStream) -> io::Result<(Accepted, Peer)> {
-    let uid = stream.peer_cred()?.uid();
-    Ok((Accepted::Unix(stream.into_std()?), Peer::Local { uid }))
-}
-
-/// The life of a worker's thread.
-async fn work(worker: Arc<Worker>, mut accepted: mpsc::Receiver<(Accepted, Peer)>) {
+/// The life of a worker's thread: as long as clients arrive, and then until its sessions have ended.
+async fn work(worker: Arc<Worker>, arrivals: impl Future<Output = ()>) {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
+    let ended = async {
+        arrivals.await;
         tokio::select! {
-            client = accepted.recv() => match client {
-                Some((stream, peer)) => worker.adopt(stream, peer),
-                // The acceptor has ended.
-                None => break,
-            },
-            _ = sweep.tick() => worker.pool.sweep(),
+            () = worker.finish() => {}
+            () = worker.shared.stop.cancelled() => {}
         }
-    }
-    let mut finished = std::pin::pin!(worker.finish());
+    };
+    let mut ended = std::pin::pin!(ended);
     loop {
         tokio::select! {
-            () = &mut finished => break,
-            () = worker.shared.stop.cancelled() => break,
+            () = &mut ended => break,
             _ = sweep.tick() => worker.pool.sweep(),
         }
     }

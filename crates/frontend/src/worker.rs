@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use topology::{Engine, Epoch, Published, ServerId, SessionDefaults, Snapshot};
 
+use crate::acceptor::Client;
 use crate::admission::{Admission, admit};
 use crate::firewall::Crowd;
 use crate::held::HeldStatements;
@@ -314,7 +315,7 @@ impl Worker {
     }
 
     /// Serves a seated client on the current runtime until it leaves.
-    pub(crate) fn adopt(self: &Arc<Self>, stream: Accepted, peer: Peer) {
+    pub(crate) fn adopt(self: &Arc<Self>, (stream, peer): Client) {
         let worker = Arc::clone(self);
         self.tasks.spawn(async move {
             let _seat = Seat(&worker);
