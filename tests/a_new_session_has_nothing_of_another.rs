@@ -18,6 +18,7 @@ e2e::suite! {
         a_default_role_that_was_taken_away_is_gone_with_the_next_session,
         a_changed_password_is_noticed_at_the_next_login,
         a_dropped_account_gets_in_no_more,
+        an_account_that_was_dropped_since_its_last_login_runs_nothing,
         a_missing_schema_is_reported_at_the_login,
         a_login_into_a_missing_schema_takes_no_connection_but_its_own,
         a_login_begins_in_its_own_schema,
@@ -40,13 +41,20 @@ struct Guest {
 }
 
 impl Guest {
+    /// Its logins are judged by a server, each of them.
     async fn start(cluster: &Cluster) -> Self {
+        Self::accepted_for(cluster, "0s").await
+    }
+
+    /// Its logins are judged by a server after this time.
+    async fn accepted_for(cluster: &Cluster, time: &str) -> Self {
         let user = unique("guest");
         cluster
             .prepare(format!("CREATE USER {user}@'%' IDENTIFIED BY '{user}'; GRANT SELECT, INSERT ON {SCHEMA}.* TO {user}@'%'"))
             .await;
         let config = format!(
             "listen.threads = 1
+            timeouts.accepted_login = '{time}'
             users = [{{ name = '{APP}', password = '{APP}' }}, {{ name = '{user}', password = '{user}' }}]"
         );
         let proxy = Start::before(cluster).config(&config).start().await;
@@ -190,6 +198,25 @@ async fn a_dropped_account_gets_in_no_more(cluster: Arc<Cluster>) {
     // ER_ACCESS_DENIED_ERROR, or what MariaDB says instead at random, so that it does not reveal which accounts exist.
     assert!(matches!(guest.refused().await.code, 1045 | 1698));
     guest.proxy.finish().await;
+}
+
+async fn an_account_that_was_dropped_since_its_last_login_runs_nothing(cluster: Arc<Cluster>) {
+    let guest = Guest::accepted_for(&cluster, "1h").await;
+    let first = guest.session().await;
+    guest.end(&cluster, first).await;
+    cluster.prepare(format!("DROP USER {}@'%'", guest.user)).await;
+    for sql in ["SELECT 1 FROM t", "DO 1"] {
+        let told = guest.session().await.query_one(sql).await.expect_err();
+        assert!(matches!(told.code, 1045 | 1698), "{told:?}");
+        // It is asked for again from then on.
+        assert!(matches!(guest.refused().await.code, 1045 | 1698));
+        cluster
+            .prepare(format!("CREATE USER {0}@'%' IDENTIFIED BY '{0}'; GRANT SELECT ON {SCHEMA}.* TO {0}@'%'", guest.user))
+            .await;
+        guest.session().await;
+        cluster.prepare(format!("DROP USER {}@'%'", guest.user)).await;
+    }
+    guest.proxy.finish_with(&["no connection for a statement"]).await;
 }
 
 async fn a_missing_schema_is_reported_at_the_login(cluster: Arc<Cluster>) {
