@@ -145,3 +145,18 @@ fn pin_text(pin: &Pin) -> String {
         Pin::Connection => "connection".into(),
     }
 }
+
+#[test]
+fn a_long_assignment_of_single_flags_is_not_repeated_and_any_other_is() {
+    let is_repeated = |sql: String| {
+        let Settings { sql_mode, charset, .. } = Settings::default();
+        let context = Context { dialect: Dialect::MySql, sql_mode, charset, schema: None };
+        let statement = Classifier::new(ParseLimits::default()).classify(sql.as_bytes(), &context);
+        statement.session.iter().all(|effect| matches!(effect, SessionEffect::Set { .. }))
+    };
+    let spaced = |text: &str, length: usize| text.replace(' ', &" ".repeat(length));
+    for (assignment, is_always) in [("optimizer_switch = 'mrr=off'", false), ("sort_buffer_size = 65536", true)] {
+        assert!(is_repeated(format!("SET {}", spaced(assignment, 10))), "{assignment}");
+        assert_eq!(is_repeated(format!("SET {}", spaced(assignment, 600))), is_always, "{assignment}");
+    }
+}
