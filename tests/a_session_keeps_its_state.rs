@@ -18,6 +18,7 @@ e2e::suite! {
     Together: [
         the_schema_follows_use,
         the_schema_follows_com_init_db,
+        a_schema_that_was_dropped_is_left_everywhere,
         variables_are_the_same_on_every_server,
         the_character_set_is_the_same_on_every_server,
         a_setting_that_fails_changes_nothing,
@@ -86,6 +87,21 @@ async fn the_schema_follows_com_init_db(cluster: Arc<Cluster>) {
     for _ in 0..4 {
         assert_eq!(client.query_one("SELECT DATABASE()").await.expect_rows().single(), other);
     }
+    proxy.finish().await;
+}
+
+async fn a_schema_that_was_dropped_is_left_everywhere(cluster: Arc<Cluster>) {
+    let proxy = Proxy::start(&cluster).await;
+    let (other, table) = second_schema(&cluster).await;
+    let mut client = proxy.client().await;
+    let reads = Reads::new(&cluster);
+    client.query_drop(format!("USE {other}")).await.unwrap();
+    assert_eq!(reads.all::<String>(&mut client, &format!("place FROM {table}")).await, ["other"; 4]);
+    client.query_drop(format!("DROP DATABASE {other}")).await.unwrap();
+    assert_eq!(reads.all::<Option<String>>(&mut client, "DATABASE()").await, [None, None, None, None]);
+    client.query_drop(format!("USE {SCHEMA}")).await.unwrap();
+    assert_eq!(reads.all::<String>(&mut client, &format!("place FROM {table}")).await, ["guestbook"; 4]);
+    client.disconnect().await.unwrap();
     proxy.finish().await;
 }
 

@@ -89,10 +89,11 @@ impl SessionState {
         self.schema.as_deref()
     }
 
-    /// `USE schema`.
+    /// `USE schema`. An empty name stands for none: the server's tracker says so when the session's schema was dropped.
     pub fn use_schema(&mut self, schema: &[u8]) {
-        if self.schema.as_deref() != Some(schema) {
-            self.schema = Some(Box::from(schema));
+        let schema = (!schema.is_empty()).then_some(schema);
+        if self.schema.as_deref() != schema {
+            self.schema = schema.map(Box::from);
         }
     }
 

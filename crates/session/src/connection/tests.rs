@@ -104,6 +104,18 @@ fn a_schema_that_was_chosen_elsewhere_is_followed() {
 }
 
 #[test]
+fn a_session_whose_schema_was_dropped_gets_connections_without_one() {
+    let mut state = session(Some(b"shop"));
+    let mut applied = fresh();
+    commands(&mut applied, &state);
+    state.use_schema(b"");
+    assert_eq!(state.schema(), None);
+    assert_eq!(applied.distance(&state), Distance::Login);
+    applied.follow(&state);
+    assert!(commands(&mut applied, &state).is_empty());
+}
+
+#[test]
 fn a_session_that_was_reset_gets_connections_that_are_reset() {
     let mut state = session(Some(b"shop"));
     assert!(state.set("a", b"a = 1"));
