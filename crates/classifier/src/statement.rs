@@ -246,6 +246,8 @@ pub enum Pin {
     PreparedStatement(Box<str>),
     /// An XA transaction between `XA START` and its end.
     Xa,
+    /// `BINLOG 'events'`: the connection keeps the format of the events for the statements that follow, whoever logs in on it.
+    BinlogFormat,
     /// `SET ROLE`, and everything else that changes the connection for good and is not repeated elsewhere.
     Connection,
 }
@@ -264,6 +266,7 @@ pub enum PinKind {
     Handler,
     PreparedStatement,
     Xa,
+    BinlogFormat,
     Connection,
     /// No pin of a statement: the session's password has expired, or had.
     ExpiredPassword,
@@ -283,6 +286,7 @@ impl PinKind {
             Self::Handler => "handler",
             Self::PreparedStatement => "prepared_statement",
             Self::Xa => "xa",
+            Self::BinlogFormat => "binlog_format",
             Self::Connection => "connection",
             Self::ExpiredPassword => "expired_password",
         }
@@ -309,6 +313,7 @@ impl Pin {
             Self::Handler(_) => PinKind::Handler,
             Self::PreparedStatement(_) => PinKind::PreparedStatement,
             Self::Xa => PinKind::Xa,
+            Self::BinlogFormat => PinKind::BinlogFormat,
             Self::Connection => PinKind::Connection,
         }
     }
@@ -328,6 +333,7 @@ impl fmt::Display for Pin {
             Self::Handler(name) => write!(f, "handler {name}"),
             Self::PreparedStatement(name) => write!(f, "prepared statement {name}"),
             Self::Xa => f.write_str("XA transaction"),
+            Self::BinlogFormat => f.write_str("format of BINLOG statements"),
             Self::Connection => f.write_str("connection"),
         }
     }

@@ -27,7 +27,8 @@ pub(crate) fn classify(first: Token<'_>, lexer: &mut Lexer<'_>) -> Option<(Verb,
         b"analyze" if is_table_maintenance(lexer) => (Verb::Admin, commits(lexer)),
         b"optimize" | b"repair" | b"check" | b"cache" => (Verb::Admin, commits(lexer)),
         b"checksum" => (Verb::Admin, admin(lexer, Effects::READ_DATA | Effects::THIS_SERVER)),
-        b"install" | b"uninstall" | b"restart" | b"clone" | b"binlog" | b"alter" => (Verb::Admin, admin(lexer, ADMIN)),
+        b"install" | b"uninstall" | b"restart" | b"clone" | b"alter" => (Verb::Admin, admin(lexer, ADMIN)),
+        b"binlog" => (Verb::Admin, binlog(lexer)),
         b"kill" => (Verb::Kill, admin(lexer, ADMIN)),
         b"reset" => (Verb::Reset, admin(lexer, ADMIN)),
         b"shutdown" => (Verb::Shutdown, admin(lexer, ADMIN)),
@@ -74,6 +75,13 @@ fn commits(lexer: &mut Lexer<'_>) -> Findings {
 fn admin(lexer: &mut Lexer<'_>, effects: Effects) -> Findings {
     let because = if effects.contains(Effects::THIS_SERVER) { Reason::AboutThisServer } else { Reason::Writes };
     Findings::of(effects | scan::memory(lexer), because)
+}
+
+/// `BINLOG 'events'`, as mysqlbinlog prints them: the first such statement says in which format those of the others are.
+fn binlog(lexer: &mut Lexer<'_>) -> Findings {
+    let mut findings = admin(lexer, ADMIN);
+    findings.pin(Pin::BinlogFormat);
+    findings
 }
 
 /// `GET DIAGNOSTICS @a = ..` stores what the previous statement left in variables.

@@ -142,6 +142,7 @@ fn pin_text(pin: &Pin) -> String {
         Pin::Handler(name) => format!("handler {name}"),
         Pin::PreparedStatement(name) => format!("prepared {name}"),
         Pin::Xa => "xa".into(),
+        Pin::BinlogFormat => "binlog format".into(),
         Pin::Connection => "connection".into(),
     }
 }

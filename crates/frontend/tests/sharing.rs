@@ -302,6 +302,21 @@ async fn a_temporary_table_keeps_the_connection_until_it_is_dropped() {
     read(&mut second).await;
 }
 
+/// The next statement of its kind needs the connection's memory of the first, and not even a login ends that.
+#[tokio::test]
+async fn a_connection_with_the_format_of_a_binary_log_serves_one_session_only() {
+    let setup = narrow().await;
+    let (mut first, mut second) = (setup.client().await, setup.client().await);
+    first.query_one("BINLOG 'format'").await.expect_ok();
+    assert_eq!(second.query_one(SELECT).await.expect_err().code, 1040);
+    first.query_one("BINLOG 'rows'").await.expect_ok();
+    let accepted = setup.servers[0].seen().accepted;
+    drop(first);
+    setup.servers[0].wait_until("the end of the connection", |seen| seen.open == 0).await;
+    read(&mut second).await;
+    assert_eq!(setup.servers[0].seen().accepted, accepted + 1);
+}
+
 #[tokio::test]
 async fn a_known_user_variable_follows_its_session_and_no_other() {
     let setup = narrow().await;

@@ -598,7 +598,7 @@ fn size_of_name(pin: &Pin) -> usize {
         | Pin::SessionVariable(name)
         | Pin::Handler(name)
         | Pin::PreparedStatement(name) => name.len(),
-        Pin::TableLocks | Pin::InstanceLock | Pin::NextTransaction | Pin::Xa | Pin::Connection => 0,
+        Pin::TableLocks | Pin::InstanceLock | Pin::NextTransaction | Pin::Xa | Pin::BinlogFormat | Pin::Connection => 0,
     }
 }
 

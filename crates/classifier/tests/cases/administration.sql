@@ -33,7 +33,7 @@ INSTALL PLUGIN p SONAME 'x'
 HELP 'select'
 --> primary about_this_server
 BINLOG 'x'
---> primary about_this_server
+--> primary about_this_server | pin binlog format
 GET DIAGNOSTICS @n = NUMBER
 --> primary previous_statement | pin @n
 SIGNAL SQLSTATE '45000'

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backend::Lease;
-use classifier::{Effects, Placement, SessionEffect, Statement};
+use classifier::{Effects, Pin, Placement, SessionEffect, Statement};
 use net::Link;
 use router::{Awaited, Because, Decision, Ending, Isolation, Previous, Route, SessionView, Steering};
 use session::{Loss, Outcome, RequestKind};
@@ -433,6 +433,9 @@ impl Core {
                 lease.state.follow(&self.session.state);
             }
             lease.state.note(settled.traces);
+            if statement.session.contains(&SessionEffect::Pin(Pin::BinlogFormat)) {
+                lease.keep_from_others();
+            }
         }
     }
 }
