@@ -30,7 +30,6 @@ pub(crate) struct Acceptor {
     tcp: TcpAcceptor,
     unix: Option<SocketFile>,
     workers: Workers,
-    shared: Arc<Shared>,
     /// Dropped once nobody listens any more.
     _listening: oneshot::Sender<Infallible>,
 }
@@ -49,15 +48,18 @@ impl Acceptor {
     /// What ends when it has stopped listening comes with it.
     pub(crate) fn new(tcp: TcpAcceptor, unix: Option<SocketFile>, workers: Workers) -> (Self, oneshot::Receiver<Infallible>) {
         let (listening, ended) = oneshot::channel();
-        let shared = Arc::clone(&workers.own.shared);
-        (Self { tcp, unix, workers, shared, _listening: listening }, ended)
+        (Self { tcp, unix, workers, _listening: listening }, ended)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.workers.own.shared
     }
 
     /// Accepts clients until no more are wanted.
     pub(crate) async fn run(self) {
         tokio::select! {
             () = self.accept() => {}
-            () = self.shared.closed.cancelled() => {}
+            () = self.shared().closed.cancelled() => {}
         }
     }
 
@@ -69,7 +71,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(stream) = turn_away(stream, peer, &self.shared) {
+                    if let Some(stream) = turn_away(stream, peer, self.shared()) {
                         self.workers.give((stream, peer)).await;
                     }
                 }

@@ -111,8 +111,7 @@ pub struct Running {
 impl Frontend {
     /// Binds the port and the socket, and starts the workers. To be called on a tokio runtime, which looks after the sessions.
     pub fn start(self) -> io::Result<Running> {
-        let mut runtimes = self.runtime.build()?.into_iter();
-        let first = runtimes.next().ok_or(io::ErrorKind::InvalidInput)?;
+        let (first, others) = self.runtime.build()?;
         // The sockets are registered with the runtime that accepts.
         let accepting = first.enter();
         let listener = match self.inherited.tcp {
@@ -158,7 +157,7 @@ impl Frontend {
         let own = Worker::new(Arc::clone(&shared), pools.worker(0));
         let mut workers = Workers::new(Arc::clone(&own));
         let mut threads = Vec::new();
-        for (index, runtime) in (1..).zip(runtimes) {
+        for (index, runtime) in (1..).zip(others) {
             let worker = Worker::new(Arc::clone(&shared), pools.worker(index));
             let clients = workers.add(Arc::clone(&worker));
             threads.push(spawn(index, runtime, Arc::clone(&worker), adopt_all(worker, clients))?);

@@ -386,7 +386,7 @@ async fn examine(
         (Err(Refused::Account(why)), Proven::Claimed(_)) => Err(deny(why)),
         // The servers have several answers to a user who is not there, and the client is told the same as without having been remembered.
         (Err(refused), proven) if refused.is_about_the_password() && is_unlisted(proven.account(), shared) => {
-            shared.forget_login(proven.account());
+            shared.remembered.forget(proven.account());
             Err(deny(refused.to_string()))
         }
         (Err(refused), _) => {

@@ -14,14 +14,14 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// One for each worker.
-    pub(crate) fn build(self) -> io::Result<Vec<WorkerRuntime>> {
+    /// One for each worker: the first, and the others.
+    pub(crate) fn build(self) -> io::Result<(WorkerRuntime, Vec<WorkerRuntime>)> {
         let single = || Builder::new_current_thread().enable_all().build().map(WorkerRuntime::new);
         match self {
-            Self::WorkerPerCore(threads) => (0..threads.max(1)).map(|_| single()).collect(),
+            Self::WorkerPerCore(threads) => Ok((single()?, (1..threads).map(|_| single()).collect::<io::Result<_>>()?)),
             Self::MultiThread(threads) => {
                 let runtime = Builder::new_multi_thread().worker_threads(threads.max(1)).enable_all().build()?;
-                Ok(vec![WorkerRuntime::new(runtime)])
+                Ok((WorkerRuntime::new(runtime), Vec::new()))
             }
         }
     }

@@ -95,10 +95,7 @@ async fn send_all(socket: &mut (impl AsyncWrite + AsFd + Unpin), bytes: &[u8]) -
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
         Err(error) => return Err(error),
     };
-    match bytes.get(sent..) {
-        None | Some([]) => Ok(()),
-        Some(rest) => socket.write_all(rest).await,
-    }
+    socket.write_all(bytes.get(sent..).unwrap_or_default()).await
 }
 
 /// Reads what is there from a socket that seems to be readable.
